@@ -1,1 +1,24 @@
-//! x
+//! Speaks to one MCP server, over stdio or Streamable HTTP, in either era.
+//!
+//! A [`Target`] says where the server is. [`Connection::open`] reaches it, finds out which
+//! era it speaks, and gives a [`Connection`] on which many calls run side by side. What the
+//! server sends unasked goes to a [`Sink`]. A connection never heals itself: when it is dead
+//! it says why ([`Connection::closed`]), and every error says whether the call may have run
+//! ([`ClientError::ran`]). When to open another one, and what to send again, is the user's
+//! decision.
+
+mod call;
+mod connection;
+mod error;
+mod options;
+mod secret;
+mod sink;
+mod target;
+
+pub use call::OutCall;
+pub use connection::{Connection, ServerInfo};
+pub use error::{ClientError, Ending, Ran};
+pub use options::{Identity, Options};
+pub use secret::Secret;
+pub use sink::{BoxFuture, Sink};
+pub use target::{HttpTarget, Network, StdioTarget, Target, TargetError};

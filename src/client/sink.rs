@@ -1,0 +1,21 @@
+//! The way out for what a server sends unasked.
+
+use mcp_protocol::{Notification, Payload, Request};
+
+/// A boxed future, for traits that are used as objects.
+pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
+
+/// Takes what a server sends unasked: on a connection as a whole, or while one call runs.
+///
+/// No method may block or wait: they are called by the task that reads the connection.
+pub trait Sink: Send + Sync + 'static {
+    /// A notification.
+    fn notification(&self, notification: Notification);
+
+    /// A request of the server; the future's output is sent back as the answer. It is dropped
+    /// when the server withdraws the request, or the connection ends. `ping` never comes here.
+    fn request(&self, request: Request) -> BoxFuture<'static, Payload>;
+
+    /// A line of the child's stderr, or one of its stdout that is no message: at most 8 KiB.
+    fn log_line(&self, line: &str);
+}
