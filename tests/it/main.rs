@@ -1,1 +1,12 @@
-//! x
+//! Every test of the assembled system: each starts the binary and talks to its socket.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a failing test panics, and nothing is public here"
+)]
+
+mod clients;
+mod layers;
+mod support;

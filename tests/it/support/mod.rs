@@ -1,0 +1,18 @@
+//! What every test here stands on: the binary as a child process, clients that speak raw MCP over
+//! its socket, its `/metrics` as numbers, and the check that all of it adds up.
+
+mod accounting;
+mod client;
+mod metrics;
+mod outside;
+mod poll;
+mod server;
+mod stream;
+
+pub use accounting::assert_sums;
+pub use client::{Legacy, Modern, Reply, http, modern_meta};
+pub use metrics::Scrape;
+pub use outside::{Peer, clients, free_port, node, python, run_plan, tool};
+pub use poll::{until, within};
+pub use server::{Server, Setup, fixture_path, text};
+pub use stream::Messages;

@@ -1,0 +1,112 @@
+//! Programs that nobody here wrote: SDK clients, upstream servers, Prometheus, a trace receiver.
+//! `./test` installs them and names their folder in `MCP_TEST_TOOLS`.
+
+use super::{Server, until, within};
+use serde_json::{Value, json};
+use std::{
+    fs::File,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    task::JoinSet,
+};
+
+/// A program that `./test` installed.
+pub fn tool(path: &str) -> PathBuf {
+    let folder = std::env::var_os("MCP_TEST_TOOLS").expect("MCP_TEST_TOOLS is not set: run ./test");
+    let path = Path::new(&folder).join(path);
+    assert!(path.exists(), "{} is not installed: run ./test", path.display());
+    path
+}
+
+/// The Node that `./test` installed.
+pub fn node() -> PathBuf {
+    tool("node/node_modules/node/bin/node")
+}
+
+/// The Python with the packages of the tests.
+pub fn python() -> PathBuf {
+    tool("venv/bin/python")
+}
+
+/// The folder of the SDK client scripts.
+pub fn clients() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// Runs an SDK client script with a plan against the server, and gives what it printed.
+/// What it sent is noted at the server.
+pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
+    let defaults = json!({"url": server.url(), "token": server.token()});
+    for (key, value) in defaults.as_object().expect("an object") {
+        plan.as_object_mut().expect("an object").entry(key).or_insert(value.clone());
+    }
+    let path = clients().join(script);
+    let mut command = if script.ends_with(".py") {
+        let mut command = Command::new(python());
+        command.arg(&path).stdin(Stdio::null());
+        command
+    } else {
+        let mut command = Command::new(node());
+        let input = File::open(&path).expect("the script is there");
+        command.arg("--input-type=module").current_dir(tool("node")).stdin(input);
+        command
+    };
+    command.env("MCP_PLAN", plan.to_string()).env("MCP_CLIENTS", clients()).kill_on_drop(true);
+    let output = within(60, script, command.output()).await.expect("the client runs");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script} {plan}: {}\n{out}\n{err}\n{}", output.status, server.log());
+    let report: Value = serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
+    for (method, times) in report["sent"].as_object().into_iter().flatten() {
+        server.sent_times(method, times.as_u64().expect("a count"));
+    }
+    report
+}
+
+/// A program that runs beside the server until it is dropped.
+pub struct Peer {
+    _child: Child,
+    output: Arc<Mutex<Vec<String>>>,
+    _readers: JoinSet<()>,
+}
+
+impl Peer {
+    /// Starts it and waits until it takes connections at `port`.
+    pub async fn start(mut command: Command, port: u16) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let mut readers = JoinSet::new();
+        readers.spawn(collect(child.stdout.take().expect("piped"), Arc::clone(&output)));
+        readers.spawn(collect(child.stderr.take().expect("piped"), Arc::clone(&output)));
+        until(&format!("{command:?} listens"), || {
+            let ended = child.try_wait().expect("a child");
+            assert!(ended.is_none(), "{command:?} ended: {:?}", output.lock());
+            async move { TcpStream::connect(("127.0.0.1", port)).is_ok() }
+        })
+        .await;
+        Self { _child: child, output, _readers: readers }
+    }
+
+    /// What it printed so far.
+    pub fn output(&self) -> String {
+        self.output.lock().expect("no reader panics").join("\n")
+    }
+}
+
+async fn collect(stream: impl AsyncRead + Unpin, output: Arc<Mutex<Vec<String>>>) {
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        output.lock().expect("no reader panics").push(line);
+    }
+}
