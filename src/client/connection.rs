@@ -1,8 +1,16 @@
 //! One live connection to one server, in one era.
 
-use crate::{ClientError, Ending, Identity, Options, OutCall, Sink, Target};
+use crate::{
+    ClientError, Identity, Options, OutCall, Sink, Target,
+    negotiate::{Agreed, Approach, FIRST_FREE_ID},
+    prepare::Outgoing,
+};
 use mcp_protocol::{Era, Payload, RawValue, Revision};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::Semaphore;
 
 /// What a server said of itself in the handshake.
 #[derive(Debug, Clone)]
@@ -25,8 +33,10 @@ pub struct Connection {
 }
 
 struct Inner {
-    revision: Revision,
-    server: ServerInfo,
+    agreed: Agreed,
+    identity: Identity,
+    next_id: AtomicU64,
+    places: Semaphore,
 }
 
 impl Connection {
@@ -37,30 +47,37 @@ impl Connection {
     /// When the server cannot be reached, does not answer, or speaks no revision we know.
     pub async fn open(
         target: &Target,
-        _era: Option<Era>,
-        _identity: &Identity,
-        _sink: Arc<dyn Sink>,
-        _options: &Options,
+        era: Option<Era>,
+        identity: &Identity,
+        sink: Arc<dyn Sink>,
+        options: &Options,
     ) -> Result<Self, ClientError> {
-        Err(ClientError::Connect(format!("{target} is not reachable yet")))
+        let agreed = Box::pin(Approach { target, identity, sink, options }.connect(era)).await?;
+        let inner = Inner {
+            agreed,
+            identity: identity.clone(),
+            next_id: AtomicU64::new(FIRST_FREE_ID),
+            places: Semaphore::new(options.max_calls.min(Semaphore::MAX_PERMITS)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The era spoken.
     #[must_use]
     pub fn era(&self) -> Era {
-        self.inner.revision.era()
+        self.revision().era()
     }
 
     /// The revision spoken.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        self.inner.revision
+        self.inner.agreed.revision
     }
 
     /// What the server said of itself.
     #[must_use]
     pub fn server(&self) -> &ServerInfo {
-        &self.inner.server
+        &self.inner.agreed.server
     }
 
     /// Sends a request and waits for its answer. Dropping the future cancels the call:
@@ -69,28 +86,31 @@ impl Connection {
     ///
     /// # Errors
     /// When there is no answer; an answer that is an error is `Ok(Err(_))`.
-    pub async fn call(&self, _call: OutCall) -> Result<Payload, ClientError> {
-        Err(ClientError::Closed { sent: false, ending: Ending::ByUs })
+    pub async fn call(&self, call: OutCall) -> Result<Payload, ClientError> {
+        let _place = self.inner.places.try_acquire().map_err(|_| ClientError::Busy)?;
+        let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
+        let call = Outgoing::new(id, call, self.era(), &self.inner.identity)?;
+        self.inner.agreed.wire.request(call).await
     }
 
     /// Sends a notification.
     ///
     /// # Errors
     /// When it could not be handed over.
-    pub async fn notify(
-        &self,
-        _method: &str,
-        _params: Option<&RawValue>,
-    ) -> Result<(), ClientError> {
-        Err(ClientError::Closed { sent: false, ending: Ending::ByUs })
+    pub async fn notify(&self, method: &str, params: Option<&RawValue>) -> Result<(), ClientError> {
+        self.inner.agreed.wire.notify(method, params).await
     }
 
-    /// Resolves when the connection is dead, with the reason.
+    /// Resolves when the connection is dead, with the reason. An HTTP connection is dead only
+    /// when its session is lost, or it was closed by us.
     pub async fn closed(&self) -> ClientError {
-        ClientError::Closed { sent: false, ending: Ending::ByUs }
+        self.inner.agreed.wire.fate().wait().await
     }
 
-    /// Ends the connection. A child process has 2 s after its stdin is closed and 1 s more
-    /// after SIGTERM; then its process group is killed. An HTTP session is deleted.
-    pub async fn close(&self) {}
+    /// Ends the connection; calls in flight end at once. A child process has 2 s after its
+    /// stdin is closed and 1 s more after SIGTERM; then its process group is killed. An HTTP
+    /// session is deleted.
+    pub async fn close(&self) {
+        self.inner.agreed.wire.close().await;
+    }
 }

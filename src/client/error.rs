@@ -58,6 +58,9 @@ pub enum ClientError {
         /// The bound, in bytes.
         limit: usize,
     },
+    /// The call itself cannot be sent.
+    #[error("the call cannot be sent: {0}")]
+    Invalid(String),
     /// [`Options::max_calls`](crate::Options::max_calls) calls are in flight already.
     #[error("too many calls in flight on this connection")]
     Busy,
@@ -109,6 +112,7 @@ impl ClientError {
             | Self::Refused(_)
             | Self::SessionLost
             | Self::Busy
+            | Self::Invalid(_)
             | Self::Auth { status: 401 }
             | Self::Http { status: 429, .. }
             | Self::Closed { sent: false, .. } => Ran::No,
@@ -134,6 +138,7 @@ impl ClientError {
             | Self::Protocol(_)
             | Self::TooLarge { .. }
             | Self::Busy
+            | Self::Invalid(_)
             | Self::Closed { .. } => None,
         }
     }

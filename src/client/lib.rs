@@ -10,10 +10,18 @@
 mod call;
 mod connection;
 mod error;
+mod fate;
+mod http;
+mod incoming;
+mod negotiate;
 mod options;
+mod prepare;
+mod questions;
 mod secret;
 mod sink;
+mod stdio;
 mod target;
+mod wire;
 
 pub use call::OutCall;
 pub use connection::{Connection, ServerInfo};

@@ -1,0 +1,71 @@
+//! The legacy GET stream: what the server sends while no call of ours is on its way.
+
+use super::{
+    answer::{self, Kind},
+    link::Link,
+    stream::{Events, Place, messages, take},
+};
+use http::StatusCode;
+use std::{sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// Wait before the stream is opened again, unless the server said.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longest wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A stream that lasted this long was a good one: the next waits are short again.
+const LASTED: Duration = Duration::from_secs(5);
+
+/// Keeps the stream open until the connection ends, or the server says that it has none.
+pub(super) async fn listen(link: Arc<Link>) {
+    let stop = link.stop.clone();
+    tokio::select! {
+        () = keep_open(&link) => {}
+        () = stop.cancelled() => link.questions.withdraw_all(),
+        _why = link.fate.wait() => {}
+    }
+}
+
+async fn keep_open(link: &Link) {
+    let mut place = Place::default();
+    let mut pause = PAUSE;
+    loop {
+        let opened = Instant::now();
+        if !one(link, &mut place).await {
+            return;
+        }
+        if opened.elapsed() >= LASTED {
+            pause = PAUSE;
+        }
+        sleep(place.retry.map_or(pause, |retry| retry.max(pause)).min(LONGEST_PAUSE)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One connection's worth of the stream; false when there will be no other.
+async fn one(link: &Link, place: &mut Place) -> bool {
+    let Ok(response) = link.get(place.last_id.as_deref()).await else { return true };
+    let status = response.status();
+    if status.is_success() {
+        if answer::kind(response.headers()) != Kind::Stream {
+            return false;
+        }
+        let mut events = Events::new(response, link.max_message);
+        while let Ok(event) = events.next(place).await {
+            for item in messages(&event) {
+                take(link, None, item);
+            }
+        }
+        return true;
+    }
+    match status {
+        StatusCode::NOT_FOUND if link.has_session() => {
+            answer::session_lost(link);
+            false
+        }
+        // The place is not known there any more: start afresh.
+        StatusCode::BAD_REQUEST if place.last_id.take().is_some() => true,
+        StatusCode::TOO_MANY_REQUESTS => true,
+        _ => status.is_server_error(),
+    }
+}
