@@ -1,1 +1,157 @@
-//! x
+//! What happened, and everything derived from it.
+//!
+//! [`Event`] is the only way any other crate reports anything. Metrics, log lines and spans are
+//! projections of it and live here, one module each: no other crate knows `prometheus`,
+//! `opentelemetry` or the log macros. What begins and ends is a scope (`scope`), which cannot end
+//! twice or never. Labels are closed sets (`label`) or registered names (`registry`), so the
+//! number of series is bounded by configuration.
+
+mod catalogue;
+mod current;
+mod event;
+mod export;
+mod family;
+mod in_flight;
+pub mod install;
+mod label;
+mod limit;
+mod log;
+mod metrics;
+mod recent;
+mod registry;
+mod scope;
+mod span;
+
+pub use catalogue::catalogue;
+pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Event};
+pub use family::{MetricInfo, MetricKind};
+pub use install::{Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, install};
+pub use label::{
+    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
+    Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success, Transport,
+    UpstreamState,
+};
+pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
+pub use registry::{ToolLabel, UpstreamLabel};
+pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamScope};
+
+use log::Log;
+use metrics::Metrics;
+use std::{fmt, sync::Arc};
+
+/// Why telemetry could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// A metric is declared twice or wrongly.
+    #[error("metric cannot be registered: {0}")]
+    Metric(#[from] prometheus::Error),
+    /// The log filter cannot be read.
+    #[error(
+        "log level `{0}` cannot be read: write a level such as `info`, or `info,mcp_server=debug`"
+    )]
+    LogLevel(String),
+    /// A subscriber is there already.
+    #[error("log lines and spans already have a receiver in this process")]
+    Installed,
+    /// The exporter cannot be made.
+    #[error("spans cannot be exported: {0}")]
+    Export(String),
+}
+
+/// A cheap handle through which everything is reported. Each instance counts for itself.
+#[derive(Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+struct Inner {
+    metrics: Metrics,
+    log: Log,
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Telemetry")
+    }
+}
+
+impl Telemetry {
+    /// A new instance, with every closed label set at zero.
+    ///
+    /// # Errors
+    /// When a metric is declared twice or wrongly.
+    pub fn new() -> Result<Self, TelemetryError> {
+        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, log: Log::default() })))
+    }
+
+    /// Records one event in every projection.
+    pub fn emit(&self, event: &Event<'_>) {
+        self.0.metrics.record(event);
+        self.0.log.write(event);
+    }
+
+    /// The Prometheus text for a scrape.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        self.0.metrics.encode()
+    }
+
+    /// The state of things for `/api/status`.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let metrics = &self.0.metrics;
+        Snapshot {
+            connections: metrics.population.connections(),
+            messages: metrics.population.messages(metrics.failed_calls()),
+            latency: metrics.latencies.latency(),
+            memory_bytes: recent::resident_bytes(),
+        }
+    }
+
+    /// The last 1,000 handshakes.
+    #[must_use]
+    pub fn handshake_metrics(&self) -> HandshakeMetrics {
+        self.0.metrics.handshakes.metrics()
+    }
+
+    /// Makes an upstream's name a label and creates its series; the same name gives the same label.
+    #[must_use]
+    pub fn register_upstream(&self, name: &str) -> UpstreamLabel {
+        self.0.metrics.register_upstream(name)
+    }
+
+    /// Makes a tool's name a label and creates its series; the same name gives the same label.
+    /// After 10,000 tools all further ones of an upstream are `_OTHER`.
+    #[must_use]
+    pub fn register_tool(&self, upstream: &UpstreamLabel, tool: &str) -> ToolLabel {
+        self.0.metrics.register_tool(upstream, tool)
+    }
+
+    /// Opens a call.
+    pub fn call_started(&self, call: &CallInfo<'_>) -> CallScope {
+        CallScope::start(self, call)
+    }
+
+    /// Opens an attempt at an upstream, which belongs to the call inside whose
+    /// [`CallScope::run`] this is called.
+    pub fn attempt_started(&self, attempt: &AttemptInfo<'_>) -> AttemptScope {
+        AttemptScope::start(self, attempt)
+    }
+
+    /// Opens an accepted connection.
+    pub fn connection_accepted(&self, connection: ConnectionInfo) -> ConnectionScope {
+        ConnectionScope::start(self, connection)
+    }
+
+    /// Opens a stream to a client.
+    pub fn stream_opened(&self, transport: Transport) -> StreamScope {
+        StreamScope::start(self, transport)
+    }
+
+    /// Opens a client's socket.
+    pub fn socket_opened(&self, transport: Transport) -> SocketScope {
+        SocketScope::start(self, transport)
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+}

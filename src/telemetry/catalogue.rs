@@ -1,0 +1,172 @@
+//! Every metric of this build: one table for registration, for [`catalogue`], and for the
+//! tests that compare it with `/metrics`. The doc comment is the help text.
+
+use crate::{
+    AttemptOutcome, AuthCause, ConnectionStatus, Direction, Outcome, Reason, ReconnectOutcome,
+    ReconnectSide, Success, Transport,
+    family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
+    label::Signal,
+};
+use mcp_protocol::Method;
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
+
+const REQUEST_SECONDS: &[f64] = &[
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    30.0, 60.0, 120.0, 300.0,
+];
+const OVERHEAD_SECONDS: &[f64] =
+    &[0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+const HANDSHAKE_SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+const TOOL_SECONDS: &[f64] = &[0.005, 0.05, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0];
+const ATTEMPT_SECONDS: &[f64] =
+    &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0];
+const SESSION_SECONDS: &[f64] =
+    &[1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0];
+const STREAM_SECONDS: &[f64] = &[0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 86_400.0];
+const SIZE_BYTES: &[f64] = &[
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+macro_rules! metrics {
+    ($( #[doc = $help:literal] $field:ident: $ty:ty = $name:literal [$($label:literal),*] $(buckets $buckets:ident)? ; )*) => {
+        /// The metrics of one instance, all handles resolved.
+        pub(crate) struct Catalogue { $( pub(crate) $field: $ty, )* }
+
+        impl Catalogue {
+            const TABLE: &'static [MetricInfo] = &[ $( MetricInfo {
+                name: $name,
+                kind: <$ty as Instrument>::KIND,
+                labels: &[$($label),*],
+                buckets: metrics!(@buckets $($buckets)?),
+                help: $help.trim_ascii(),
+            }, )* ];
+
+            pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+                let mut table = Self::TABLE.iter();
+                let mut next = || table.next().ok_or(prometheus::Error::AlreadyReg);
+                Ok(Self { $( $field: <$ty as Instrument>::register(next()?, registry)?, )* })
+            }
+        }
+    };
+    (@buckets) => { None };
+    (@buckets $buckets:ident) => { Some($buckets) };
+}
+
+metrics! {
+    /// Attempts of clients to connect, by how they were decided: a WebSocket, a legacy session, a modern presence.
+    connections: Counters<(Transport, ConnectionStatus)> = "mcp_connections_total" ["transport", "status"];
+    /// Accepted connections that ended, by reason.
+    disconnections: Counters<(Transport, Reason)> = "mcp_disconnections_total" ["transport", "reason"];
+    /// Times somebody came back or we tried to, by what came of it.
+    reconnect_attempts: Counters<(ReconnectSide, ReconnectOutcome)> = "mcp_reconnect_attempts_total" ["side", "outcome"];
+    /// Calls that ended, by method and status.
+    requests: Counters<(Method, Outcome)> = "mcp_requests_total" ["method", "status"];
+    /// Time from the last byte of a request to the last byte of its answer; listening streams are not requests.
+    request_duration: Histograms<(Method, Success)> = "mcp_request_duration_seconds" ["method", "outcome"] buckets REQUEST_SECONDS;
+    /// Life of ended sessions.
+    session_duration: Histograms<(Transport, Reason)> = "mcp_session_duration_seconds" ["transport", "reason"] buckets SESSION_SECONDS;
+
+    /// Calls read off a transport.
+    requests_started: Counters<Method> = "mcp_requests_started_total" ["method"];
+    /// Calls started and not ended.
+    requests_in_flight: Gauges<Method> = "mcp_requests_in_flight" ["method"];
+    /// Age of the oldest call in flight, 0 if there is none; listening streams are left out.
+    oldest_request: FloatGauges<Method> = "mcp_oldest_request_in_flight_seconds" ["method"];
+    /// Time a call spent in the orchestrator itself, waiting for upstreams taken off.
+    gateway_overhead: Histograms<Method> = "mcp_gateway_overhead_seconds" ["method"] buckets OVERHEAD_SECONDS;
+    /// Sockets of clients opened.
+    sockets_opened: Counters<Transport> = "mcp_sockets_opened_total" ["transport"];
+    /// Sockets of clients open now.
+    sockets_open: Gauges<Transport> = "mcp_sockets_open" ["transport"];
+    /// Connections open now: sessions and presences.
+    active_connections: Gauges<Transport> = "mcp_active_connections" ["transport"];
+    /// Sessions open now.
+    active_sessions: Gauges<Transport> = "mcp_active_sessions" ["transport"];
+    /// Handshakes that ended.
+    handshakes: Counters<(Transport, Success)> = "mcp_handshakes_total" ["transport", "outcome"];
+    /// Duration of handshakes.
+    handshake_duration: Histograms<(Transport, Success)> = "mcp_handshake_duration_seconds" ["transport", "outcome"] buckets HANDSHAKE_SECONDS;
+    /// Size of MCP messages.
+    message_size: Histograms<(Transport, Direction)> = "mcp_message_size_bytes" ["transport", "direction"] buckets SIZE_BYTES;
+    /// Streams to clients open now.
+    streams_active: Gauges<Transport> = "mcp_streams_active" ["transport"];
+    /// Life of ended streams.
+    stream_duration: Histograms<Transport> = "mcp_stream_duration_seconds" ["transport"] buckets STREAM_SECONDS;
+    /// Events written to streams.
+    stream_events: Counters<Transport> = "mcp_stream_events_total" ["transport"];
+    /// Events sent again to clients that came back.
+    stream_replayed: Counters<Transport> = "mcp_stream_replayed_events_total" ["transport"];
+    /// Events lost to clients.
+    stream_gap: Counters<Transport> = "mcp_stream_gap_total" ["transport"];
+    /// Requests without a valid token.
+    auth_failures: Counters<AuthCause> = "mcp_auth_failures_total" ["cause"];
+
+    /// Calls of tools that ended.
+    tool_calls: Open<IntCounterVec> = "mcp_tool_calls_total" ["upstream", "tool", "status"];
+    /// Duration of calls of tools.
+    tool_call_duration: Open<HistogramVec> = "mcp_tool_call_duration_seconds" ["upstream", "tool"] buckets TOOL_SECONDS;
+    /// Whether a tool can be called now.
+    tool_available: Open<IntGaugeVec> = "mcp_tool_available" ["upstream", "tool"];
+    /// 1 for the state an upstream is in.
+    upstream_state: Open<IntGaugeVec> = "mcp_upstream_state" ["upstream", "state"];
+    /// Attempts at upstreams that ended.
+    upstream_attempts: Open<IntCounterVec> = "mcp_upstream_attempts_total" ["upstream", "outcome"];
+    /// Duration of attempts at upstreams.
+    upstream_attempt_duration: Open<HistogramVec> = "mcp_upstream_attempt_duration_seconds" ["upstream", "outcome"] buckets ATTEMPT_SECONDS;
+    /// Times an upstream was started anew.
+    upstream_restarts: Open<IntCounterVec> = "mcp_upstream_restarts_total" ["upstream", "cause"];
+    /// When an upstream's lists were last read, in seconds since 1970.
+    catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
+
+    /// Telemetry lost because the collector was slow or away.
+    telemetry_dropped: Counters<Signal> = "mcp_telemetry_dropped_total" ["signal"];
+    /// Always 1; the build is in the labels.
+    build_info: Open<IntGaugeVec> = "mcp_build_info" ["version", "revision", "rustc"];
+}
+
+/// Every metric this build can expose, by name.
+#[must_use]
+pub fn catalogue() -> Vec<MetricInfo> {
+    let mut all = Catalogue::TABLE.to_vec();
+    all.extend_from_slice(PROCESS);
+    all.sort_by_key(|metric| metric.name);
+    all
+}
+
+const fn process(name: &'static str, kind: MetricKind, help: &'static str) -> MetricInfo {
+    MetricInfo { name, kind, labels: &[], buckets: None, help }
+}
+
+/// What the process collector of the `prometheus` crate exposes, in its words.
+const PROCESS: &[MetricInfo] = &[
+    process(
+        "process_cpu_seconds_total",
+        MetricKind::Counter,
+        "Total user and system CPU time spent in seconds.",
+    ),
+    process("process_open_fds", MetricKind::Gauge, "Number of open file descriptors."),
+    process("process_max_fds", MetricKind::Gauge, "Maximum number of open file descriptors."),
+    process("process_virtual_memory_bytes", MetricKind::Gauge, "Virtual memory size in bytes."),
+    process("process_resident_memory_bytes", MetricKind::Gauge, "Resident memory size in bytes."),
+    process(
+        "process_start_time_seconds",
+        MetricKind::Gauge,
+        "Start time of the process since unix epoch in seconds.",
+    ),
+    process("process_threads", MetricKind::Gauge, "Number of OS threads in the process."),
+];
+
+/// Outcomes that a tool or an upstream is counted by.
+pub(crate) const OUTCOMES: usize = Outcome::ALL.len();
+/// Outcomes of attempts.
+pub(crate) const ATTEMPT_OUTCOMES: usize = AttemptOutcome::ALL.len();

@@ -1,0 +1,326 @@
+//! What can happen: one closed enum in the past tense. Metrics and log lines are projections
+//! of it, each one exhaustive `match`.
+
+use crate::{
+    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
+    Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel, Transport, UpstreamLabel,
+    UpstreamState,
+};
+use mcp_protocol::{Method, Revision, TraceContext};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+/// What a call is, known when it starts.
+#[derive(Debug, Clone)]
+pub struct CallInfo<'a> {
+    /// Its method.
+    pub method: Method,
+    /// How it came.
+    pub transport: Transport,
+    /// The revision it speaks, where known.
+    pub revision: Option<Revision>,
+    /// Its session; legacy only.
+    pub session_id: Option<&'a str>,
+    /// Its JSON-RPC id as text; for spans only.
+    pub request_id: &'a str,
+    /// The tool or prompt it names: span name and attribute, never a label.
+    pub target: Option<&'a str>,
+    /// The trace context of `_meta`: the parent.
+    pub parent: TraceContext,
+    /// The trace context of the HTTP headers: the parent if `parent` is empty or malformed,
+    /// else a link.
+    pub ambient: TraceContext,
+    /// The client's address.
+    pub client_address: Option<IpAddr>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy)]
+pub struct CallEnd<'a> {
+    /// The end in one word.
+    pub outcome: Outcome,
+    /// The JSON-RPC error code that was answered.
+    pub code: Option<i64>,
+    /// The JSON-RPC error message that was answered; goes to the span only.
+    pub message: Option<&'a str>,
+}
+
+impl CallEnd<'_> {
+    /// An end with no error code.
+    #[must_use]
+    pub const fn of(outcome: Outcome) -> Self {
+        Self { outcome, code: None, message: None }
+    }
+}
+
+/// What an attempt at an upstream is.
+#[derive(Debug, Clone)]
+pub struct AttemptInfo<'a> {
+    /// The upstream.
+    pub upstream: UpstreamLabel,
+    /// The method sent.
+    pub method: Method,
+    /// The tool or prompt by the upstream's own name.
+    pub target: Option<&'a str>,
+    /// The revision it is sent in.
+    pub revision: Revision,
+    /// How the upstream is reached.
+    pub network: Network,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub struct AttemptEnd {
+    /// The end in one word.
+    pub outcome: AttemptOutcome,
+    /// The JSON-RPC error code that came.
+    pub code: Option<i64>,
+}
+
+impl AttemptEnd {
+    /// An end with no error code.
+    #[must_use]
+    pub const fn of(outcome: AttemptOutcome) -> Self {
+        Self { outcome, code: None }
+    }
+}
+
+/// What a connection is.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionInfo {
+    /// How it came.
+    pub transport: Transport,
+    /// What it is.
+    pub kind: ConnectionKind,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// The server listens.
+    ServerStarted {
+        /// The bound address.
+        address: SocketAddr,
+    },
+    /// The server was told to stop.
+    ServerStopping {
+        /// By which signal, or `stop`.
+        signal: &'a str,
+    },
+    /// The server has stopped.
+    ServerStopped,
+
+    /// A call was read off a transport. Emitted by [`crate::CallScope`].
+    CallStarted {
+        /// Its method.
+        method: Method,
+    },
+    /// A call ended; exactly once for each start. Emitted by [`crate::CallScope`].
+    CallFinished {
+        /// Its method.
+        method: Method,
+        /// How it came.
+        transport: Transport,
+        /// The tool it called, if any.
+        tool: Option<&'a ToolLabel>,
+        /// Its end.
+        end: CallEnd<'a>,
+        /// From the request's last byte until now.
+        elapsed: Duration,
+        /// The part of `elapsed` that was spent waiting for upstreams.
+        upstream: Duration,
+    },
+    /// An attempt was sent on its way. Emitted by [`crate::AttemptScope`].
+    AttemptStarted {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// The method.
+        method: Method,
+    },
+    /// An attempt ended; exactly once for each start. Emitted by [`crate::AttemptScope`].
+    AttemptFinished {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// The method.
+        method: Method,
+        /// Its end.
+        end: AttemptEnd,
+        /// How long it took.
+        elapsed: Duration,
+    },
+
+    /// A client was let in. Emitted by [`crate::ConnectionScope`].
+    ConnectionAccepted(ConnectionInfo),
+    /// What was accepted ended. Emitted by [`crate::ConnectionScope`].
+    ConnectionEnded {
+        /// What it was.
+        connection: ConnectionInfo,
+        /// Why it ended.
+        reason: Reason,
+        /// How long it lived.
+        elapsed: Duration,
+    },
+    /// A client's attempt to connect was refused.
+    ConnectionRefused {
+        /// How it came.
+        transport: Transport,
+        /// Why; anything but `Accepted`.
+        status: ConnectionStatus,
+        /// For the log line; no secrets.
+        detail: &'a str,
+    },
+    /// A request came without a valid token.
+    AuthFailed {
+        /// What was wrong.
+        cause: AuthCause,
+    },
+    /// An `initialize` (legacy) or a first request (modern) was answered.
+    HandshakeFinished {
+        /// How it came.
+        transport: Transport,
+        /// Whether it succeeded.
+        ok: bool,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// Somebody came back, or we tried to.
+    ReconnectAttempted {
+        /// Who.
+        side: ReconnectSide,
+        /// What came of it.
+        outcome: ReconnectOutcome,
+    },
+
+    /// A socket was opened. Emitted by [`crate::SocketScope`].
+    SocketOpened {
+        /// What it carries.
+        transport: Transport,
+    },
+    /// A socket was closed. Emitted by [`crate::SocketScope`].
+    SocketClosed {
+        /// What it carried.
+        transport: Transport,
+    },
+    /// A message was read or written.
+    MessageTransferred {
+        /// Over what.
+        transport: Transport,
+        /// Which way.
+        direction: Direction,
+        /// Its size.
+        bytes: usize,
+    },
+    /// A stream to a client was opened. Emitted by [`crate::StreamScope`].
+    StreamOpened {
+        /// Over what.
+        transport: Transport,
+    },
+    /// A stream to a client was closed. Emitted by [`crate::StreamScope`].
+    StreamClosed {
+        /// Over what.
+        transport: Transport,
+        /// How long it lived.
+        elapsed: Duration,
+    },
+    /// An event was written to a stream.
+    StreamEventSent {
+        /// Over what.
+        transport: Transport,
+    },
+    /// A client came back and was sent what it had missed.
+    StreamEventsReplayed {
+        /// Over what.
+        transport: Transport,
+        /// How many events.
+        count: u64,
+    },
+    /// Events for a client were lost.
+    StreamGap {
+        /// Over what.
+        transport: Transport,
+        /// How many events.
+        missed: u64,
+    },
+
+    /// An upstream changed its state.
+    UpstreamStateChanged {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// The state it is in now.
+        state: UpstreamState,
+        /// Why, if it went wrong; no secrets.
+        error: Option<&'a str>,
+    },
+    /// An upstream was started anew.
+    UpstreamRestarted {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// Why.
+        cause: RestartCause,
+    },
+    /// A child process wrote a line to its standard error.
+    UpstreamLog {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// The line.
+        line: &'a str,
+    },
+    /// A message of an upstream was not handed on.
+    UpstreamMessageDropped {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// Its method.
+        method: &'a str,
+        /// Why it was dropped.
+        why: &'a str,
+    },
+    /// An upstream's lists were read.
+    CatalogueRefreshed {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// How many tools it has.
+        tools: usize,
+        /// How many resources.
+        resources: usize,
+        /// How many prompts.
+        prompts: usize,
+    },
+    /// A tool can be called, or no longer.
+    ToolAvailabilityChanged {
+        /// The tool.
+        tool: &'a ToolLabel,
+        /// Whether it can be called.
+        available: bool,
+    },
+
+    /// Two upstreams wanted the same name.
+    NameConflict {
+        /// The name.
+        name: &'a str,
+        /// Who has it.
+        kept_by: &'a str,
+        /// The name of the other.
+        renamed_to: &'a str,
+    },
+    /// A name was too long.
+    NameShortened {
+        /// The whole name.
+        name: &'a str,
+        /// The name it is served under.
+        to: &'a str,
+    },
+    /// Something in the configuration is odd and was accepted.
+    ConfigWarning {
+        /// A sentence.
+        text: &'a str,
+    },
+    /// Something that must not happen happened: a panic in a tool, a broken invariant.
+    InternalError {
+        /// Where, in a word or two: the log line's key for repetition.
+        what: &'a str,
+        /// What; no secrets.
+        detail: &'a str,
+    },
+}

@@ -1,0 +1,131 @@
+//! What only the binary does: sends the process's log lines to standard error and its spans to a
+//! collector. A library that embeds the server brings its own subscriber instead.
+
+use crate::{TelemetryError, export::Exporter, log, span};
+use std::{io::IsTerminal, time::Duration};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+/// Longest wait for the last spans at shutdown.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// Pretty on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// How spans are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// Protobuf over HTTP.
+    Http,
+}
+
+/// Where spans are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpConfig {
+    /// The collector's base URL; over HTTP, `/v1/traces` is added where it is missing.
+    pub endpoint: String,
+    /// How.
+    pub protocol: OtlpProtocol,
+}
+
+/// What the process reports, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallConfig {
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// The lowest level that is written: a level, or directives such as `info,mcp_server=debug`.
+    pub log_level: String,
+    /// Where spans are sent. With none, the standard `OTEL_EXPORTER_OTLP_*` variables decide; with
+    /// neither, no spans are made.
+    pub otlp: Option<OtlpConfig>,
+}
+
+impl Default for InstallConfig {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Auto, log_level: "info".into(), otlp: None }
+    }
+}
+
+/// Keeps the exporter going; spans not yet sent are lost unless it is shut down.
+#[derive(Debug)]
+#[must_use = "spans are flushed by `shutdown`"]
+pub struct Guard(Option<Exporter>);
+
+impl Guard {
+    /// Sends what is left, waiting 3 s at most. Blocks the thread.
+    pub fn shutdown(self) {
+        if let Some(exporter) = self.0 {
+            exporter.shutdown(FLUSH);
+        }
+    }
+
+    /// Whether spans are sent anywhere.
+    #[must_use]
+    pub const fn exports_spans(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// Sends the whole process's log lines to standard error, and its spans to the collector that is
+/// configured. gRPC needs to be called inside a tokio runtime.
+///
+/// # Errors
+/// When the filter cannot be read, the exporter cannot be made, or something was installed before.
+pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
+    let filter = EnvFilter::try_new(&config.log_level)
+        .map_err(|_| TelemetryError::LogLevel(config.log_level.clone()))?;
+    let lines = lines(config.log_format)
+        .with_filter(filter.and(filter_fn(|about| about.target() != span::TARGET)));
+    let exporter = Exporter::of(config.otlp.as_ref())?;
+    let spans = exporter.as_ref().map(|exporter| {
+        let ours = |about: &tracing::Metadata<'_>| {
+            about.target() == span::TARGET
+                || (about.target() == log::TARGET && *about.level() <= tracing::Level::INFO)
+        };
+        exporter.layer().with_filter(filter_fn(ours))
+    });
+    let registry = tracing_subscriber::registry().with(spans).with(lines);
+    registry.try_init().map_err(|_| TelemetryError::Installed)?;
+    Ok(Guard(exporter))
+}
+
+/// The layer that writes lines.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
+    let terminal = std::io::stderr().is_terminal();
+    let pretty = match format {
+        LogFormat::Auto => terminal,
+        LogFormat::Json => false,
+        LogFormat::Pretty => true,
+    };
+    if pretty {
+        return fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).boxed();
+    }
+    let json =
+        fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    json.with_writer(std::io::stderr).boxed()
+}
+
+/// Spans lost by this process since start.
+pub(crate) fn dropped_spans() -> u64 {
+    crate::export::dropped_spans()
+}

@@ -1,0 +1,308 @@
+//! What may become a metric label: closed sets of words. Names that configuration bounds
+//! (upstreams, tools) are in `registry`; nothing else is ever a label.
+
+use mcp_protocol::Method;
+
+/// A word from a set that is fixed at compile time.
+pub(crate) trait Label: Copy + 'static {
+    const ALL: &'static [Self];
+    /// Position in [`Self::ALL`].
+    fn slot(self) -> usize;
+    fn text(self) -> &'static str;
+}
+
+impl Label for Method {
+    const ALL: &'static [Self] = Method::ALL;
+    fn slot(self) -> usize {
+        self as usize
+    }
+    fn text(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+macro_rules! labels {
+    ($( $(#[$outer:meta])* $name:ident { $( $(#[$doc:meta])* $variant:ident = $text:literal ),* $(,)? } )*) => { $(
+        $(#[$outer])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $( $(#[$doc])* $variant, )* }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &[Self] = &[ $( Self::$variant, )* ];
+
+            /// The label value.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( Self::$variant => $text, )* }
+            }
+        }
+
+        impl Label for $name {
+            const ALL: &'static [Self] = $name::ALL;
+            fn slot(self) -> usize {
+                self as usize
+            }
+            fn text(self) -> &'static str {
+                self.as_str()
+            }
+        }
+    )* };
+}
+
+labels! {
+    /// How a client reached us.
+    Transport {
+        /// Streamable HTTP.
+        Http = "http",
+        /// WebSocket.
+        Websocket = "websocket",
+        /// Standard input and output.
+        Stdio = "stdio",
+    }
+
+    /// How a call ended. Where two fit: outcome unknown, then cancelled, timeout, unavailable,
+    /// tool error.
+    Outcome {
+        /// A result was sent; `input_required` and a task count too.
+        Ok = "ok",
+        /// A result with `isError`.
+        ToolError = "tool_error",
+        /// The caller's fault: malformed, unknown, not allowed.
+        ClientError = "client_error",
+        /// Our fault, or the upstream's JSON-RPC error.
+        ServerError = "server_error",
+        /// The upstream could not be reached; the call provably did not run.
+        Unavailable = "unavailable",
+        /// The upstream was lost after the call was written: it may have run.
+        OutcomeUnknown = "outcome_unknown",
+        /// Nobody waited for the reply.
+        Cancelled = "cancelled",
+        /// No answer within the limit.
+        Timeout = "timeout",
+        /// Refused by a limit.
+        RateLimited = "rate_limited",
+    }
+
+    /// [`Outcome`] in two words, for histograms.
+    Success {
+        /// It ended well.
+        Ok = "ok",
+        /// It did not.
+        Error = "error",
+    }
+
+    /// How an attempt at an upstream ended.
+    AttemptOutcome {
+        /// A result came.
+        Ok = "ok",
+        /// A result with `isError` came.
+        ToolError = "tool_error",
+        /// A JSON-RPC error, or an answer that is none.
+        Error = "error",
+        /// No answer within the limit.
+        Timeout = "timeout",
+        /// It could not be sent.
+        Unavailable = "unavailable",
+        /// Nobody waited any more.
+        Cancelled = "cancelled",
+        /// It was sent and the connection was lost.
+        OutcomeUnknown = "outcome_unknown",
+    }
+
+    /// How a client's attempt to connect was decided.
+    ConnectionStatus {
+        /// Its first message was answered.
+        Accepted = "accepted",
+        /// No valid token.
+        Unauthorized = "unauthorized",
+        /// `Origin` or `Host` is not ours.
+        RejectedOrigin = "rejected_origin",
+        /// Too many in a time.
+        RateLimited = "rate_limited",
+        /// Too many at once.
+        OverCapacity = "over_capacity",
+        /// The first message was not MCP.
+        ProtocolError = "protocol_error",
+    }
+
+    /// Why a connection ended.
+    Reason {
+        /// The client closed it properly.
+        ClientClosed = "client_closed",
+        /// The client sent DELETE.
+        ClientDeleted = "client_deleted",
+        /// The client's socket went away.
+        ClientGone = "client_gone",
+        /// Nothing was heard for the idle limit.
+        TimeoutNoActivity = "timeout_no_activity",
+        /// `initialized` did not come in time.
+        HandshakeTimeout = "handshake_timeout",
+        /// Heartbeats were not answered.
+        HeartbeatLost = "heartbeat_lost",
+        /// We stopped.
+        ServerShutdown = "server_shutdown",
+        /// The same client came again.
+        Superseded = "superseded",
+        /// The client did not read.
+        SlowConsumer = "slow_consumer",
+        /// The client broke the protocol.
+        ProtocolError = "protocol_error",
+        /// Anything else; also a scope that was dropped.
+        Error = "error",
+    }
+
+    /// Why a request was not authenticated.
+    AuthCause {
+        /// No `Authorization` header.
+        Missing = "missing",
+        /// A header that is not `Bearer <token>`.
+        Malformed = "malformed",
+        /// A token that is not ours.
+        Wrong = "wrong",
+    }
+
+    /// Which way a message went, seen from us.
+    Direction {
+        /// To us.
+        In = "in",
+        /// From us.
+        Out = "out",
+    }
+
+    /// The state of an upstream.
+    UpstreamState {
+        /// First attempt to connect.
+        Connecting = "connecting",
+        /// In use.
+        Connected = "connected",
+        /// It was connected and is being brought back.
+        Reconnecting = "reconnecting",
+        /// Given up, or waiting long for the next attempt.
+        Failed = "failed",
+        /// Stopped on purpose.
+        Stopped = "stopped",
+    }
+
+    /// Why an upstream was started anew.
+    RestartCause {
+        /// Its process ended.
+        Exited = "exited",
+        /// It forgot our session.
+        SessionLost = "session_lost",
+        /// The connection broke.
+        ConnectionLost = "connection_lost",
+    }
+
+    /// Who came back, or tried to.
+    ReconnectSide {
+        /// A client to its session.
+        Session = "session",
+        /// We to an upstream.
+        Upstream = "upstream",
+        /// The stdio bridge to us.
+        Bridge = "bridge",
+    }
+
+    /// What came of an attempt to come back.
+    ReconnectOutcome {
+        /// The same session goes on.
+        Resumed = "resumed",
+        /// A new session took its place (upstream and bridge only).
+        Reinitialized = "reinitialized",
+        /// The other side said no.
+        Refused = "refused",
+        /// It could not be reached.
+        Failed = "failed",
+    }
+
+    /// What was sent to a collector.
+    Signal {
+        /// Spans.
+        Spans = "spans",
+    }
+}
+
+impl Outcome {
+    /// The outcome in two words.
+    #[must_use]
+    pub const fn success(self) -> Success {
+        match self {
+            Self::Ok => Success::Ok,
+            Self::ToolError
+            | Self::ClientError
+            | Self::ServerError
+            | Self::Unavailable
+            | Self::OutcomeUnknown
+            | Self::Cancelled
+            | Self::Timeout
+            | Self::RateLimited => Success::Error,
+        }
+    }
+}
+
+impl Success {
+    /// `Ok` if `ok`.
+    #[must_use]
+    pub const fn of(ok: bool) -> Self {
+        if ok { Self::Ok } else { Self::Error }
+    }
+}
+
+/// What counts as a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectionKind {
+    /// A legacy session or a WebSocket.
+    Session,
+    /// A modern client that is heard of from time to time.
+    Presence,
+}
+
+/// How an upstream is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Network {
+    /// Streamable HTTP.
+    Http,
+    /// A child process.
+    Stdio,
+}
+
+/// The label values of one series, where every label is closed.
+pub(crate) trait LabelSet: Copy + 'static {
+    /// How many series there are.
+    const SIZE: usize;
+    /// Position of this one.
+    fn slot(self) -> usize;
+    /// The label values at a position.
+    fn texts(slot: usize) -> Vec<&'static str>;
+}
+
+impl LabelSet for () {
+    const SIZE: usize = 1;
+    fn slot(self) -> usize {
+        0
+    }
+    fn texts(_: usize) -> Vec<&'static str> {
+        Vec::new()
+    }
+}
+
+impl<A: Label> LabelSet for A {
+    const SIZE: usize = A::ALL.len();
+    fn slot(self) -> usize {
+        Label::slot(self)
+    }
+    fn texts(slot: usize) -> Vec<&'static str> {
+        vec![A::ALL[slot].text()]
+    }
+}
+
+impl<A: Label, B: Label> LabelSet for (A, B) {
+    const SIZE: usize = A::ALL.len() * B::ALL.len();
+    fn slot(self) -> usize {
+        self.0.slot() * B::ALL.len() + self.1.slot()
+    }
+    fn texts(slot: usize) -> Vec<&'static str> {
+        vec![A::ALL[slot / B::ALL.len()].text(), B::ALL[slot % B::ALL.len()].text()]
+    }
+}

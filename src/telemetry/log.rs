@@ -1,0 +1,254 @@
+//! The log projection of [`Event`]: one line an event, its level by kind, its fields named as in
+//! spans. Never a token, an argument or a result. What repeats is held back and counted.
+
+use crate::{
+    AttemptEnd, CallEnd, ConnectionInfo, Event, Outcome, Reason, ToolLabel, Transport,
+    UpstreamLabel, UpstreamState, limit::Limiter, span,
+};
+use mcp_protocol::Method;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The target of all our lines.
+pub(crate) const TARGET: &str = "mcp_orchestrator";
+
+/// Writes a line at a level known here; values are taken only if somebody reads that level.
+macro_rules! line {
+    ($level:ident, $event:literal, $message:literal, { $($fields:tt)* }) => {
+        tracing::event!(
+            target: TARGET,
+            tracing::Level::$level,
+            event = $event,
+            trace_id = span::ids().map(|ids| ids.0),
+            span_id = span::ids().map(|ids| ids.1),
+            $($fields)*
+            $message
+        )
+    };
+}
+
+/// The same for a kind that may repeat: held back when there are too many.
+macro_rules! limited {
+    ($log:expr, $key:expr, $level:ident, $event:literal, $message:literal, { $($fields:tt)* }) => {
+        if let Some(held) = $log.limiter.admit(($event, $key), Instant::now()) {
+            line!($level, $event, $message, { held_back = (held > 0).then_some(held), $($fields)* });
+        }
+    };
+}
+
+/// Writes lines, and remembers what it held back.
+#[derive(Default)]
+pub(crate) struct Log {
+    limiter: Limiter,
+}
+
+impl Log {
+    pub(crate) fn write(&self, event: &Event<'_>) {
+        match *event {
+            Event::ServerStarted { address } => {
+                line!(INFO, "server_started", "listening", { server.address = %address, })
+            }
+            Event::ServerStopping { signal } => {
+                line!(INFO, "server_stopping", "stopping", { signal, })
+            }
+            Event::ServerStopped => self.stopped(),
+            Event::CallStarted { method } => {
+                line!(TRACE, "call_started", "call", { mcp.method.name = method.as_str(), })
+            }
+            Event::CallFinished { method, transport, tool, end, elapsed, .. } => {
+                self.call(&Call { method, transport, tool, end, elapsed });
+            }
+            Event::AttemptStarted { upstream, method } => {
+                line!(TRACE, "attempt_started", "attempt", { upstream = upstream.name(), mcp.method.name = method.as_str(), });
+            }
+            Event::AttemptFinished { upstream, method, end, elapsed } => {
+                attempt(upstream, method, end, elapsed)
+            }
+            Event::ConnectionAccepted(connection) => {
+                line!(DEBUG, "connection_accepted", "client connected", { transport = connection.transport.as_str(), });
+            }
+            Event::ConnectionEnded { connection, reason, elapsed } => {
+                connection_ended(connection, reason, elapsed)
+            }
+            Event::ConnectionRefused { transport, status, detail } => {
+                limited!(self, status, WARN, "connection_refused", "client refused", {
+                    transport = transport.as_str(), status = status.as_str(), detail,
+                });
+            }
+            Event::AuthFailed { cause } => {
+                limited!(self, cause, WARN, "auth_failed", "request without a valid token", { cause = cause.as_str(), });
+            }
+            Event::HandshakeFinished { transport, ok, elapsed } => {
+                self.handshake(transport, ok, elapsed)
+            }
+            Event::ReconnectAttempted { side, outcome } => {
+                line!(DEBUG, "reconnect_attempted", "reconnect", { side = side.as_str(), outcome = outcome.as_str(), });
+            }
+            Event::SocketOpened { transport } => wire("socket_opened", transport, 1),
+            Event::SocketClosed { transport } => wire("socket_closed", transport, 1),
+            Event::MessageTransferred { transport, bytes, .. } => {
+                wire("message_transferred", transport, bytes as u64)
+            }
+            Event::StreamOpened { transport } => wire("stream_opened", transport, 1),
+            Event::StreamClosed { transport, .. } => wire("stream_closed", transport, 1),
+            Event::StreamEventSent { transport } => wire("stream_event_sent", transport, 1),
+            Event::StreamEventsReplayed { transport, count } => {
+                wire("stream_events_replayed", transport, count)
+            }
+            Event::StreamGap { transport, missed } => {
+                limited!(self, transport, WARN, "stream_gap", "events for a client were lost", {
+                    transport = transport.as_str(), missed,
+                });
+            }
+            Event::UpstreamStateChanged { upstream, state, error } => {
+                self.upstream_state(upstream, state, error)
+            }
+            Event::UpstreamRestarted { upstream, cause } => {
+                limited!(self, (upstream.name(), cause), WARN, "upstream_restarted", "upstream started anew", {
+                    upstream = upstream.name(), cause = cause.as_str(),
+                });
+            }
+            Event::UpstreamLog { upstream, line } => {
+                line!(INFO, "upstream_log", "upstream says", { upstream = upstream.name(), line, });
+            }
+            Event::UpstreamMessageDropped { upstream, method, why } => {
+                limited!(self, (upstream.name(), method, why), INFO, "upstream_message_dropped", "message not handed on", {
+                    upstream = upstream.name(), mcp.method.name = method, why,
+                });
+            }
+            Event::CatalogueRefreshed { upstream, tools, resources, prompts } => {
+                line!(INFO, "catalogue_refreshed", "upstream's lists read", {
+                    upstream = upstream.name(), tools, resources, prompts,
+                });
+            }
+            Event::ToolAvailabilityChanged { tool, available } => {
+                tool_availability(tool, available)
+            }
+            Event::NameConflict { name, kept_by, renamed_to } => {
+                line!(WARN, "name_conflict", "name taken", { name, kept_by, renamed_to, });
+            }
+            Event::NameShortened { name, to } => {
+                line!(WARN, "name_shortened", "name too long", { name, to, })
+            }
+            Event::ConfigWarning { text } => {
+                line!(WARN, "config_warning", "configuration", { text, })
+            }
+            Event::InternalError { what, detail } => {
+                limited!(self, what, ERROR, "internal_error", "internal error", { what, detail, });
+            }
+        }
+    }
+}
+
+/// A call that ended.
+struct Call<'a> {
+    method: Method,
+    transport: Transport,
+    tool: Option<&'a ToolLabel>,
+    end: CallEnd<'a>,
+    elapsed: Duration,
+}
+
+macro_rules! call_line {
+    ($level:ident, $held:expr, $call:expr) => {
+        line!($level, "call_finished", "call ended", {
+            held_back = $held,
+            mcp.method.name = $call.method.as_str(),
+            transport = $call.transport.as_str(),
+            gen_ai.tool.name = $call.tool.map(ToolLabel::name),
+            upstream = $call.tool.map(ToolLabel::upstream),
+            outcome = $call.end.outcome.as_str(),
+            rpc.response.status_code = $call.end.code,
+            duration_ms = millis($call.elapsed),
+        })
+    };
+}
+
+impl Log {
+    /// One line for all that repeats and was not told of yet, then the end.
+    fn stopped(&self) {
+        let held = self.limiter.held_back();
+        line!(INFO, "server_stopped", "stopped", { held_back = (held > 0).then_some(held), });
+    }
+
+    fn call(&self, call: &Call<'_>) {
+        let outcome = call.end.outcome;
+        if matches!(outcome, Outcome::Ok | Outcome::Cancelled | Outcome::ToolError) {
+            call_line!(DEBUG, None::<u64>, call);
+            return;
+        }
+        let kind = (call.method, outcome, call.tool.map(|tool| (tool.upstream(), tool.name())));
+        let Some(held) = self.limiter.admit(("call_finished", kind), Instant::now()) else {
+            return;
+        };
+        let held = (held > 0).then_some(held);
+        match outcome {
+            Outcome::ServerError => call_line!(ERROR, held, call),
+            Outcome::Unavailable | Outcome::OutcomeUnknown | Outcome::Timeout => {
+                call_line!(WARN, held, call)
+            }
+            Outcome::ClientError
+            | Outcome::RateLimited
+            | Outcome::Ok
+            | Outcome::Cancelled
+            | Outcome::ToolError => call_line!(INFO, held, call),
+        }
+    }
+
+    fn handshake(&self, transport: Transport, ok: bool, elapsed: Duration) {
+        let (transport, duration_ms) = (transport.as_str(), millis(elapsed));
+        if ok {
+            line!(DEBUG, "handshake_finished", "handshake", { transport, ok, duration_ms, });
+        } else {
+            limited!(self, transport, INFO, "handshake_finished", "handshake failed", { transport, ok, duration_ms, });
+        }
+    }
+
+    fn upstream_state(&self, upstream: &UpstreamLabel, state: UpstreamState, error: Option<&str>) {
+        let (upstream, text) = (upstream.name(), state.as_str());
+        match state {
+            UpstreamState::Connecting | UpstreamState::Connected | UpstreamState::Stopped => {
+                line!(INFO, "upstream_state_changed", "upstream", { upstream, state = text, error, });
+            }
+            UpstreamState::Reconnecting | UpstreamState::Failed => {
+                limited!(self, (upstream, state), WARN, "upstream_state_changed", "upstream", {
+                    upstream, state = text, error,
+                });
+            }
+        }
+    }
+}
+
+fn attempt(upstream: &UpstreamLabel, method: Method, end: AttemptEnd, elapsed: Duration) {
+    line!(DEBUG, "attempt_finished", "attempt ended", {
+        upstream = upstream.name(),
+        mcp.method.name = method.as_str(),
+        outcome = end.outcome.as_str(),
+        rpc.response.status_code = end.code,
+        duration_ms = millis(elapsed),
+    });
+}
+
+fn connection_ended(connection: ConnectionInfo, reason: Reason, elapsed: Duration) {
+    line!(DEBUG, "connection_ended", "client gone", {
+        transport = connection.transport.as_str(),
+        reason = reason.as_str(),
+        duration_ms = millis(elapsed),
+    });
+}
+
+fn tool_availability(tool: &ToolLabel, available: bool) {
+    line!(DEBUG, "tool_availability_changed", "tool", {
+        upstream = tool.upstream(),
+        gen_ai.tool.name = tool.name(),
+        available,
+    });
+}
+
+fn wire(what: &'static str, transport: Transport, amount: u64) {
+    line!(TRACE, "wire", "wire", { what, transport = transport.as_str(), amount, });
+}
+
+fn millis(elapsed: Duration) -> f64 {
+    elapsed.as_secs_f64() * 1_000.0
+}

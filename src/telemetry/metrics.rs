@@ -1,0 +1,200 @@
+//! The metrics projection of [`Event`]: atomic adds on handles that were resolved at start.
+
+use crate::{
+    ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Success, TelemetryError,
+    ToolLabel, UpstreamLabel,
+    catalogue::Catalogue,
+    in_flight::InFlight,
+    label::Signal,
+    recent::{Handshakes, Latencies, Population},
+    registry::Names,
+};
+use mcp_protocol::Method;
+use prometheus::{Registry, TextEncoder};
+use std::time::{Duration, SystemTime};
+
+/// All that is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    series: Catalogue,
+    names: Names,
+    pub(crate) in_flight: InFlight,
+    pub(crate) latencies: Latencies,
+    pub(crate) handshakes: Handshakes,
+    pub(crate) population: Population,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Result<Self, TelemetryError> {
+        let registry = Registry::new();
+        let series = Catalogue::register(&registry)?;
+        series.reconnect_attempts.exclude(&["session", "reinitialized"])?;
+        let build = [env!("CARGO_PKG_VERSION"), env!("BUILD_REVISION"), env!("BUILD_RUSTC")];
+        series.build_info.0.get_metric_with_label_values(&build)?.set(1);
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        let names = Names::new(&series)?;
+        Ok(Self {
+            registry,
+            series,
+            names,
+            in_flight: InFlight::default(),
+            latencies: Latencies::default(),
+            handshakes: Handshakes::default(),
+            population: Population::default(),
+        })
+    }
+
+    pub(crate) fn register_upstream(&self, name: &str) -> UpstreamLabel {
+        self.names.upstream(&self.series, name)
+    }
+
+    pub(crate) fn register_tool(&self, upstream: &UpstreamLabel, tool: &str) -> ToolLabel {
+        self.names.tool(&self.series, upstream, tool)
+    }
+
+    /// The text exposition for a scrape.
+    pub(crate) fn encode(&self) -> String {
+        for (method, age) in self.in_flight.oldest() {
+            self.series.oldest_request.of(method).set(age.as_secs_f64());
+        }
+        let dropped = self.series.telemetry_dropped.of(Signal::Spans);
+        dropped.inc_by(crate::install::dropped_spans().saturating_sub(dropped.get()));
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Calls that ended otherwise than well.
+    pub(crate) fn failed_calls(&self) -> u64 {
+        let failed = |outcome: &Outcome| outcome.success() == Success::Error;
+        let of = |outcome: Outcome| {
+            Method::ALL.iter().map(move |method| self.series.requests.of((*method, outcome)).get())
+        };
+        Outcome::ALL.iter().copied().filter(failed).flat_map(of).sum()
+    }
+
+    pub(crate) fn record(&self, event: &Event<'_>) {
+        let m = &self.series;
+        match *event {
+            Event::CallStarted { method } => {
+                m.requests_started.of(method).inc();
+                m.requests_in_flight.of(method).inc();
+            }
+            Event::CallFinished { method, tool, end, elapsed, upstream, .. } => {
+                self.call_finished(method, end.outcome, elapsed, upstream);
+                if let Some(tool) = tool {
+                    self.names.series(tool).call_finished(end.outcome, elapsed);
+                }
+            }
+            Event::AttemptFinished { upstream, end, elapsed, .. } => {
+                upstream.series().inspect(|series| series.attempt_finished(end.outcome, elapsed));
+            }
+            Event::ConnectionAccepted(connection) => self.connection_accepted(connection),
+            Event::ConnectionEnded { connection, reason, elapsed } => {
+                self.connection_ended(connection);
+                m.disconnections.of((connection.transport, reason)).inc();
+                if connection.kind == ConnectionKind::Session {
+                    m.session_duration
+                        .of((connection.transport, reason))
+                        .observe(elapsed.as_secs_f64());
+                }
+            }
+            Event::ConnectionRefused { transport, status, .. } => {
+                m.connections.of((transport, status)).inc()
+            }
+            Event::AuthFailed { cause } => m.auth_failures.of(cause).inc(),
+            Event::HandshakeFinished { transport, ok, elapsed } => {
+                m.handshakes.of((transport, Success::of(ok))).inc();
+                m.handshake_duration
+                    .of((transport, Success::of(ok)))
+                    .observe(elapsed.as_secs_f64());
+                self.handshakes.push(ok, elapsed);
+            }
+            Event::ReconnectAttempted { side, outcome } => {
+                m.reconnect_attempts.of((side, outcome)).inc()
+            }
+            Event::SocketOpened { transport } => {
+                m.sockets_opened.of(transport).inc();
+                m.sockets_open.of(transport).inc();
+            }
+            Event::SocketClosed { transport } => m.sockets_open.of(transport).dec(),
+            Event::MessageTransferred { transport, direction, bytes } => {
+                #[expect(clippy::cast_precision_loss, reason = "no message is near 2^53 bytes")]
+                m.message_size.of((transport, direction)).observe(bytes as f64);
+                self.population.message(direction);
+            }
+            Event::StreamOpened { transport } => m.streams_active.of(transport).inc(),
+            Event::StreamClosed { transport, elapsed } => {
+                m.streams_active.of(transport).dec();
+                m.stream_duration.of(transport).observe(elapsed.as_secs_f64());
+            }
+            Event::StreamEventSent { transport } => m.stream_events.of(transport).inc(),
+            Event::StreamEventsReplayed { transport, count } => {
+                m.stream_replayed.of(transport).inc_by(count)
+            }
+            Event::StreamGap { transport, missed } => m.stream_gap.of(transport).inc_by(missed),
+            Event::UpstreamStateChanged { upstream, state, .. } => {
+                upstream.series().inspect(|series| series.enter(state));
+            }
+            Event::UpstreamRestarted { upstream, cause } => {
+                upstream.series().inspect(|series| series.restarted(cause));
+            }
+            Event::CatalogueRefreshed { upstream, .. } => {
+                upstream.series().inspect(|series| series.refreshed(unix_seconds()));
+            }
+            Event::ToolAvailabilityChanged { tool, available } => {
+                self.names.series(tool).available(available)
+            }
+            Event::ServerStarted { .. }
+            | Event::ServerStopping { .. }
+            | Event::ServerStopped
+            | Event::AttemptStarted { .. }
+            | Event::UpstreamLog { .. }
+            | Event::UpstreamMessageDropped { .. }
+            | Event::NameConflict { .. }
+            | Event::NameShortened { .. }
+            | Event::ConfigWarning { .. }
+            | Event::InternalError { .. } => {}
+        }
+    }
+
+    fn call_finished(
+        &self,
+        method: Method,
+        outcome: Outcome,
+        elapsed: Duration,
+        upstream: Duration,
+    ) {
+        self.series.requests_in_flight.of(method).dec();
+        self.series.requests.of((method, outcome)).inc();
+        if method == Method::SubscriptionsListen {
+            return; // a stream, not a request: its life is in mcp_stream_duration_seconds
+        }
+        self.series.request_duration.of((method, outcome.success())).observe(elapsed.as_secs_f64());
+        self.series
+            .gateway_overhead
+            .of(method)
+            .observe(elapsed.saturating_sub(upstream).as_secs_f64());
+        self.latencies.push(elapsed);
+    }
+
+    fn connection_accepted(&self, connection: ConnectionInfo) {
+        self.series.connections.of((connection.transport, ConnectionStatus::Accepted)).inc();
+        self.series.active_connections.of(connection.transport).inc();
+        if connection.kind == ConnectionKind::Session {
+            self.series.active_sessions.of(connection.transport).inc();
+        }
+        self.population.arrived();
+    }
+
+    fn connection_ended(&self, connection: ConnectionInfo) {
+        self.series.active_connections.of(connection.transport).dec();
+        if connection.kind == ConnectionKind::Session {
+            self.series.active_sessions.of(connection.transport).dec();
+        }
+        self.population.left();
+    }
+}
+
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
