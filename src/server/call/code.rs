@@ -1,0 +1,5 @@
+//! JSON-RPC error codes of our own. They lie outside -32768 to -32000, the range that JSON-RPC
+//! and MCP keep for themselves.
+
+/// As many of something as there may be; try again later.
+pub(crate) const OVER_CAPACITY: i64 = 1503;

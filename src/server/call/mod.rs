@@ -1,0 +1,81 @@
+//! The message itself as the later stages see it: who calls, in which era, and the way back
+//! to that client while the call runs. Last in the order, so every stage may use it.
+
+pub(crate) mod code;
+mod events;
+mod rejection;
+
+pub(crate) use events::{Bounds, Cursor, EventLog, Next};
+pub(crate) use rejection::{Refusal, Rejection};
+
+use mcp_protocol::{Era, ModernMeta, Payload, RawValue, Revision};
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// A boxed future, for traits that are used as objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who a token belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Principal(pub(crate) Arc<str>);
+
+impl Principal {
+    /// The principal of a server that asks for no token.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self("anonymous".into())
+    }
+
+    /// A principal of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The way to a client that waits: for one call, or for its whole session.
+///
+/// Neither method blocks: what does not fit the client's bounded stream is dropped there and
+/// accounted for there.
+pub trait Downstream: Send + Sync {
+    /// Sends a notification.
+    fn notify(&self, method: &str, params: Option<Box<RawValue>>);
+
+    /// Asks the client (sampling, elicitation, roots) and waits for its answer. Dropping the
+    /// future withdraws the question. Legacy era only: a modern client is never asked, and
+    /// answers `-32601` here.
+    fn ask(&self, method: &str, params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload>;
+}
+
+/// The legacy session a call belongs to, as far as later stages may know it.
+#[derive(Clone)]
+pub struct SessionRef {
+    /// The session's id.
+    pub id: Arc<str>,
+    /// The negotiated revision.
+    pub revision: Revision,
+    /// The client's capabilities as declared in `initialize`: the text of an object.
+    pub capabilities: Arc<RawValue>,
+    /// The way to the session as a whole, for what belongs to none of its calls.
+    pub downstream: Arc<dyn Downstream>,
+}
+
+/// Who calls, and how to reach them while the call runs.
+#[derive(Clone)]
+pub struct Caller {
+    /// Whose token came with the call.
+    pub principal: Principal,
+    /// The era the call came in.
+    pub era: Era,
+    /// The session; legacy only.
+    pub session: Option<SessionRef>,
+    /// What the request said of itself; modern only.
+    pub modern: Option<Arc<ModernMeta>>,
+    /// The way to the client that waits for this call.
+    pub downstream: Arc<dyn Downstream>,
+}

@@ -1,0 +1,233 @@
+//! What an operator may set. Every field has a default; unknown keys are errors.
+//! Durations in files are seconds; they may be fractions.
+
+use mcp_client::{Secret, Target};
+use mcp_protocol::Era;
+use serde::{Deserialize, Deserializer};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+/// The whole configuration of a server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen (default `127.0.0.1:3001`; port 0 picks a free one).
+    pub listen: SocketAddr,
+    /// The name `/health` and the protocol give (default `devs-orchestrator`).
+    pub server_name: String,
+    /// What the server tells a model about itself in `initialize`, if anything.
+    pub instructions: Option<String>,
+    /// Who may come in.
+    pub auth: AuthConfig,
+    /// Bounds on clients and their sessions.
+    pub limits: Limits,
+    /// Names of tools and prompts.
+    pub names: Names,
+    /// Built-in tools.
+    pub builtins: Builtins,
+    /// Longest time to finish calls in flight after a stop was asked for (default 10 s).
+    #[serde(deserialize_with = "seconds")]
+    pub drain: Duration,
+    /// Longest time a first list waits for upstreams that are not known yet (default 10 s).
+    #[serde(deserialize_with = "seconds")]
+    pub first_list_wait: Duration,
+    /// Upstream MCP servers by name.
+    pub upstreams: BTreeMap<String, UpstreamConfig>,
+}
+
+/// Who may come in.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The bearer token; `None` with [`AuthConfig::disabled`] unset means that whoever composes
+    /// the server must make one.
+    pub token: Option<Secret>,
+    /// Ask for no token. Refused unless the listener is loopback.
+    pub disabled: bool,
+    /// Origins that browsers may send besides loopback ones, for example `https://app.example`.
+    pub allowed_origins: Vec<String>,
+    /// Host names that clients may use besides loopback ones, without port.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// Bounds on clients and their sessions.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body, in bytes (default 4 MiB).
+    pub body_bytes: usize,
+    /// Most sessions at once (default 10,000).
+    pub sessions: usize,
+    /// Longest time a session lives without request, call in flight or open stream (default 300 s).
+    #[serde(deserialize_with = "seconds")]
+    pub session_idle: Duration,
+    /// How often idle sessions are looked for (default 60 s).
+    #[serde(deserialize_with = "seconds")]
+    pub session_sweep: Duration,
+    /// Longest time a modern client counts as present without a request (default 300 s).
+    #[serde(deserialize_with = "seconds")]
+    pub presence_idle: Duration,
+    /// Most modern clients counted as present at once (default 10,000).
+    pub presences: usize,
+    /// Most events kept for one stream while its client does not read (default 1,024).
+    pub stream_events: usize,
+    /// Most bytes kept for one stream while its client does not read (default 4 MiB).
+    pub stream_bytes: usize,
+    /// Most messages in one batch (default 100).
+    pub batch: usize,
+    /// Most questions to one client that wait for an answer (default 64).
+    pub questions: usize,
+    /// Most calls in flight of one session (default 256).
+    pub calls_per_session: usize,
+    /// Longest time one tool call may take (default 300 s).
+    #[serde(deserialize_with = "seconds")]
+    pub tool_timeout: Duration,
+    /// Longest time any other call to an upstream may take (default 30 s).
+    #[serde(deserialize_with = "seconds")]
+    pub request_timeout: Duration,
+    /// Most upstream sessions that belong to one client each (default 64 per upstream).
+    pub own_upstream_sessions: usize,
+    /// Longest time such a session lives without a call (default 300 s).
+    #[serde(deserialize_with = "seconds")]
+    pub own_upstream_idle: Duration,
+}
+
+/// Names of tools and prompts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Names {
+    /// Serve upstream tools and prompts as `<upstream>__<name>` (default true).
+    pub prefix: bool,
+}
+
+/// Built-in tools.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Builtins {
+    /// Offer them at all (default true).
+    pub enabled: bool,
+}
+
+/// One upstream MCP server.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// Where it is.
+    pub target: Target,
+    /// Speak only this era to it; `None` finds out.
+    pub era: Option<Era>,
+    /// Overrides [`Names::prefix`] for this upstream.
+    pub prefix: Option<bool>,
+    /// Overrides [`Limits::tool_timeout`] for this upstream.
+    pub tool_timeout: Option<Duration>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 3001)),
+            server_name: "devs-orchestrator".into(),
+            instructions: None,
+            auth: AuthConfig::default(),
+            limits: Limits::default(),
+            names: Names::default(),
+            builtins: Builtins::default(),
+            drain: Duration::from_secs(10),
+            first_list_wait: Duration::from_secs(10),
+            upstreams: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 4 << 20,
+            sessions: 10_000,
+            session_idle: Duration::from_secs(300),
+            session_sweep: Duration::from_secs(60),
+            presence_idle: Duration::from_secs(300),
+            presences: 10_000,
+            stream_events: 1_024,
+            stream_bytes: 4 << 20,
+            batch: 100,
+            questions: 64,
+            calls_per_session: 256,
+            tool_timeout: Duration::from_secs(300),
+            request_timeout: Duration::from_secs(30),
+            own_upstream_sessions: 64,
+            own_upstream_idle: Duration::from_secs(300),
+        }
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { prefix: true }
+    }
+}
+
+impl Default for Builtins {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// Reads a duration given in seconds.
+///
+/// # Errors
+/// When the number is negative, not finite, or above a year.
+pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    const YEAR: f64 = 366.0 * 86_400.0;
+    let seconds = f64::deserialize(deserializer)?;
+    if (0.0..=YEAR).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(serde::de::Error::custom("a duration is a number of seconds from 0 to a year"))
+    }
+}
+
+impl<'de> Deserialize<'de> for UpstreamConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        UpstreamFile::deserialize(deserializer)?.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An upstream as it stands in a TOML file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpstreamFile {
+    command: Option<String>,
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    env: BTreeMap<String, Secret>,
+    cwd: Option<std::path::PathBuf>,
+    url: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, Secret>,
+    era: Option<String>,
+    prefix: Option<bool>,
+    tool_timeout: Option<f64>,
+}
+
+impl TryFrom<UpstreamFile> for UpstreamConfig {
+    type Error = String;
+
+    fn try_from(file: UpstreamFile) -> Result<Self, String> {
+        let target = match (file.command, file.url) {
+            (Some(command), None) => Target::stdio(command, file.args, file.env, file.cwd),
+            (None, Some(url)) => Target::http(&url, file.headers).map_err(|error| error.to_string())?,
+            _ => return Err("an upstream has either `command` or `url`".to_owned()),
+        };
+        let era = match file.era.as_deref() {
+            None | Some("auto") => None,
+            Some("legacy") => Some(Era::Legacy),
+            Some("modern") => Some(Era::Modern),
+            Some(other) => return Err(format!("era `{other}` is none of auto, legacy, modern")),
+        };
+        let tool_timeout = file
+            .tool_timeout
+            .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(|_| "`tool_timeout` is no duration"))
+            .transpose()?;
+        Ok(Self { target, era, prefix: file.prefix, tool_timeout })
+    }
+}

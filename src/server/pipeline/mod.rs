@@ -1,0 +1,219 @@
+//! The life of a call, from the message to its outcome, in one place that reads top to bottom.
+
+mod housekeeping;
+mod legacy;
+
+pub(crate) use housekeeping::{announce_changes, sweep};
+
+use crate::{
+    admission::Admission,
+    call::{Caller, EventLog, Principal, code},
+    config::Limits,
+    dispatch::Dispatch,
+    session::{
+        Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Presences, Session, Sessions,
+        Unbound,
+    },
+    upstream::{Listening, Reply},
+};
+use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
+use mcp_telemetry::{CallEnd, CallInfo, CallScope, Outcome, Telemetry, Transport};
+use std::{net::IpAddr, sync::Arc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Every stage of the server, and what they share.
+pub(crate) struct Stages {
+    pub(crate) admission: Admission,
+    pub(crate) sessions: Sessions,
+    pub(crate) presences: Presences,
+    pub(crate) listeners: Listeners,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) limits: Limits,
+    /// Calls in flight, also those that outlive the connection they came on.
+    pub(crate) tasks: TaskTracker,
+    /// Set when the server stops; streams end then.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// What a transport knows of a message beyond its text.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) principal: Principal,
+    pub(crate) transport: Transport,
+    pub(crate) ambient: TraceContext,
+    pub(crate) client_address: Option<IpAddr>,
+}
+
+/// Whose call it is.
+#[derive(Clone)]
+pub(crate) enum Origin {
+    /// A legacy session's.
+    Session(Arc<Session>),
+    /// A modern client's.
+    Modern(Arc<ModernMeta>),
+}
+
+impl Origin {
+    fn era(&self) -> Era {
+        match self {
+            Self::Session(_) => Era::Legacy,
+            Self::Modern(_) => Era::Modern,
+        }
+    }
+
+    fn revision(&self) -> Revision {
+        match self {
+            Self::Session(session) => session.agreement.revision,
+            Self::Modern(_) => Revision::LATEST_MODERN,
+        }
+    }
+}
+
+impl Stages {
+    /// Runs one call to its end. What it tells the client on the way goes to `log`.
+    ///
+    /// `None` when the client withdrew it: nothing is answered then. Dropping the future
+    /// cancels the call, upstream too.
+    pub(crate) async fn run(
+        &self,
+        arrival: &Arrival,
+        origin: &Origin,
+        request: &Request,
+        log: &Arc<EventLog>,
+    ) -> Option<Payload> {
+        // A stop waits for calls in flight.
+        let _in_flight = self.tasks.token();
+        let tool = self.dispatch.named_tool(origin.era(), request).await;
+        let mut scope = self.call_started(arrival, Some(origin), request, tool.known_name());
+        if let Some(label) = tool.label() {
+            scope.set_tool(label);
+        }
+        let bound = match bind(origin, &request.id, log) {
+            Ok(bound) => bound,
+            Err(error) => {
+                refuse(scope, &error);
+                return Some(Err(error));
+            }
+        };
+        let withdrawn = bound.as_ref().map_or_else(CancellationToken::new, |bound| bound.cancel.clone());
+        let caller = caller(arrival, origin, log);
+        let answer = async {
+            match origin {
+                Origin::Session(session) => self.answer_in_session(session, &caller, request, &tool).await,
+                Origin::Modern(_) => self.dispatch.answer(&caller, request, &tool).await,
+            }
+        };
+        let reply = tokio::select! {
+            biased;
+            () = withdrawn.cancelled() => None,
+            reply = scope.run(answer) => Some(reply),
+        };
+        let Some(Reply { payload, outcome }) = reply else {
+            scope.finish(CallEnd::of(Outcome::Cancelled));
+            return None;
+        };
+        let error = payload.as_ref().err();
+        let message = error.map(|error| error.message.as_str());
+        scope.finish(CallEnd { outcome, code: error.map(|error| error.code), message });
+        Some(payload)
+    }
+
+    /// Counts a request that was refused before it could become a call.
+    pub(crate) fn count_refused(&self, arrival: &Arrival, request: &Request, error: &RpcError) {
+        refuse(self.call_started(arrival, None, request, None), error);
+    }
+
+    /// Opens a `subscriptions/listen` stream on `log`. It counts as a call that ends with its
+    /// acknowledgement.
+    ///
+    /// # Errors
+    /// When its params are wrong or there are too many listeners.
+    pub(crate) fn listen(
+        &self,
+        arrival: &Arrival,
+        origin: &Origin,
+        request: &Request,
+        log: &Arc<EventLog>,
+    ) -> Result<(Listener, Listening), RpcError> {
+        let scope = self.call_started(arrival, Some(origin), request, None);
+        let opened = Filter::of_params(request.params.as_deref()).and_then(|filter| {
+            let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions);
+            let full = || RpcError::new(code::OVER_CAPACITY, "Too many streams listen already. Try again later.");
+            let listener = self.listeners.open(request.id.clone(), filter, log).ok_or_else(full)?;
+            Ok((listener, listening))
+        });
+        match &opened {
+            Ok(_) => scope.finish(CallEnd::of(Outcome::Ok)),
+            Err(error) => refuse(scope, error),
+        }
+        opened
+    }
+
+    fn call_started(
+        &self,
+        arrival: &Arrival,
+        origin: Option<&Origin>,
+        request: &Request,
+        target: Option<&str>,
+    ) -> CallScope {
+        let session_id = match origin {
+            Some(Origin::Session(session)) => Some(&*session.id),
+            Some(Origin::Modern(_)) | None => None,
+        };
+        self.telemetry.call_started(&CallInfo {
+            method: request.method,
+            transport: arrival.transport,
+            revision: origin.map(Origin::revision),
+            session_id,
+            request_id: request.id.as_json(),
+            target,
+            parent: TraceContext::of_params(request.params.as_deref()),
+            ambient: arrival.ambient.clone(),
+            client_address: arrival.client_address,
+        })
+    }
+}
+
+fn refuse(scope: CallScope, error: &RpcError) {
+    let (code, message) = (Some(error.code), Some(error.message.as_str()));
+    scope.finish(CallEnd { outcome: Outcome::ClientError, code, message });
+}
+
+/// A modern call has no place to leave: its client withdraws it by going away.
+fn bind(origin: &Origin, id: &Id, log: &Arc<EventLog>) -> Result<Option<Bound>, RpcError> {
+    let Origin::Session(session) = origin else { return Ok(None) };
+    session.bind(id, log).map(Some).map_err(|unbound| match unbound {
+        Unbound::IdInUse => RpcError::new(
+            mcp_protocol::code::INVALID_REQUEST,
+            "A request with this id is still in flight in this session. Use a new id.",
+        ),
+        Unbound::TooMany => RpcError::new(
+            code::OVER_CAPACITY,
+            "This session has too many calls in flight. Wait for one to end.",
+        ),
+    })
+}
+
+fn caller(arrival: &Arrival, origin: &Origin, log: &Arc<EventLog>) -> Caller {
+    let principal = arrival.principal.clone();
+    match origin {
+        Origin::Session(session) => Caller {
+            principal,
+            era: Era::Legacy,
+            session: Some(session.reference()),
+            modern: None,
+            downstream: Arc::new(CallOutlet::new(session, log)),
+        },
+        Origin::Modern(meta) => {
+            let level = meta.log_level.as_deref().and_then(LogLevel::parse);
+            Caller {
+                principal,
+                era: Era::Modern,
+                session: None,
+                modern: Some(Arc::clone(meta)),
+                downstream: Arc::new(ModernOutlet::new(log, level)),
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! From configuration to stages.
+
+use super::{OrchestratorServer, ServerError};
+use crate::{
+    admission::Admission,
+    call::Bounds,
+    config::{Config, Limits},
+    dispatch::{Dispatch, Identity},
+    pipeline::Stages,
+    session::{Listeners, Presences, SessionLimits, Sessions},
+    tools::{Registry, Tool, builtins},
+    transport::StatusReport,
+    upstream::Upstreams,
+};
+use mcp_telemetry::Telemetry;
+use std::sync::{Arc, OnceLock, Weak};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Makes a server.
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+    telemetry: Option<Telemetry>,
+    tools: Vec<Arc<dyn Tool>>,
+    state_key: Option<[u8; 32]>,
+}
+
+/// What is made before the start and put together at it.
+pub(super) struct Parts {
+    tools: Registry,
+    state_key: [u8; 32],
+    /// Filled at the start: the status tool needs the stages, which need the tool.
+    stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>>,
+}
+
+impl Builder {
+    /// Takes a configuration.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Reports to this telemetry instead of one of its own.
+    #[must_use]
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// Adds a tool of your own.
+    #[must_use]
+    pub fn tool(mut self, tool: impl Tool) -> Self {
+        self.tools.push(Arc::new(tool));
+        self
+    }
+
+    /// Seals the state of multi-round-trip requests with this key, so that a retry is understood
+    /// after a restart. Without it a key is drawn.
+    #[must_use]
+    pub fn state_key(mut self, key: [u8; 32]) -> Self {
+        self.state_key = Some(key);
+        self
+    }
+
+    /// Checks everything and makes the server.
+    ///
+    /// # Errors
+    /// When a tool is not valid, there is neither a token nor the word that none is wanted, or
+    /// a bound is zero.
+    pub fn build(self) -> Result<OrchestratorServer, ServerError> {
+        let Self { config, telemetry, mut tools, state_key } = self;
+        check(&config)?;
+        let telemetry = telemetry.map_or_else(Telemetry::new, Ok)?;
+        let stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>> = Arc::default();
+        if config.builtins.enabled {
+            let source = Arc::clone(&stages);
+            tools.extend(builtins(&(Arc::new(move || {
+                let known = source.get().and_then(|(stages, report)| Some(report.render(&*stages.upgrade()?)));
+                known.unwrap_or_default()
+            }) as _)));
+        }
+        let tools = Registry::new(tools, config.limits.tool_timeout, &telemetry)?;
+        let state_key = state_key.unwrap_or_else(draw_key);
+        let parts = Parts { tools, state_key, stages };
+        Ok(OrchestratorServer { config, telemetry, parts: Some(parts), running: None })
+    }
+}
+
+/// A key for this process only.
+fn draw_key() -> [u8; 32] {
+    let (first, second) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    use sha2::{Digest, Sha256};
+    Sha256::new().chain_update(first).chain_update(second).finalize().into()
+}
+
+fn check(config: &Config) -> Result<(), ServerError> {
+    let auth = &config.auth;
+    if auth.disabled && !config.listen.ip().is_loopback() {
+        return Err(ServerError::OpenToTheNetwork(config.listen));
+    }
+    let token = auth.token.as_ref().map(|token| token.expose().trim());
+    if !auth.disabled && token.is_none_or(str::is_empty) {
+        return Err(ServerError::NoToken);
+    }
+    let limits = &config.limits;
+    let bounds = [
+        ("limits.body_bytes", limits.body_bytes),
+        ("limits.sessions", limits.sessions),
+        ("limits.stream_events", limits.stream_events),
+        ("limits.stream_bytes", limits.stream_bytes),
+        ("limits.calls_per_session", limits.calls_per_session),
+        ("limits.batch", limits.batch),
+    ];
+    let spans = [
+        ("limits.session_sweep", limits.session_sweep),
+        ("limits.session_idle", limits.session_idle),
+        ("limits.presence_idle", limits.presence_idle),
+        ("limits.tool_timeout", limits.tool_timeout),
+        ("limits.request_timeout", limits.request_timeout),
+    ];
+    let zero_bound = bounds.into_iter().find(|(_, bound)| *bound == 0).map(|(name, _)| name);
+    let zero_span = spans.into_iter().find(|(_, span)| span.is_zero()).map(|(name, _)| name);
+    zero_bound.or(zero_span).map_or(Ok(()), |name| Err(ServerError::Zero(name)))
+}
+
+impl Parts {
+    /// Puts the stages together and starts the upstreams.
+    pub(super) fn assemble(
+        self,
+        config: &Config,
+        telemetry: Telemetry,
+        status: &Arc<StatusReport>,
+    ) -> Arc<Stages> {
+        let names = self.tools.names();
+        let upstreams = Upstreams::start(config, telemetry.clone(), &names, self.state_key);
+        let identity = Identity { name: config.server_name.clone(), instructions: config.instructions.clone() };
+        let limits = config.limits.clone();
+        let stages = Arc::new(Stages {
+            admission: Admission::new(&config.auth, config.listen),
+            sessions: Sessions::new(limits.sessions, session_limits(&limits), telemetry.clone()),
+            presences: Presences::new(limits.presences, telemetry.clone()),
+            listeners: Listeners::new(limits.presences),
+            dispatch: Dispatch::new(self.tools, upstreams, identity, config.first_list_wait),
+            telemetry,
+            limits,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+        });
+        // Set once: parts are assembled once.
+        let _first = self.stages.set((Arc::downgrade(&stages), Arc::clone(status))).is_ok();
+        stages
+    }
+}
+
+fn session_limits(limits: &Limits) -> SessionLimits {
+    SessionLimits {
+        stream: Bounds { events: limits.stream_events, bytes: limits.stream_bytes },
+        questions: limits.questions,
+        calls: limits.calls_per_session,
+    }
+}

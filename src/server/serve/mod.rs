@@ -1,0 +1,177 @@
+//! The server as a whole: made by a builder, started, stopped.
+
+mod builder;
+mod listener;
+
+pub use builder::Builder;
+
+use crate::{
+    config::Config,
+    pipeline::{Stages, announce_changes, sweep},
+    tools::RegistryError,
+    transport::{Shared, StatusReport, router},
+};
+use builder::Parts;
+use mcp_telemetry::{Event, HandshakeMetrics, Reason, Telemetry};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Longest time for answers that are already written to leave their sockets.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Why a server cannot be made or started. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A tool of our own is not valid.
+    #[error(transparent)]
+    Tool(#[from] RegistryError),
+    /// No token, and nobody said that none is wanted.
+    #[error("no token is set: give `auth.token`, or set `auth.disabled` on a loopback listener")]
+    NoToken,
+    /// Without a token only this machine may come in.
+    #[error("without a token the server listens on loopback only, and {0} is not: give a token, or listen on 127.0.0.1")]
+    OpenToTheNetwork(SocketAddr),
+    /// A bound that must be above zero is zero.
+    #[error("`{0}` must be above zero")]
+    Zero(&'static str),
+    /// The listener could not be opened.
+    #[error("cannot listen on {address}: {}", listen_reason(.source))]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It was started before.
+    #[error("the server was started already; make a new one to start again")]
+    StartedAlready,
+    /// A metric could not be registered.
+    #[error(transparent)]
+    Telemetry(#[from] mcp_telemetry::TelemetryError),
+}
+
+fn listen_reason(error: &std::io::Error) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system's own words are good enough for the rest")]
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "the port is in use. Stop what listens there, or give another one with `--listen`".to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "that needs rights this process has not. Ports below 1024 belong to root; give another one with `--listen`"
+                .to_owned()
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address. Give one it has with `--listen`".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// An orchestrator server.
+///
+/// Dropping it ends everything at once; [`OrchestratorServer::stop`] lets calls in flight finish.
+pub struct OrchestratorServer {
+    config: Config,
+    telemetry: Telemetry,
+    parts: Option<Parts>,
+    running: Option<Running>,
+}
+
+/// What runs.
+struct Running {
+    address: SocketAddr,
+    stages: Arc<Stages>,
+    connections: TaskTracker,
+    /// Cancelled to cut connections that do not end by themselves.
+    cut: CancellationToken,
+}
+
+impl OrchestratorServer {
+    /// A builder with defaults: loopback, the standard port, no upstreams. It needs a token.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Opens the listener and starts all upstreams; gives the bound address. Clients are
+    /// answered from the first moment, also while upstreams are still starting.
+    ///
+    /// # Errors
+    /// When the listener cannot be opened, or the server was started before.
+    pub async fn start(&mut self) -> Result<SocketAddr, ServerError> {
+        if self.running.is_some() || self.parts.is_none() {
+            return Err(ServerError::StartedAlready);
+        }
+        let wanted = self.config.listen;
+        let listen = |source| ServerError::Listen { address: wanted, source };
+        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let Some(parts) = self.parts.take() else { return Err(ServerError::StartedAlready) };
+        let status = Arc::new(StatusReport {
+            server_name: self.config.server_name.clone(),
+            started: Instant::now(),
+            address,
+        });
+        let stages = parts.assemble(&self.config, self.telemetry.clone(), &status);
+        let cut = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let changes = stages.dispatch.upstreams.changes();
+        connections.spawn(announce_changes(Arc::clone(&stages), changes));
+        connections.spawn(sweep(Arc::clone(&stages)));
+        let app = router(Shared { stages: Arc::clone(&stages), status });
+        connections.spawn(listener::accept(listener, app, Arc::clone(&stages), connections.clone(), cut.clone()));
+        self.telemetry.emit(&Event::ServerStarted { address });
+        self.running = Some(Running { address, stages, connections, cut });
+        Ok(address)
+    }
+
+    /// The bound address, while the server runs.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.running.as_ref().map(|running| running.address)
+    }
+
+    /// Stops: no new connection, calls in flight finish within `drain`, then every stream,
+    /// session, upstream and socket ends. Does nothing when the server does not run.
+    pub async fn stop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        let stages = &running.stages;
+        self.telemetry.emit(&Event::ServerStopping { signal: "stop" });
+        stages.stopping.cancel();
+        stages.tasks.close();
+        // Past the drain, calls that still run are cancelled with their sessions below.
+        let _drained = tokio::time::timeout(self.config.drain, stages.tasks.wait()).await.is_ok();
+        stages.listeners.end_all();
+        for id in stages.sessions.ids() {
+            stages.end_session(&id, Reason::ServerShutdown);
+        }
+        stages.presences.end_all(Reason::ServerShutdown);
+        stages.dispatch.upstreams.stop().await;
+        running.connections.close();
+        if tokio::time::timeout(LINGER, running.connections.wait()).await.is_err() {
+            running.cut.cancel();
+            running.connections.wait().await;
+        }
+        self.telemetry.emit(&Event::ServerStopped);
+    }
+
+    /// The last 1,000 handshakes in figures.
+    #[must_use]
+    pub fn handshake_metrics(&self) -> HandshakeMetrics {
+        self.telemetry.handshake_metrics()
+    }
+
+    /// The telemetry of this server: metrics as text, and a way to report events.
+    #[must_use]
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stages.stopping.cancel();
+        self.cut.cancel();
+    }
+}

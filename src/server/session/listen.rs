@@ -1,0 +1,170 @@
+//! `subscriptions/listen`: the long streams on which modern clients hear of changes
+//! (2026-07-28 `basic/patterns/subscriptions.mdx`).
+
+use super::lock;
+use crate::call::EventLog;
+use mcp_protocol::{
+    Id, Method, RawObject, RawValue, RpcError, encode_notification, encode_result, key, raw_value,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+/// What a listener wants to hear of.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Filter {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tools_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) prompts_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) resources_list_changed: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resource_subscriptions: Vec<String>,
+}
+
+impl Filter {
+    /// Reads the params of `subscriptions/listen`.
+    ///
+    /// # Errors
+    /// `-32602` when `notifications` is missing or of the wrong shape, or names too many resources.
+    pub(crate) fn of_params(params: Option<&RawValue>) -> Result<Self, RpcError> {
+        const MOST: usize = 1_000;
+        let params = RawObject::of_params(params).unwrap_or_default();
+        let wanted = params.get("notifications").and_then(|value| serde_json::from_str::<Self>(value.get()).ok());
+        match wanted {
+            Some(filter) if filter.resource_subscriptions.len() <= MOST => Ok(filter),
+            Some(_) => Err(RpcError::invalid_params(format!("`resourceSubscriptions` may name at most {MOST} resources"))),
+            None => Err(RpcError::invalid_params(
+                "`notifications` must be an object such as {\"toolsListChanged\": true}",
+            )),
+        }
+    }
+
+    fn wants(&self, method: Method, uri: Option<&str>) -> bool {
+        match (method, uri) {
+            (Method::ToolsListChanged, _) => self.tools_list_changed,
+            (Method::PromptsListChanged, _) => self.prompts_list_changed,
+            (Method::ResourcesListChanged, _) => self.resources_list_changed,
+            (_, Some(uri)) => self.resource_subscriptions.iter().any(|wanted| wanted == uri),
+            (_, None) => false,
+        }
+    }
+}
+
+struct Listening {
+    id: Id,
+    filter: Filter,
+    log: Arc<EventLog>,
+}
+
+#[derive(Default)]
+struct Open {
+    listeners: HashMap<u64, Listening>,
+    opened: u64,
+}
+
+/// All open listeners.
+#[derive(Clone)]
+pub(crate) struct Listeners {
+    open: Arc<Mutex<Open>>,
+    most: usize,
+}
+
+/// A listener; stops listening when dropped.
+pub(crate) struct Listener {
+    open: Arc<Mutex<Open>>,
+    number: u64,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        lock(&self.open).listeners.remove(&self.number);
+    }
+}
+
+impl Listeners {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { open: Arc::default(), most }
+    }
+
+    /// Acknowledges a subscription as the first message on its stream, and listens from then on.
+    /// `None` when there are as many listeners as there may be.
+    pub(crate) fn open(&self, id: Id, filter: Filter, log: &Arc<EventLog>) -> Option<Listener> {
+        let mut open = lock(&self.open);
+        if open.listeners.len() >= self.most {
+            return None;
+        }
+        let acknowledged = json!({ "_meta": { key::SUBSCRIPTION_ID: id.to_raw() }, "notifications": filter });
+        log.push(encode_notification(Method::SubscriptionsAcknowledged.as_str(), Some(&raw_value(&acknowledged))));
+        open.opened += 1;
+        let number = open.opened;
+        open.listeners.insert(number, Listening { id, filter, log: Arc::clone(log) });
+        drop(open);
+        Some(Listener { open: Arc::clone(&self.open), number })
+    }
+
+    /// Tells every listener that wants to know.
+    pub(crate) fn tell(&self, method: Method, uri: Option<&str>) {
+        for listening in lock(&self.open).listeners.values() {
+            if listening.filter.wants(method, uri) {
+                let mut params = json!({ "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
+                if let Some(uri) = uri {
+                    params["uri"] = Value::from(uri);
+                }
+                listening.log.push(encode_notification(method.as_str(), Some(&raw_value(&params))));
+            }
+        }
+    }
+
+    /// Ends every listener with the result that says so.
+    pub(crate) fn end_all(&self) {
+        for (_, listening) in lock(&self.open).listeners.drain() {
+            let result = json!({ "resultType": "complete", "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
+            listening.log.push(encode_result(&listening.id, &raw_value(&result)));
+            listening.log.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Bounds, Next};
+    use futures_util::task::noop_waker_ref;
+    use std::task::{Context, Poll};
+
+    fn read(log: &EventLog) -> Vec<String> {
+        let mut cursor = log.read_from(Some(0));
+        let mut task = Context::from_waker(noop_waker_ref());
+        std::iter::from_fn(|| match log.poll_next(&mut cursor, &mut task) {
+            Poll::Ready(Next::Entry(entry, _)) => Some(String::from_utf8_lossy(&entry.json).into_owned()),
+            Poll::Ready(Next::End) | Poll::Pending => None,
+        })
+        .collect()
+    }
+
+    #[test]
+    fn a_listener_hears_what_it_asked_for_under_its_own_id_and_nothing_else() {
+        let listeners = Listeners::new(1);
+        let log = Arc::new(EventLog::new(Bounds { events: 10, bytes: 10_000 }));
+        let params = mcp_protocol::raw(r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"],"new":1}}"#);
+        let filter = Filter::of_params(params.as_deref()).expect("valid");
+        let listener = listeners.open(Id::string("s"), filter.clone(), &log).expect("room");
+        assert!(listeners.open(Id::number(2), filter, &log).is_none(), "the bound is one");
+        listeners.tell(Method::PromptsListChanged, None);
+        listeners.tell(Method::ResourcesUpdated, Some("c://d"));
+        listeners.tell(Method::ToolsListChanged, None);
+        listeners.tell(Method::ResourcesUpdated, Some("a://b"));
+        drop(listener);
+        listeners.tell(Method::ToolsListChanged, None);
+        let seen = read(&log);
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        assert!(seen[0].contains("acknowledged") && seen.iter().all(|json| json.contains(r#"subscriptionId":"s""#)));
+        assert!(seen[2].contains("a://b"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Questions to a client (sampling, elicitation, roots) that wait for its answer.
+
+use super::lock;
+use crate::call::{BoxFuture, EventLog};
+use mcp_protocol::{
+    Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request, raw_value,
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::oneshot;
+
+#[derive(Debug, Default)]
+struct Open {
+    waiting: HashMap<Id, oneshot::Sender<Payload>>,
+    asked: u64,
+    closed: bool,
+}
+
+/// The open questions of one session. Ids are ours and count up within the session.
+#[derive(Debug, Clone)]
+pub(crate) struct Questions {
+    open: Arc<Mutex<Open>>,
+    most: usize,
+}
+
+/// Withdraws a question when whoever asked stops waiting.
+struct Withdraw {
+    open: Arc<Mutex<Open>>,
+    log: Arc<EventLog>,
+    id: Id,
+}
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        if lock(&self.open).waiting.remove(&self.id).is_some() {
+            let params = serde_json::json!({ "requestId": self.id.to_raw(), "reason": "nobody waits for it any more" });
+            self.log.push(encode_notification(Method::Cancelled.as_str(), Some(&raw_value(&params))));
+        }
+    }
+}
+
+impl Questions {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { open: Arc::default(), most }
+    }
+
+    /// Puts a question on a stream and waits for the answer. Dropping the future withdraws it.
+    pub(crate) fn ask(
+        &self,
+        log: Arc<EventLog>,
+        method: &str,
+        params: Option<Box<RawValue>>,
+    ) -> BoxFuture<'static, Payload> {
+        let refused = |why: &str| Err(RpcError::new(code::INTERNAL, why));
+        let (sender, receiver) = oneshot::channel();
+        let id = {
+            let mut open = lock(&self.open);
+            if open.closed || open.waiting.len() >= self.most {
+                let why = if open.closed { "The client's session has ended." } else { "The client has too many open questions." };
+                return Box::pin(std::future::ready(refused(why)));
+            }
+            open.asked += 1;
+            let id = Id::number(open.asked);
+            open.waiting.insert(id.clone(), sender);
+            id
+        };
+        let withdraw = Withdraw { open: Arc::clone(&self.open), log: Arc::clone(&log), id: id.clone() };
+        if !log.push(encode_request(&id, method, params.as_deref())) {
+            drop(withdraw);
+            return Box::pin(std::future::ready(refused("The client's stream has ended.")));
+        }
+        Box::pin(async move {
+            let _withdraw = withdraw;
+            receiver.await.unwrap_or_else(|_| Err(RpcError::new(code::INTERNAL, "The client's session has ended.")))
+        })
+    }
+
+    /// Hands an answer to whoever asked; whether anybody did.
+    pub(crate) fn answer(&self, response: Response) -> bool {
+        let Some(id) = response.id else { return false };
+        let Some(asker) = lock(&self.open).waiting.remove(&id) else { return false };
+        asker.send(response.payload).is_ok()
+    }
+
+    /// Ends every open question.
+    pub(crate) fn close(&self) {
+        let mut open = lock(&self.open);
+        open.closed = true;
+        open.waiting.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Bounds;
+
+    fn setup() -> (Questions, Arc<EventLog>) {
+        (Questions::new(2), Arc::new(EventLog::new(Bounds { events: 10, bytes: 1000 })))
+    }
+
+    #[tokio::test]
+    async fn an_answer_reaches_its_question_and_only_once() {
+        let (questions, log) = setup();
+        let (first, second) =
+            (questions.ask(Arc::clone(&log), "roots/list", None), questions.ask(log, "roots/list", None));
+        let answer = |id, text: &str| Response { id: Some(Id::number(id)), payload: Ok(mcp_protocol::raw_string(text)) };
+        assert!(questions.answer(answer(2, "second")));
+        assert!(!questions.answer(answer(2, "again")) && !questions.answer(answer(9, "never asked")));
+        assert!(questions.answer(answer(1, "first")));
+        assert_eq!(first.await.expect("a result").get(), "\"first\"");
+        assert_eq!(second.await.expect("a result").get(), "\"second\"");
+    }
+
+    #[tokio::test]
+    async fn questions_are_bounded_withdrawn_and_ended() {
+        let (questions, log) = setup();
+        let first = questions.ask(Arc::clone(&log), "roots/list", None);
+        let second = questions.ask(Arc::clone(&log), "roots/list", None);
+        assert!(questions.ask(Arc::clone(&log), "roots/list", None).await.is_err(), "the bound is two");
+        drop(first);
+        let third = questions.ask(log, "roots/list", None);
+        questions.close();
+        assert!(second.await.is_err() && third.await.is_err());
+    }
+}

@@ -1,0 +1,109 @@
+//! All live legacy sessions, by id. A session is found only by its own principal.
+
+use super::{Agreement, LogLevel, Session, SessionLimits, question::Questions, streams::Streams};
+use crate::call::{EventLog, Principal};
+use mcp_telemetry::{ConnectionInfo, ConnectionKind, Reason, Telemetry, Transport};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const SHARDS: usize = 16;
+
+type Shard = RwLock<HashMap<Arc<str>, Arc<Session>>>;
+
+/// The table of sessions.
+pub(crate) struct Sessions {
+    shards: [Shard; SHARDS],
+    count: AtomicUsize,
+    most: usize,
+    limits: SessionLimits,
+    telemetry: Telemetry,
+}
+
+impl Sessions {
+    pub(crate) fn new(most: usize, limits: SessionLimits, telemetry: Telemetry) -> Self {
+        Self { shards: Default::default(), count: AtomicUsize::new(0), most, limits, telemetry }
+    }
+
+    fn shard(&self, id: &str) -> &Shard {
+        let sum = id.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        &self.shards[sum % SHARDS]
+    }
+
+    /// Opens a session that begun its handshake at `begun`; `None` when the table is full.
+    pub(crate) fn open(&self, principal: Principal, agreement: Agreement, begun: Instant) -> Option<Arc<Session>> {
+        let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+            (count < self.most).then_some(count + 1)
+        });
+        counted.ok()?;
+        let connection = ConnectionInfo { transport: Transport::Http, kind: ConnectionKind::Session };
+        let session = Arc::new(Session {
+            id: Uuid::new_v4().hyphenated().to_string().into(),
+            principal,
+            agreement,
+            general: Arc::new(EventLog::new(self.limits.stream)),
+            streams: Streams::default(),
+            questions: Questions::new(self.limits.questions),
+            limits: self.limits,
+            log_level: AtomicU8::new(LogLevel::LOWEST.rank()),
+            subscriptions: Mutex::new(HashSet::new()),
+            calls: Mutex::default(),
+            open_streams: AtomicUsize::new(0),
+            last_active: Mutex::new(begun),
+            begun,
+            initialized: AtomicBool::new(false),
+            connection: Mutex::new(Some(self.telemetry.connection_accepted(connection))),
+            telemetry: self.telemetry.clone(),
+        });
+        let mut shard = self.shard(&session.id).write().unwrap_or_else(PoisonError::into_inner);
+        shard.insert(Arc::clone(&session.id), Arc::clone(&session));
+        Some(session)
+    }
+
+    /// The session of that id, if it belongs to the principal.
+    pub(crate) fn find(&self, id: &str, principal: &Principal) -> Option<Arc<Session>> {
+        let shard = self.shard(id).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(id).filter(|session| session.principal == *principal).cloned()
+    }
+
+    /// Ends a session; whether it was there.
+    pub(crate) fn end(&self, id: &str, reason: Reason) -> bool {
+        let session = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let Some(session) = session else { return false };
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        session.end(reason);
+        true
+    }
+
+    /// Calls a function with every session.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&Arc<Session>)) {
+        for shard in &self.shards {
+            shard.read().unwrap_or_else(PoisonError::into_inner).values().for_each(&mut visit);
+        }
+    }
+
+    /// The ids of sessions in which nothing has happened for `limit`.
+    pub(crate) fn idle(&self, limit: Duration) -> Vec<Arc<str>> {
+        let (now, mut idle) = (Instant::now(), Vec::new());
+        self.for_each(|session| {
+            if session.is_idle(now, limit) {
+                idle.push(Arc::clone(&session.id));
+            }
+        });
+        idle
+    }
+
+    /// The ids of all sessions.
+    pub(crate) fn ids(&self) -> Vec<Arc<str>> {
+        let mut ids = Vec::new();
+        self.for_each(|session| ids.push(Arc::clone(&session.id)));
+        ids
+    }
+}

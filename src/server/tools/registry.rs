@@ -1,0 +1,162 @@
+//! The registry: definitions as clients see them, schemas compiled once, and the run of one
+//! call with its checks.
+
+use super::{Tool, ToolInput, ToolOutput};
+use futures_util::FutureExt;
+use jsonschema::Validator;
+use mcp_protocol::{RawObject, RawValue, RpcError, raw_value};
+use mcp_telemetry::{Outcome, Telemetry, ToolLabel, UpstreamLabel};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+/// Why a tool cannot be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The name breaks the rules.
+    #[error("tool name `{0}` must be 1 to 64 of [A-Za-z0-9_-], without `__`")]
+    Name(String),
+    /// Two tools have one name.
+    #[error("two tools are called `{0}`")]
+    Twice(String),
+    /// The schema is no JSON Schema of an object.
+    #[error("the input schema of tool `{tool}` is not valid: {reason}")]
+    Schema {
+        /// The tool.
+        tool: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+struct Registered {
+    tool: Arc<dyn Tool>,
+    validator: Validator,
+    definition: Arc<RawValue>,
+    label: ToolLabel,
+    timeout: Duration,
+}
+
+/// All tools of our own, by name.
+pub(crate) struct Registry {
+    tools: BTreeMap<String, Registered>,
+}
+
+/// How one run of a tool ended.
+pub(crate) struct ToolRun {
+    /// The result, or an error of the caller.
+    pub(crate) payload: Result<Box<RawValue>, RpcError>,
+    /// The same in the words of the metrics.
+    pub(crate) outcome: Outcome,
+}
+
+impl Registry {
+    /// Registers tools; a run takes at most `timeout` unless the tool says otherwise.
+    pub(crate) fn new(
+        tools: Vec<Arc<dyn Tool>>,
+        timeout: Duration,
+        telemetry: &Telemetry,
+    ) -> Result<Self, RegistryError> {
+        let mut registry = Self { tools: BTreeMap::new() };
+        for tool in tools {
+            let name = tool.name().to_owned();
+            let registered = register(tool, timeout, telemetry)?;
+            if registry.tools.insert(name.clone(), registered).is_some() {
+                return Err(RegistryError::Twice(name));
+            }
+        }
+        Ok(registry)
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.tools.keys().cloned().collect()
+    }
+
+    /// Definitions as `tools/list` gives them, in the order of their names.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = &RawValue> {
+        self.tools.values().map(|registered| registered.definition.as_ref())
+    }
+
+    /// The metrics label of a tool, if it is one of ours.
+    pub(crate) fn label(&self, name: &str) -> Option<ToolLabel> {
+        self.tools.get(name).map(|registered| registered.label.clone())
+    }
+
+    /// Checks the arguments and runs the tool; `None` if the name is not ours.
+    pub(crate) async fn run(&self, name: &str, input: ToolInput) -> Option<ToolRun> {
+        let registered = self.tools.get(name)?;
+        if let Some(reason) = registered.complaint(&input.arguments) {
+            return Some(ToolRun::finished(ToolOutput::error(reason)));
+        }
+        let call = AssertUnwindSafe(registered.tool.call(input)).catch_unwind();
+        let run = match tokio::time::timeout(registered.timeout, call).await {
+            Ok(Ok(output)) => ToolRun::finished(output),
+            Ok(Err(_panic)) => {
+                ToolRun::finished(ToolOutput::error(format!("The tool `{name}` failed inside. Its owner should look at the log.")))
+            }
+            Err(_elapsed) => ToolRun {
+                outcome: Outcome::Timeout,
+                ..ToolRun::finished(ToolOutput::error(format!(
+                    "The tool `{name}` did not finish within {} s and was stopped.",
+                    registered.timeout.as_secs_f64()
+                )))
+            },
+        };
+        Some(run)
+    }
+}
+
+impl Registered {
+    /// Which fields do not fit the schema, and why; `None` when all do. Input validation errors
+    /// are tool errors, so that the model can mend them (SEP-1303).
+    fn complaint(&self, arguments: &Value) -> Option<String> {
+        const MOST: usize = 5;
+        let reasons: Vec<String> = self
+            .validator
+            .iter_errors(arguments)
+            .take(MOST)
+            .map(|error| {
+                let field = error.instance_path().to_string();
+                let field = if field.is_empty() { "arguments".to_owned() } else { format!("arguments{field}") };
+                let reason: String = error.to_string().chars().take(200).collect();
+                format!("{field}: {reason}")
+            })
+            .collect();
+        (!reasons.is_empty()).then(|| format!("The arguments do not fit the tool's schema. {}", reasons.join("; ")))
+    }
+}
+
+impl ToolRun {
+    fn finished(output: ToolOutput) -> Self {
+        let outcome = if output.is_error { Outcome::ToolError } else { Outcome::Ok };
+        let mut result = json!({ "content": [{ "type": "text", "text": output.text }], "isError": output.is_error });
+        if let Some(structured) = output.structured {
+            result["structuredContent"] = structured;
+        }
+        Self { payload: Ok(raw_value(&result)), outcome }
+    }
+}
+
+fn register(tool: Arc<dyn Tool>, timeout: Duration, telemetry: &Telemetry) -> Result<Registered, RegistryError> {
+    let name = tool.name();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) || name.contains("__") {
+        return Err(RegistryError::Name(name.to_owned()));
+    }
+    let schema = tool.input_schema();
+    let wrong = |reason: String| RegistryError::Schema { tool: name.to_owned(), reason };
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(wrong("its `type` must be `object`".to_owned()));
+    }
+    let validator = jsonschema::validator_for(&schema).map_err(|error| wrong(error.to_string()))?;
+    let mut definition = RawObject::default();
+    definition.set_value("name", &name);
+    definition.set_value("description", &tool.description());
+    definition.set_value("inputSchema", &schema);
+    if let Some(annotations) = tool.annotations() {
+        definition.set_value("annotations", &annotations);
+    }
+    let definition = Arc::from(definition.to_raw());
+    let label = telemetry.register_tool(&UpstreamLabel::builtin(), name);
+    let timeout = tool.timeout().unwrap_or(timeout);
+    Ok(Registered { tool, validator, definition, label, timeout })
+}

@@ -1,0 +1,169 @@
+//! The paths beside MCP: health, readiness, metrics, status. Their errors are JSON too.
+
+use super::Here;
+use crate::{
+    admission::unauthorized,
+    call::{Principal, Refusal, Rejection},
+    pipeline::Stages,
+};
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use mcp_telemetry::{Event, UpstreamState};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, time::SystemTime};
+use tokio::time::Instant;
+
+/// What the status pages need besides the stages.
+#[derive(Debug)]
+pub(crate) struct StatusReport {
+    pub(crate) server_name: String,
+    pub(crate) started: Instant,
+    /// Where the server listens.
+    pub(crate) address: SocketAddr,
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    let no_store = HeaderValue::from_static("no-store");
+    (status, [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, no_store)], body.to_string()).into_response()
+}
+
+/// A refusal on a path that does not speak JSON-RPC.
+pub(super) fn plain_rejection(rejection: &Rejection) -> Response {
+    let body = json!({ "code": rejection.refusal.word(), "message": rejection.error.message });
+    let mut response = json_answer(rejection.status, &body);
+    if rejection.refusal == Refusal::Unauthorized {
+        let bearer = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    }
+    response
+}
+
+pub(super) async fn health(State(shared): Here) -> Response {
+    json_answer(
+        StatusCode::OK,
+        &json!({
+            "status": "ok",
+            "serverName": shared.status.server_name,
+            "uptime": shared.status.started.elapsed().as_secs(),
+        }),
+    )
+}
+
+pub(super) async fn live() -> Response {
+    json_answer(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+/// Ready as soon as the server listens and until it stops; an upstream that is down makes it
+/// `degraded`. Off loopback the upstreams' names are hidden.
+pub(super) async fn ready(State(shared): Here) -> Response {
+    let stages = &shared.stages;
+    if stages.stopping.is_cancelled() {
+        return json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "stopping" }));
+    }
+    let upstreams = stages.dispatch.upstreams.status();
+    let up = upstreams.iter().filter(|upstream| upstream.state == UpstreamState::Connected).count();
+    let word = if up == upstreams.len() { "ok" } else { "degraded" };
+    let mut body = json!({
+        "status": word,
+        "components": { "server": "ok", "upstreams": { "total": upstreams.len(), "connected": up } },
+    });
+    if shared.status.address.ip().is_loopback() {
+        let states = upstreams.iter().map(|upstream| (upstream.name.to_string(), json!(upstream.state.as_str())));
+        body["components"]["upstreams"]["states"] = Value::Object(states.collect());
+    }
+    json_answer(StatusCode::OK, &body)
+}
+
+/// Open on loopback, else behind the token.
+pub(super) async fn metrics(State(shared): Here, headers: HeaderMap) -> Response {
+    if !shared.status.address.ip().is_loopback()
+        && let Err(rejection) = principal(&shared.stages, &headers)
+    {
+        return plain_rejection(&rejection);
+    }
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, text)], shared.stages.telemetry.encode()).into_response()
+}
+
+pub(super) async fn status(State(shared): Here, headers: HeaderMap) -> Response {
+    let stages = &shared.stages;
+    match stages.admission.check_door(&headers).and_then(|()| principal(stages, &headers)) {
+        Ok(_principal) => json_answer(StatusCode::OK, &shared.status.render(stages)),
+        Err(rejection) => plain_rejection(&rejection),
+    }
+}
+
+pub(super) async fn not_found(request: Request<Body>) -> Response {
+    let path: String = request.uri().path().chars().take(128).collect();
+    plain_rejection(&Rejection::new(
+        Refusal::NotFound,
+        format!("There is nothing at {path}. MCP clients connect to /mcp; see also /health, /metrics, /api/status."),
+    ))
+}
+
+pub(super) async fn method_not_allowed(peer: Option<Extension<SocketAddr>>) -> Response {
+    drop(peer);
+    plain_rejection(&Rejection::new(Refusal::MethodNotAllowed, "That HTTP method does nothing here. Use GET."))
+}
+
+/// The principal of a request, with the failure counted and put into words.
+pub(super) fn principal(stages: &Stages, headers: &HeaderMap) -> Result<Principal, Rejection> {
+    stages.admission.principal(headers).map_err(|cause| {
+        stages.telemetry.emit(&Event::AuthFailed { cause });
+        unauthorized(cause)
+    })
+}
+
+impl StatusReport {
+    /// The body of `/api/status`.
+    pub(crate) fn render(&self, stages: &Stages) -> Value {
+        let snapshot = stages.telemetry.snapshot();
+        let handshakes = stages.telemetry.handshake_metrics();
+        json!({
+            "serverName": self.server_name,
+            "version": env!("CARGO_PKG_VERSION"),
+            "uptime": self.started.elapsed().as_secs(),
+            "connections": {
+                "active": snapshot.connections.active,
+                "total": snapshot.connections.total,
+                "peak": snapshot.connections.peak,
+            },
+            "messages": {
+                "processed": snapshot.messages.processed,
+                "errors": snapshot.messages.errors,
+                "sent": snapshot.messages.sent,
+            },
+            "latency": { "meanMs": snapshot.latency.mean_ms, "p95Ms": snapshot.latency.p95_ms },
+            "memoryBytes": snapshot.memory_bytes,
+            "handshakes": {
+                "total": handshakes.total,
+                "succeeded": handshakes.succeeded,
+                "failed": handshakes.failed,
+                "medianMs": handshakes.median_ms,
+                "maxMs": handshakes.max_ms,
+            },
+            "upstreams": upstreams(stages),
+        })
+    }
+}
+
+fn upstreams(stages: &Stages) -> Vec<Value> {
+    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let row = |upstream: &crate::upstream::UpstreamStatus| {
+        json!({
+            "name": &*upstream.name,
+            "state": upstream.state.as_str(),
+            "since": seconds(upstream.since),
+            "lastError": upstream.last_error,
+            "tools": upstream.tools,
+            "eras": upstream.eras.iter().map(|era| era.as_str()).collect::<Vec<_>>(),
+        })
+    };
+    stages.dispatch.upstreams.status().iter().map(row).collect()
+}

@@ -1,0 +1,128 @@
+//! The SSE body: reads a stream's log, and keeps the connection alive while it is silent.
+
+use crate::{
+    call::{Cursor, EventLog, Next},
+    session::StreamId,
+};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use mcp_protocol::sse::{KEEP_ALIVE, encode_event, encode_priming};
+use mcp_telemetry::{Direction, Event, StreamScope, Telemetry, Transport};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::{Interval, MissedTickBehavior};
+
+/// How often a silent stream sends a comment.
+const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// How long a client should wait before it comes back, in milliseconds.
+const RETRY_MS: u64 = 500;
+
+/// Something that lives exactly as long as the stream.
+pub(super) trait Attached: Send {}
+impl<T: Send> Attached for T {}
+
+/// A response body that streams a log.
+pub(super) struct SseBody {
+    log: Arc<EventLog>,
+    cursor: Cursor,
+    id: Option<StreamId>,
+    priming: Option<String>,
+    keep_alive: Interval,
+    telemetry: Telemetry,
+    /// Drives a modern call; dropped with the body, which cancels the call.
+    driver: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    _scope: StreamScope,
+    _attached: Vec<Box<dyn Attached>>,
+}
+
+impl SseBody {
+    /// Streams a log from where its last reader stopped, or from after `after`.
+    pub(super) fn new(log: &Arc<EventLog>, after: Option<u64>, telemetry: &Telemetry) -> Self {
+        let start = tokio::time::Instant::now() + KEEP_ALIVE_EVERY;
+        let mut keep_alive = tokio::time::interval_at(start, KEEP_ALIVE_EVERY);
+        keep_alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self {
+            log: Arc::clone(log),
+            cursor: log.read_from(after),
+            id: None,
+            priming: None,
+            keep_alive,
+            telemetry: telemetry.clone(),
+            driver: None,
+            _scope: telemetry.stream_opened(Transport::Http),
+            _attached: Vec::new(),
+        }
+    }
+
+    /// Gives events ids, so that a client can come back to them; `prime` for clients that
+    /// understand an event without data.
+    pub(super) fn resumable(mut self, id: StreamId, prime: bool) -> Self {
+        self.id = Some(id);
+        self.priming = prime.then(|| encode_priming(&id.event_id(self.cursor.last()), RETRY_MS));
+        self
+    }
+
+    /// Runs a future as long as the body is read.
+    pub(super) fn driven_by(mut self, driver: Pin<Box<dyn Future<Output = ()> + Send>>) -> Self {
+        self.driver = Some(driver);
+        self
+    }
+
+    /// Keeps something until the body is gone.
+    pub(super) fn with(mut self, attached: impl Attached + 'static) -> Self {
+        self._attached.push(Box::new(attached));
+        self
+    }
+
+    fn event(&self, number: u64, json: &[u8], missed: u64) -> Bytes {
+        let transport = Transport::Http;
+        if missed > 0 {
+            self.telemetry.emit(&Event::StreamGap { transport, missed });
+        }
+        self.telemetry.emit(&Event::StreamEventSent { transport });
+        let bytes = json.len();
+        self.telemetry.emit(&Event::MessageTransferred { transport, direction: Direction::Out, bytes });
+        let id = self.id.map(|id| id.event_id(number));
+        Bytes::from(encode_event(id.as_deref(), &String::from_utf8_lossy(json)))
+    }
+}
+
+impl Body for SseBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        let data = |bytes: Bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if let Some(priming) = this.priming.take() {
+            return data(Bytes::from(priming));
+        }
+        if this.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(task).is_ready()) {
+            this.driver = None;
+        }
+        match this.log.poll_next(&mut this.cursor, task) {
+            Poll::Ready(Next::Entry(entry, missed)) => {
+                this.keep_alive.reset();
+                data(this.event(entry.number, &entry.json, missed))
+            }
+            Poll::Ready(Next::End) => Poll::Ready(None),
+            Poll::Pending => match this.keep_alive.poll_tick(task) {
+                Poll::Ready(_) => data(Bytes::from_static(KEEP_ALIVE.as_bytes())),
+                Poll::Pending => Poll::Pending,
+            },
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::default()
+    }
+}

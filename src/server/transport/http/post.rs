@@ -1,0 +1,171 @@
+//! POST: one message, or in old revisions a batch of them.
+
+use super::{
+    answer::{SESSION_ID, accepted, encode, events, json, status},
+    batch,
+    body::SseBody,
+    classify::{Belongs, classify, session},
+    headers::check_post,
+    run,
+};
+use crate::{
+    call::{Bounds, EventLog, Refusal, Rejection},
+    pipeline::{Arrival, Origin, Stages},
+    session::Session,
+    transport::Shared,
+};
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue},
+    response::Response,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use mcp_protocol::{Body as Parsed, Era, Message, Method, Notification, Request, Response as Answer, parse_body};
+use mcp_telemetry::{Direction, Event, Transport};
+use std::sync::Arc;
+
+/// Answers a POST.
+pub(super) async fn post(
+    shared: &Shared,
+    headers: &HeaderMap,
+    arrival: Arrival,
+    body: Body,
+) -> Result<Response, Rejection> {
+    check_post(headers)?;
+    let stages = &shared.stages;
+    let bytes = read(body, stages.limits.body_bytes).await?;
+    let (transport, direction) = (Transport::Http, Direction::In);
+    stages.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes: bytes.len() });
+    match parse_body(&bytes) {
+        Ok(Parsed::One(Message::Request(request))) => one_request(stages, headers, arrival, request).await,
+        Ok(Parsed::One(Message::Notification(message))) => notification(stages, headers, &arrival, &message).await,
+        Ok(Parsed::One(Message::Response(answer))) => answered(stages, headers, &arrival, answer),
+        Ok(Parsed::Batch(items)) => batch::batch(stages, headers, arrival, items).await,
+        Err(error) => Err(Rejection::protocol(error.error).for_request(error.id)),
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Rejection::new(
+            Refusal::BodyTooLarge,
+            format!("The body is larger than {limit} bytes, the bound of `limits.body_bytes`."),
+        )),
+        Err(_) => Err(Rejection::new(Refusal::BodyIncomplete, "The body ended before it was complete.")),
+    }
+}
+
+async fn one_request(
+    stages: &Arc<Stages>,
+    headers: &HeaderMap,
+    arrival: Arrival,
+    request: Request,
+) -> Result<Response, Rejection> {
+    let belongs = classify(stages, headers, &arrival, &request).map_err(|rejection| {
+        stages.count_refused(&arrival, &request, &rejection.error);
+        rejection.for_request(Some(request.id.clone()))
+    })?;
+    Ok(match belongs {
+        Belongs::Handshake => handshake(stages, &arrival, &request),
+        Belongs::To(Origin::Session(session)) => legacy_call(stages, arrival, session, request).await,
+        Belongs::To(origin @ Origin::Modern(_)) => modern_call(stages, arrival, origin, request).await,
+    })
+}
+
+fn handshake(stages: &Stages, arrival: &Arrival, request: &Request) -> Response {
+    let (session, payload) = stages.initialize(arrival, request);
+    let mut response = json(status(Era::Legacy, &payload), encode(&request.id, &payload), &stages.telemetry);
+    if let Some(id) = session.and_then(|session| HeaderValue::from_str(&session.id).ok()) {
+        response.headers_mut().insert(SESSION_ID, id);
+    }
+    response
+}
+
+async fn legacy_call(
+    stages: &Arc<Stages>,
+    arrival: Arrival,
+    session: Arc<Session>,
+    request: Request,
+) -> Response {
+    let log = session.new_log();
+    let running = call_in_session(stages, &arrival, &session, request, &log);
+    let running = async move { running.await.into_iter().collect() };
+    run::legacy(stages, &session, log, Box::pin(running), run::single(stages)).await
+}
+
+/// One call of a session as a future that owns what it needs; its output is the answer's text.
+pub(super) fn call_in_session(
+    stages: &Arc<Stages>,
+    arrival: &Arrival,
+    session: &Arc<Session>,
+    request: Request,
+    log: &Arc<EventLog>,
+) -> impl Future<Output = Option<String>> + Send + use<> {
+    let (stages, arrival, log) = (Arc::clone(stages), arrival.clone(), Arc::clone(log));
+    let origin = Origin::Session(Arc::clone(session));
+    async move {
+        let payload = stages.run(&arrival, &origin, &request, &log).await;
+        payload.map(|payload| encode(&request.id, &payload))
+    }
+}
+
+async fn modern_call(stages: &Arc<Stages>, arrival: Arrival, origin: Origin, request: Request) -> Response {
+    let bounds = Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes };
+    let log = Arc::new(EventLog::new(bounds));
+    if request.method == Method::SubscriptionsListen {
+        return listen(stages, &arrival, &origin, &request, &log);
+    }
+    let id = request.id.clone();
+    let running = {
+        let (stages, log) = (Arc::clone(stages), Arc::clone(&log));
+        async move { stages.run(&arrival, &origin, &request, &log).await }
+    };
+    run::modern(stages, id, log, Box::pin(running)).await
+}
+
+fn listen(
+    stages: &Stages,
+    arrival: &Arrival,
+    origin: &Origin,
+    request: &Request,
+    log: &Arc<EventLog>,
+) -> Response {
+    match stages.listen(arrival, origin, request, log) {
+        Ok(listening) => events(SseBody::new(log, Some(0), &stages.telemetry).with(listening)),
+        Err(error) => {
+            let payload = Err(error);
+            json(status(Era::Modern, &payload), encode(&request.id, &payload), &stages.telemetry)
+        }
+    }
+}
+
+/// Takes a notification. A modern one changes nothing: no method of the core has any.
+async fn notification(
+    stages: &Stages,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    message: &Notification,
+) -> Result<Response, Rejection> {
+    if !super::says_modern(headers) {
+        let session = session(stages, headers, arrival)?;
+        stages.notified(&session, message).await;
+    }
+    Ok(accepted())
+}
+
+/// Takes the client's answer to a question of ours. An answer nobody waits for is taken too:
+/// the question may just have been withdrawn.
+fn answered(stages: &Stages, headers: &HeaderMap, arrival: &Arrival, answer: Answer) -> Result<Response, Rejection> {
+    if super::says_modern(headers) {
+        return Err(Rejection::new(
+            Refusal::InvalidMessage,
+            "A client of this revision sends no responses: answers go into `inputResponses` of the next request.",
+        )
+        .for_request(answer.id));
+    }
+    let session = session(stages, headers, arrival)?;
+    session.questions.answer(answer);
+    Ok(accepted())
+}

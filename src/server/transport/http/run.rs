@@ -1,0 +1,151 @@
+//! From a call to an HTTP answer: plain JSON where it comes at once, an event stream where the
+//! call says something on its way or takes its time.
+
+use super::{
+    answer::{encode, events, json, status},
+    body::SseBody,
+};
+use crate::{
+    call::{BoxFuture, EventLog},
+    pipeline::Stages,
+    session::Session,
+};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use mcp_protocol::{Era, Id, Payload};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio_util::task::TaskTracker;
+
+/// A call that has not ended after this goes over to an event stream.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What a running call, or batch of calls, ends with: the texts to send.
+pub(super) type Running = BoxFuture<'static, Vec<String>>;
+
+/// Runs a legacy call to its end, also when nobody waits any more: in this era a client that
+/// goes away has not withdrawn its call.
+struct RunsOn {
+    running: Option<Running>,
+    log: Arc<EventLog>,
+    tasks: TaskTracker,
+}
+
+impl RunsOn {
+    fn detach(&mut self) {
+        if let Some(running) = self.running.take() {
+            self.tasks.spawn(finish(running, Arc::clone(&self.log)));
+        }
+    }
+}
+
+impl Future for RunsOn {
+    type Output = Vec<String>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Vec<String>> {
+        let Some(running) = self.running.as_mut() else { return Poll::Pending };
+        let ended = running.as_mut().poll(task);
+        if ended.is_ready() {
+            self.running = None;
+        }
+        ended
+    }
+}
+
+impl Drop for RunsOn {
+    fn drop(&mut self) {
+        self.detach();
+    }
+}
+
+/// Writes what a call ends with to its stream, and ends the stream.
+async fn finish(running: Running, log: Arc<EventLog>) {
+    for text in running.await {
+        log.push(text);
+    }
+    log.close();
+}
+
+/// Waits a moment for the end of a call; `None` when it is time to stream.
+async fn at_once(running: &mut (impl Future<Output = Vec<String>> + Unpin), log: &EventLog) -> Option<Vec<String>> {
+    tokio::select! {
+        biased;
+        ended = running => Some(ended),
+        () = poll_fn(|task| log.poll_touched(task)) => None,
+        () = tokio::time::sleep(PATIENCE) => None,
+    }
+}
+
+/// Answers a legacy call or batch.
+pub(super) async fn legacy(
+    stages: &Stages,
+    session: &Arc<Session>,
+    log: Arc<EventLog>,
+    running: Running,
+    plain: impl FnOnce(Vec<String>) -> Option<Response>,
+) -> Response {
+    let mut call = RunsOn { running: Some(running), log: Arc::clone(&log), tasks: stages.tasks.clone() };
+    if let Some(texts) = at_once(&mut call, &log).await {
+        if log.is_untouched()
+            && let Some(response) = plain(texts.clone())
+        {
+            return response;
+        }
+        for text in texts {
+            log.push(text);
+        }
+        log.close();
+    }
+    call.detach();
+    let id = session.streams.keep(&log);
+    let prime = session.agreement.revision.has_priming_events();
+    events(SseBody::new(&log, Some(0), &stages.telemetry).resumable(id, prime).with(session.open_stream()))
+}
+
+/// Answers a modern call. The call lives in the response: a client that goes away drops it.
+pub(super) async fn modern(
+    stages: &Stages,
+    id: Id,
+    log: Arc<EventLog>,
+    mut running: BoxFuture<'static, Option<Payload>>,
+) -> Response {
+    let ended = tokio::select! {
+        biased;
+        ended = &mut running => Some(ended),
+        () = poll_fn(|task| log.poll_touched(task)) => None,
+        () = tokio::time::sleep(PATIENCE) => None,
+    };
+    match ended {
+        Some(Some(payload)) if log.is_untouched() => {
+            json(status(Era::Modern, &payload), encode(&id, &payload), &stages.telemetry)
+        }
+        Some(payload) => {
+            if let Some(payload) = payload {
+                log.push(encode(&id, &payload));
+            }
+            log.close();
+            events(SseBody::new(&log, Some(0), &stages.telemetry))
+        }
+        None => {
+            let texts = async move { running.await.map(|payload| encode(&id, &payload)).into_iter().collect() };
+            let driver = Box::pin(finish(Box::pin(texts), Arc::clone(&log)));
+            events(SseBody::new(&log, Some(0), &stages.telemetry).driven_by(driver))
+        }
+    }
+}
+
+/// The plain answer to a single legacy call: its one text, or nothing when it was withdrawn.
+pub(super) fn single(stages: &Stages) -> impl FnOnce(Vec<String>) -> Option<Response> {
+    let telemetry = stages.telemetry.clone();
+    move |texts| match texts.into_iter().next() {
+        Some(text) => Some(json(StatusCode::OK, text, &telemetry)),
+        None => Some(StatusCode::ACCEPTED.into_response()),
+    }
+}

@@ -1,0 +1,63 @@
+//! Bytes in, messages to the pipeline, replies out. The only stage that writes to a client.
+
+mod api;
+mod http;
+
+pub(crate) use api::StatusReport;
+
+use crate::pipeline::Stages;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    response::Response,
+    routing::{any, get},
+};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// What the HTTP handlers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) stages: Arc<Stages>,
+    pub(crate) status: Arc<StatusReport>,
+}
+
+/// Every path of the server.
+pub(crate) fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/mcp", any(http::mcp))
+        .route("/health", get(api::health))
+        .route("/livez", get(api::live))
+        .route("/readyz", get(api::ready))
+        .route("/metrics", get(api::metrics))
+        .route("/api/status", get(api::status))
+        .fallback(api::not_found)
+        .method_not_allowed_fallback(api::method_not_allowed)
+        // The handlers read bodies themselves, against the configured bound.
+        .layer(DefaultBodyLimit::disable())
+        // Outermost: a panic in a handler costs one answer, not the connection.
+        .layer(CatchPanicLayer::custom(PanicAnswer(Arc::clone(&shared.stages))))
+        .with_state(shared)
+}
+
+/// Answers a request whose handler panicked.
+#[derive(Clone)]
+struct PanicAnswer(Arc<Stages>);
+
+impl tower_http::catch_panic::ResponseForPanic for PanicAnswer {
+    type ResponseBody = axum::body::Body;
+
+    fn response_for_panic(&mut self, panic: Box<dyn std::any::Any + Send>) -> Response {
+        let detail = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let detail = detail.unwrap_or("a panic without a message");
+        self.0.telemetry.emit(&mcp_telemetry::Event::InternalError { what: "request", detail });
+        let rejection = crate::call::Rejection::new(
+            crate::call::Refusal::Internal,
+            "The server failed while it handled this request. The log says where.",
+        );
+        http::rejected(&rejection)
+    }
+}
+
+/// The state of a request handler.
+type Here = State<Shared>;
