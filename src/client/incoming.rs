@@ -103,7 +103,7 @@ mod tests {
     fn notification(text: &str) -> Notification {
         match one(text) {
             Incoming::Message(Message::Notification(notification)) => notification,
-            _ => panic!("no notification: {text}"),
+            Incoming::Message(_) | Incoming::Bad { .. } => panic!("no notification: {text}"),
         }
     }
 
