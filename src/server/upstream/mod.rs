@@ -1,7 +1,7 @@
 //! The upstream MCP servers: connections, their merged catalogue, and calls to them.
 //!
 //! Called by `dispatch` (calls, lists, subscriptions), `session` (its end) and `serve` (start,
-//! status, stop). What a call needs to reach its client comes in with its [`Caller`]; nothing
+//! status, stop). What a call needs to reach its client comes in with its [`Caller`](crate::call::Caller); nothing
 //! here knows transports or sessions.
 //!
 //! - [`Upstreams`] is the whole of it: `start`, then calls, then `stop`.
@@ -15,15 +15,47 @@
 //!
 //! Dropping the future of a forwarded call cancels it upstream.
 
-use crate::{call::Caller, config::Config};
-use mcp_protocol::{Era, Payload, RawValue};
+mod calls;
+mod catalogue;
+mod failure;
+mod forward;
+mod lane;
+mod levels;
+mod link;
+mod listen;
+mod listing;
+mod names;
+mod one;
+mod own;
+mod params;
+mod results;
+mod seal;
+mod shared;
+mod sinks;
+mod standing;
+mod subscribe;
+mod supervisor;
+mod templates;
+mod wanted;
+
+use crate::config::{Config, UpstreamConfig};
+use mcp_protocol::{Era, Payload};
 use mcp_telemetry::{Outcome, Telemetry, UpstreamState};
-use std::{sync::Arc, time::{Duration, SystemTime}};
-use tokio::sync::broadcast;
+use one::Upstream;
+use shared::Shared;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+use tokio::{sync::broadcast, time::Instant};
+use tokio_util::sync::DropGuard;
 
 pub(crate) use catalogue::{Catalogue, EraList, PromptEntry, ToolEntry};
-pub(crate) use error::code;
+pub(crate) use failure::code;
 pub(crate) use subscribe::Listening;
+
+/// Longest time [`Upstreams::stop`] takes.
+const STOP_LIMIT: Duration = Duration::from_secs(8);
 
 /// How a forwarded call ended.
 #[derive(Debug)]
@@ -71,66 +103,68 @@ pub(crate) struct UpstreamStatus {
 
 /// All upstreams. Cheap to clone; when the last clone is dropped, everything is let go.
 #[derive(Clone)]
-pub(crate) struct Upstreams {}
+pub(crate) struct Upstreams {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    upstreams: Vec<Arc<Upstream>>,
+    started: Instant,
+    _stop: DropGuard,
+}
 
 impl Upstreams {
     /// Starts one supervisor per upstream, side by side, and returns at once. `reserved` are
     /// the names of built-in tools, `state_key` seals `requestState`.
-    pub(crate) fn start(config: &Config, telemetry: Telemetry, reserved: &[String], state_key: [u8; 32]) -> Self;
+    pub(crate) fn start(config: &Config, telemetry: Telemetry, reserved: &[String], state_key: [u8; 32]) -> Self {
+        let shared = Arc::new(Shared::new(telemetry, config.limits.clone(), reserved, &state_key));
+        let new = |(name, one): (&String, &UpstreamConfig)| {
+            Arc::new(Upstream::new(name, one.clone(), config.names.prefix, shared.clone()))
+        };
+        let upstreams: Vec<_> = config.upstreams.iter().map(new).collect();
+        shared.introduce(&upstreams);
+        for upstream in &upstreams {
+            shared.tasks.spawn(supervisor::supervise(upstream.clone()));
+            shared.tasks.spawn(own::sweep(upstream.clone()));
+        }
+        let stop = shared.stop.clone().drop_guard();
+        Self { inner: Arc::new(Inner { shared, upstreams, started: Instant::now(), _stop: stop }) }
+    }
 
     /// Waits until every upstream's catalogue is known or its first try failed, but only until
     /// `wait` after [`Upstreams::start`]: later callers do not wait again.
-    pub(crate) async fn first_known(&self, wait: Duration);
+    pub(crate) async fn first_known(&self, wait: Duration) {
+        let all = async {
+            for upstream in &self.inner.upstreams {
+                // Fails only when the sender is gone, and we hold it.
+                let _known = upstream.known.subscribe().wait_for(|known| *known).await;
+            }
+        };
+        // Too late is as good as known: the list is answered as it is.
+        let _in_time = tokio::time::timeout_at(self.inner.started + wait, all).await;
+    }
 
     /// What all upstreams offer now, as last known.
-    pub(crate) fn catalogue(&self) -> Arc<Catalogue>;
+    pub(crate) fn catalogue(&self) -> Arc<Catalogue> {
+        self.inner.shared.catalogue()
+    }
 
     /// Changes from now on. A receiver that lags should take every view as changed.
-    pub(crate) fn changes(&self) -> broadcast::Receiver<Change>;
-
-    /// `tools/call`. `params` as the client sent them.
-    pub(crate) async fn tool(&self, caller: &Caller, entry: &ToolEntry, params: Option<&RawValue>) -> Reply;
-
-    /// `prompts/get`.
-    pub(crate) async fn prompt(&self, caller: &Caller, entry: &PromptEntry, params: Option<&RawValue>) -> Reply;
-
-    /// `resources/read`: routed here by `params.uri`.
-    pub(crate) async fn read(&self, caller: &Caller, params: Option<&RawValue>) -> Reply;
-
-    /// `completion/complete`: routed here by `params.ref`.
-    pub(crate) async fn complete(&self, caller: &Caller, params: Option<&RawValue>) -> Reply;
-
-    /// `resources/subscribe` of a legacy session.
-    pub(crate) async fn subscribe(&self, caller: &Caller, params: Option<&RawValue>) -> Reply;
-
-    /// `resources/unsubscribe` of a legacy session.
-    pub(crate) async fn unsubscribe(&self, caller: &Caller, params: Option<&RawValue>) -> Reply;
-
-    /// The `resourceSubscriptions` of a modern `subscriptions/listen`, kept up until the
-    /// returned value is dropped. Holds the URIs that some upstream could be asked for.
-    pub(crate) fn listen(&self, uris: &[String]) -> Listening;
-
-    /// `logging/setLevel` of a legacy session.
-    pub(crate) async fn set_log_level(&self, caller: &Caller, params: Option<&RawValue>) -> Reply;
-
-    /// `notifications/roots/list_changed` of a legacy session.
-    pub(crate) async fn roots_changed(&self, session_id: &str);
-
-    /// Ends what belongs to a legacy session: its own upstream sessions, its subscriptions.
-    pub(crate) fn session_ended(&self, session_id: &str);
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.shared.changes.subscribe()
+    }
 
     /// Every upstream, in the order of the configuration.
-    pub(crate) fn status(&self) -> Vec<UpstreamStatus>;
+    pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
+        self.inner.upstreams.iter().map(|upstream| upstream.status()).collect()
+    }
 
     /// Ends every child and closes every connection, side by side, in bounded time.
-    pub(crate) async fn stop(&self);
+    pub(crate) async fn stop(&self) {
+        self.inner.shared.stop.cancel();
+        self.inner.shared.tasks.close();
+        // What is not closed by now is let go: a dropped connection kills its child.
+        let _in_time = tokio::time::timeout(STOP_LIMIT, self.inner.shared.tasks.wait()).await;
+    }
 }
-// // catalogue.rs (API)
-// /// Definitions in a stable order, public names in place.
-// pub(crate) type EraList = Arc<[Arc<RawValue>]>;
-// pub(crate) struct ToolEntry { pub(crate) name: Arc<str> /*public*/, pub(crate) original: Arc<str>, pub(crate) upstream: Arc<str>, pub(crate) label: ToolLabel, pub(crate) headers: Vec<ParamHeader> }
-// pub(crate) struct PromptEntry { name, original, upstream }
-// impl Catalogue {
-//     pub(crate) fn tools(&self, era: Era) -> &EraList;  prompts, resources, templates likewise
-//     pub(crate) fn tool(&self, era: Era, name: &str) -> Option<Arc<ToolEntry>>;  prompt likewise
-// }

@@ -1,0 +1,214 @@
+//! Calls that got no answer from their upstream, and what the client is told instead.
+
+use super::Reply;
+use mcp_client::{ClientError, Ran};
+use mcp_protocol::{Era, Method, RawValue, RpcError, raw_value};
+use mcp_telemetry::{AttemptOutcome, Outcome};
+use serde_json::json;
+use std::time::Duration;
+
+/// Our own JSON-RPC error codes, outside the range that JSON-RPC and MCP reserve.
+pub(crate) mod code {
+    /// The upstream cannot be reached; the call did not run.
+    pub(crate) const UNAVAILABLE: i64 = 1001;
+    /// The answer was lost; the call may have run.
+    pub(crate) const OUTCOME_UNKNOWN: i64 = 1002;
+    /// The upstream did not answer in time.
+    pub(crate) const TIMEOUT: i64 = 1003;
+    /// The upstream wants something that the client's era has no words for.
+    pub(crate) const NOT_BRIDGED: i64 = 1004;
+    /// A bound is reached.
+    pub(crate) const OVER_LIMIT: i64 = 1005;
+}
+
+/// When to try again where nobody said otherwise.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Why a call got no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Failure {
+    /// It provably did not run.
+    Unavailable {
+        /// One clause for a person.
+        why: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// It may have run.
+    OutcomeUnknown {
+        /// One clause for a person.
+        why: String,
+    },
+    /// It took too long; it may have run.
+    Timeout {
+        /// How long we waited.
+        after: Duration,
+    },
+}
+
+impl Failure {
+    /// The call did not run, for this reason.
+    pub(super) fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable { why: why.into(), retry_after: RETRY_AFTER }
+    }
+
+    /// What an error of the connection means for the call.
+    pub(super) fn of_error(error: &ClientError) -> Self {
+        match error.ran() {
+            Ran::No => Self::Unavailable {
+                why: error.to_string(),
+                retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
+            },
+            Ran::Unknown => Self::OutcomeUnknown { why: error.to_string() },
+        }
+    }
+
+    /// What to count the attempt as.
+    pub(super) const fn attempt(&self) -> AttemptOutcome {
+        match self {
+            Self::Unavailable { .. } => AttemptOutcome::Unavailable,
+            Self::OutcomeUnknown { .. } => AttemptOutcome::OutcomeUnknown,
+            Self::Timeout { .. } => AttemptOutcome::Timeout,
+        }
+    }
+
+    /// The reply: for a tool a result that the model can read, else an error.
+    pub(super) fn into_reply(self, method: Method, era: Era, upstream: &str) -> Reply {
+        let shown = self.shown(method, upstream);
+        let payload = if method == Method::ToolsCall {
+            Ok(shown.result(era))
+        } else {
+            Err(RpcError::new(shown.rpc_code, shown.text)
+                .with_data(&json!({ "code": shown.code, "retry_after_ms": shown.retry_after_ms })))
+        };
+        Reply { payload, outcome: shown.outcome }
+    }
+
+    fn shown(self, method: Method, upstream: &str) -> Shown {
+        let is_tool = method == Method::ToolsCall;
+        match self {
+            Self::Unavailable { why, retry_after } => Shown {
+                outcome: Outcome::Unavailable,
+                rpc_code: code::UNAVAILABLE,
+                code: "unavailable",
+                ran: "no",
+                retry_after_ms: Some(millis(retry_after)),
+                text: format!(
+                    "The MCP server `{upstream}` is not available ({why}). The call did not run; \
+                     it is safe to try again in {} s.",
+                    retry_after.as_secs().max(1)
+                ),
+            },
+            Self::OutcomeUnknown { why } => Shown {
+                outcome: Outcome::OutcomeUnknown,
+                rpc_code: code::OUTCOME_UNKNOWN,
+                code: "outcome_unknown",
+                ran: "unknown",
+                retry_after_ms: None,
+                text: unknown_text(&format!("The answer of the MCP server `{upstream}` was lost ({why}).")),
+            },
+            Self::Timeout { after } => Shown {
+                outcome: if is_tool { Outcome::OutcomeUnknown } else { Outcome::Timeout },
+                rpc_code: code::TIMEOUT,
+                code: if is_tool { "outcome_unknown" } else { "timeout" },
+                ran: "unknown",
+                retry_after_ms: None,
+                text: unknown_text(&format!(
+                    "The MCP server `{upstream}` did not answer within {} s.",
+                    after.as_secs_f32()
+                )),
+            },
+        }
+    }
+}
+
+fn unknown_text(what: &str) -> String {
+    format!("{what} The call may or may not have run: check its effect before trying again.")
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+struct Shown {
+    outcome: Outcome,
+    rpc_code: i64,
+    code: &'static str,
+    ran: &'static str,
+    retry_after_ms: Option<u64>,
+    text: String,
+}
+
+impl Shown {
+    fn result(&self, era: Era) -> Box<RawValue> {
+        let mut meta = json!({ "mcp-orchestrator/code": self.code, "mcp-orchestrator/ran": self.ran });
+        if let Some(after) = self.retry_after_ms {
+            meta["mcp-orchestrator/retry_after_ms"] = after.into();
+        }
+        let content = json!([{ "type": "text", "text": self.text }]);
+        raw_value(&match era {
+            Era::Legacy => json!({ "content": content, "isError": true, "_meta": meta }),
+            Era::Modern => {
+                json!({ "resultType": "complete", "content": content, "isError": true, "_meta": meta })
+            }
+        })
+    }
+}
+
+impl Reply {
+    /// A result of our own.
+    pub(super) fn ok(result: Box<RawValue>) -> Self {
+        Self { payload: Ok(result), outcome: Outcome::Ok }
+    }
+
+    /// An error that the caller made.
+    pub(super) fn callers_fault(error: RpcError) -> Self {
+        Self { payload: Err(error), outcome: Outcome::ClientError }
+    }
+
+    /// An error that the upstream or we made.
+    pub(super) fn failed(error: RpcError) -> Self {
+        Self { payload: Err(error), outcome: Outcome::ServerError }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcp_protocol::RawObject;
+
+    #[test]
+    fn a_tool_that_did_not_run_is_a_result_for_the_model() {
+        let reply = Failure::unavailable("it is starting").into_reply(Method::ToolsCall, Era::Modern, "files");
+        assert_eq!(reply.outcome, Outcome::Unavailable);
+        let result: serde_json::Value = serde_json::from_str(reply.payload.unwrap().get()).unwrap();
+        assert_eq!(result["isError"], true);
+        assert_eq!(result["resultType"], "complete");
+        assert_eq!(result["_meta"]["mcp-orchestrator/code"], "unavailable");
+        assert_eq!(result["_meta"]["mcp-orchestrator/ran"], "no");
+        assert_eq!(result["_meta"]["mcp-orchestrator/retry_after_ms"], 1000);
+    }
+
+    #[test]
+    fn a_tool_that_took_too_long_may_have_run() {
+        let timeout = Failure::Timeout { after: Duration::from_secs(3) };
+        assert_eq!(timeout.attempt(), AttemptOutcome::Timeout);
+        let reply = timeout.into_reply(Method::ToolsCall, Era::Legacy, "files");
+        assert_eq!(reply.outcome, Outcome::OutcomeUnknown);
+        let result = reply.payload.unwrap();
+        let result = RawObject::parse(&result).unwrap();
+        assert!(!result.contains("resultType"));
+        assert!(result.get("_meta").unwrap().get().contains(r#""mcp-orchestrator/ran":"unknown""#));
+    }
+
+    #[test]
+    fn anything_else_is_an_error_with_a_code_of_ours() {
+        let timeout = Failure::Timeout { after: Duration::from_secs(3) };
+        let reply = timeout.into_reply(Method::PromptsGet, Era::Legacy, "files");
+        assert_eq!(reply.outcome, Outcome::Timeout);
+        let error = reply.payload.unwrap_err();
+        assert_eq!(error.code, code::TIMEOUT);
+        assert!(error.data.unwrap().get().contains(r#""code":"timeout""#));
+        assert!(!(-32768..=-32000).contains(&code::UNAVAILABLE));
+    }
+}

@@ -1,0 +1,289 @@
+//! One call forwarded to one upstream: link, params, attempt, answer. It is sent a second time
+//! only when the first provably did not run.
+
+use super::{
+    Reply,
+    failure::{Failure, code},
+    levels::{Filter, Level},
+    link::Link,
+    one::Upstream,
+    own::OwnCall,
+    params::Crossing,
+    results::{self, Untranslatable},
+    seal::Binding,
+    sinks::CallSink,
+};
+use crate::call::Caller;
+use mcp_client::{ClientError, OutCall, Ran};
+use mcp_protocol::{
+    Era, Method, Payload, RawObject, RawValue, RpcError, headers::ParamHeader, key, raw_string,
+};
+use mcp_telemetry::{AttemptEnd, AttemptInfo, AttemptOutcome, Outcome};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::time::Instant;
+
+/// Params that are set anew, by name.
+pub(super) type Replaced = Vec<(&'static str, Box<RawValue>)>;
+
+/// A call as it is to be sent.
+pub(super) struct Outgoing<'a> {
+    /// The method.
+    pub(super) method: Method,
+    /// The tool or prompt as its upstream knows it: for the span.
+    pub(super) target: Option<&'a str>,
+    /// What it asks for: a name or a URI, to bind its state to.
+    pub(super) subject: &'a str,
+    /// The params as the client sent them.
+    pub(super) params: Option<&'a RawValue>,
+    /// Params that are set anew.
+    pub(super) replaced: Replaced,
+    /// Arguments that headers repeat.
+    pub(super) headers: &'a [ParamHeader],
+}
+
+/// Where a call goes.
+struct Route {
+    link: Arc<Link>,
+    own: Option<OwnCall>,
+}
+
+impl Upstream {
+    /// Sends a call that needs no session of its own, and gives the reply for its caller.
+    pub(super) async fn forward_shared(self: &Arc<Self>, caller: &Caller, outgoing: Outgoing<'_>) -> Reply {
+        let caller = Caller { session: None, ..caller.clone() };
+        self.forward(&caller, outgoing).await
+    }
+
+    /// Sends a call and gives the reply for its caller.
+    pub(super) async fn forward(self: &Arc<Self>, caller: &Caller, mut outgoing: Outgoing<'_>) -> Reply {
+        if let Err(reply) = self.unseal(caller, &mut outgoing) {
+            return reply;
+        }
+        let limit = self.limit(outgoing.method);
+        match self.send(caller, &outgoing, limit).await {
+            Ok((era, payload)) => self.reply(caller, &outgoing, era, payload),
+            Err(failure) => failure.into_reply(outgoing.method, caller.era, &self.name),
+        }
+    }
+
+    /// Sends it, and once more if the first time provably did not run; the era it went out in.
+    async fn send(
+        self: &Arc<Self>,
+        caller: &Caller,
+        outgoing: &Outgoing<'_>,
+        limit: Duration,
+    ) -> Result<(Era, Payload), Failure> {
+        let deadline = Instant::now() + limit;
+        let mut not = None;
+        loop {
+            let route = Box::pin(self.route(caller, not));
+            let route = tokio::time::timeout_at(deadline, route)
+                .await
+                .map_err(|_| Failure::unavailable("it is still connecting"))??;
+            let link = &route.link;
+            let Ok(answer) = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await else {
+                return Err(Failure::Timeout { after: limit });
+            };
+            let error = match answer {
+                Ok(payload) => return Ok((link.era(), payload)),
+                Err(error) => error,
+            };
+            let is_lost = is_lost(&error);
+            if is_lost && route.own.is_none() {
+                self.lane(link.era()).tell_lost(link.id);
+            }
+            if !is_lost || error.ran() != Ran::No || not.is_some() {
+                return Err(Failure::of_error(&error));
+            }
+            not = Some(link.id);
+        }
+    }
+
+    /// The link to use, but not the one with the id `not`.
+    async fn route(self: &Arc<Self>, caller: &Caller, not: Option<u64>) -> Result<Route, Failure> {
+        let link = self.ready(caller.era, not).await?;
+        if link.era() == Era::Modern {
+            return Ok(Route { link, own: None });
+        }
+        match self.own_call(caller, not).await {
+            Some(own) => own.map(|own| Route { link: own.link.clone(), own: Some(own) }),
+            None => Ok(Route { link, own: None }),
+        }
+    }
+
+    /// One attempt. `Err(())` when the time is over.
+    async fn attempt(
+        self: &Arc<Self>,
+        caller: &Caller,
+        outgoing: &Outgoing<'_>,
+        route: &Route,
+        deadline: Instant,
+    ) -> Result<Result<Payload, ClientError>, ()> {
+        let link = &route.link;
+        let scope = self.shared.telemetry.attempt_started(&AttemptInfo {
+            upstream: self.label.clone(),
+            method: outgoing.method,
+            target: outgoing.target,
+            revision: link.revision(),
+            network: link.counted_network(),
+        });
+        let level = caller.session.as_ref().and_then(|session| self.shared.levels.of(&session.id));
+        let crossing = Crossing {
+            from: caller.era,
+            to: link.era(),
+            client_info: &self.shared.info,
+            capabilities: caller.modern.as_ref().map(|meta| &*meta.client_capabilities),
+            log_level: level.map(Level::as_str),
+            trace: &scope.context(),
+        };
+        let call = self.out_call(caller, outgoing, route, &crossing);
+        let answer = scope.run(tokio::time::timeout_at(deadline, link.connection.call(call))).await;
+        scope.finish(attempt_end(&answer));
+        answer.map_err(drop)
+    }
+
+    fn out_call(
+        self: &Arc<Self>,
+        caller: &Caller,
+        outgoing: &Outgoing<'_>,
+        route: &Route,
+        crossing: &Crossing<'_>,
+    ) -> OutCall {
+        let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
+        let token = params.get("_meta").and_then(RawObject::parse).and_then(|meta| {
+            meta.get(key::PROGRESS_TOKEN).map(ToOwned::to_owned)
+        });
+        let arguments = params.get("arguments");
+        let headers = if crossing.to == Era::Modern { outgoing.headers } else { &[] };
+        OutCall {
+            method: outgoing.method.as_str().into(),
+            params: crossing.params(outgoing.params, &outgoing.replaced),
+            progress: token.is_some(),
+            headers: headers
+                .iter()
+                .filter_map(|header| Some((header.header.clone(), header.value(arguments)?)))
+                .collect(),
+            sink: Some(Arc::new(CallSink {
+                upstream: Arc::downgrade(self),
+                era: crossing.to,
+                downstream: caller.downstream.clone(),
+                token,
+                filter: self.filter(caller, crossing.to, route.own.is_some()),
+                declared: route.own.as_ref().map(|own| own.declared),
+            })),
+        }
+    }
+
+    /// Which log messages on the call's own stream are for its client.
+    fn filter(&self, caller: &Caller, to: Era, is_own: bool) -> Filter {
+        match (caller.era, to) {
+            (Era::Modern, _) => {
+                let asked = caller.modern.as_ref().and_then(|meta| meta.log_level.as_deref());
+                asked.map_or(Filter::Nothing, |level| Level::parse(level).map_or(Filter::All, Filter::From))
+            }
+            (Era::Legacy, Era::Legacy) if is_own => Filter::All,
+            (Era::Legacy, _) => {
+                let session = caller.session.as_ref().map(|session| &*session.id);
+                session.and_then(|id| self.shared.levels.of(id)).map_or(Filter::All, Filter::From)
+            }
+        }
+    }
+
+    /// What the caller is told of an answer.
+    fn reply(&self, caller: &Caller, outgoing: &Outgoing<'_>, era: Era, payload: Payload) -> Reply {
+        let method = outgoing.method;
+        let payload = match payload {
+            Ok(result) => match results::translate(method, era, caller.era, result) {
+                Ok(result) => self.seal(caller, outgoing, era, result),
+                Err(Untranslatable(kind)) => Err(RpcError::new(code::NOT_BRIDGED, format!(
+                    "The MCP server `{}` answered `{kind}`, which a client of the legacy era cannot be asked.",
+                    self.name
+                ))),
+            },
+            Err(error) => Err(results::translate_error(method, era, caller.era, error)),
+        };
+        let outcome = results::outcome(&payload);
+        Reply { payload, outcome }
+    }
+
+    /// Opens a `requestState` that comes back.
+    fn unseal(&self, caller: &Caller, outgoing: &mut Outgoing<'_>) -> Result<(), Reply> {
+        if caller.era == Era::Legacy {
+            return Ok(());
+        }
+        let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
+        let Some(sealed) = params.get("requestState") else { return Ok(()) };
+        let sealed: Option<String> = serde_json::from_str(sealed.get()).ok();
+        let binding = self.binding(caller, outgoing, &params);
+        let state = sealed.and_then(|sealed| self.shared.sealer.open(&sealed, &binding, now_s()));
+        let state = state.ok_or_else(|| {
+            let reason = "`requestState` is not one that was given for this request, or it is too old";
+            Reply::callers_fault(RpcError::invalid_params(reason))
+        })?;
+        outgoing.replaced.push(("requestState", raw_string(&state)));
+        Ok(())
+    }
+
+    /// Seals the `requestState` of a modern upstream that wants input.
+    fn seal(&self, caller: &Caller, outgoing: &Outgoing<'_>, era: Era, result: Box<RawValue>) -> Payload {
+        if (caller.era, era) != (Era::Modern, Era::Modern) || !result.get().contains("\"requestState\"") {
+            return Ok(result);
+        }
+        let Some(mut object) = RawObject::parse(&result) else { return Ok(result) };
+        if object.get_str("resultType").as_deref() != Some("input_required") {
+            return Ok(result);
+        }
+        let Some(state) = object.get_str("requestState") else { return Ok(result) };
+        let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
+        let binding = self.binding(caller, outgoing, &params);
+        let sealed = self
+            .shared
+            .sealer
+            .seal(&state, &binding, now_s())
+            .ok_or_else(|| RpcError::new(mcp_protocol::code::INTERNAL, "the state could not be sealed"))?;
+        object.set("requestState", raw_string(&sealed));
+        Ok(object.to_raw())
+    }
+
+    /// What a state is bound to.
+    pub(super) fn binding<'a>(
+        &'a self,
+        caller: &'a Caller,
+        outgoing: &Outgoing<'a>,
+        params: &'a RawObject<'_>,
+    ) -> Binding<'a> {
+        Binding {
+            principal: &caller.principal,
+            upstream: &self.name,
+            method: outgoing.method.as_str(),
+            target: outgoing.subject,
+            arguments: params.get("arguments"),
+        }
+    }
+}
+
+/// Whether the link is of no use after this error.
+fn is_lost(error: &ClientError) -> bool {
+    matches!(error, ClientError::SessionLost | ClientError::Connect(_) | ClientError::Closed { sent: false, .. })
+}
+
+type Timed = Result<Result<Payload, ClientError>, tokio::time::error::Elapsed>;
+
+fn attempt_end(answer: &Timed) -> AttemptEnd {
+    match answer {
+        Err(_) => AttemptEnd::of(AttemptOutcome::Timeout),
+        Ok(Err(error)) => AttemptEnd::of(Failure::of_error(error).attempt()),
+        Ok(Ok(Err(error))) => AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) },
+        Ok(Ok(payload)) => AttemptEnd::of(match results::outcome(payload) {
+            Outcome::ToolError => AttemptOutcome::ToolError,
+            _ => AttemptOutcome::Ok,
+        }),
+    }
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

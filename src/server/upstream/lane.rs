@@ -1,0 +1,233 @@
+//! One era of one upstream: whether it is spoken, the shared link in it, what was last listed,
+//! and what is to be done about it. The supervisor writes, calls read.
+
+use super::{
+    failure::Failure,
+    link::Link,
+    listing::{Kind, Listing},
+    wanted::Wanted,
+};
+use arc_swap::ArcSwapOption;
+use mcp_protocol::Era;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+/// Longest time a call waits for an upstream that is connecting.
+pub(super) const PARK: Duration = Duration::from_secs(10);
+
+/// How an era of an upstream stands.
+#[derive(Clone)]
+pub(super) enum LaneState {
+    /// Nobody knows yet whether the upstream speaks it.
+    Unknown {
+        /// The last try to find out failed; the next one comes later.
+        failed: bool,
+    },
+    /// The upstream does not speak it.
+    Absent,
+    /// It was spoken; the connection is gone.
+    Down {
+        /// The last try to reconnect failed; the next one comes later.
+        failed: bool,
+    },
+    /// Connected.
+    Up(Arc<Link>),
+}
+
+/// What a call does about the two eras of an upstream.
+enum Choice {
+    Use(Arc<Link>),
+    Wait,
+    Fail,
+}
+
+/// One era of one upstream.
+pub(super) struct Lane {
+    /// Which era.
+    pub(super) era: Era,
+    state: watch::Sender<LaneState>,
+    /// What was last listed; kept while the upstream is down.
+    pub(super) listing: ArcSwapOption<Listing>,
+    /// Whether the first listing has been tried.
+    pub(super) listed: AtomicBool,
+    /// The resources somebody wants to hear of.
+    pub(super) wanted: Wanted,
+    /// What to list again.
+    pub(super) stale: Stale,
+    lost: AtomicU64,
+    lost_told: Notify,
+}
+
+impl Lane {
+    /// A lane of which nothing is known.
+    pub(super) fn new(era: Era) -> Self {
+        Self {
+            era,
+            state: watch::Sender::new(LaneState::Unknown { failed: false }),
+            listing: ArcSwapOption::empty(),
+            listed: AtomicBool::new(false),
+            wanted: Wanted::default(),
+            stale: Stale::default(),
+            lost: AtomicU64::new(0),
+            lost_told: Notify::new(),
+        }
+    }
+
+    /// How it stands.
+    pub(super) fn state(&self) -> LaneState {
+        self.state.borrow().clone()
+    }
+
+    /// Changes how it stands.
+    pub(super) fn set(&self, state: LaneState) {
+        self.state.send_replace(state);
+    }
+
+    /// The link, if connected.
+    pub(super) fn link(&self) -> Option<Arc<Link>> {
+        match &*self.state.borrow() {
+            LaneState::Up(link) => Some(link.clone()),
+            LaneState::Unknown { .. } | LaneState::Absent | LaneState::Down { .. } => None,
+        }
+    }
+
+    /// Whether the upstream is known to speak this era.
+    pub(super) fn is_spoken(&self) -> bool {
+        matches!(*self.state.borrow(), LaneState::Up(_) | LaneState::Down { .. })
+    }
+
+    /// Whether nothing more will come to know about it soon.
+    pub(super) fn is_settled(&self) -> bool {
+        self.listed.load(Ordering::Acquire) || matches!(*self.state.borrow(), LaneState::Absent)
+    }
+
+    /// A call found that this link is of no use any more.
+    pub(super) fn tell_lost(&self, link: u64) {
+        self.lost.store(link, Ordering::Release);
+        self.lost_told.notify_one();
+    }
+
+    /// Resolves when a call has found this link to be of no use.
+    pub(super) async fn lost(&self, link: u64) {
+        while self.lost.load(Ordering::Acquire) != link {
+            self.lost_told.notified().await;
+        }
+    }
+}
+
+/// The link for a call that came in `wanted`'s era: that era's if it is spoken, else the
+/// other's; never the link with the id `not`. Waits while a first try is under way.
+pub(super) async fn ready(wanted: &Lane, other: &Lane, not: Option<u64>) -> Result<Arc<Link>, Failure> {
+    let deadline = Instant::now() + PARK;
+    let (mut first, mut second) = (wanted.state.subscribe(), other.state.subscribe());
+    loop {
+        let choice = choose(&first.borrow_and_update(), &second.borrow_and_update(), not);
+        match choice {
+            Choice::Use(link) => return Ok(link),
+            Choice::Fail => return Err(Failure::unavailable("it is down")),
+            Choice::Wait => {}
+        }
+        let changed = async {
+            tokio::select! { _ = first.changed() => {}, _ = second.changed() => {} }
+        };
+        if tokio::time::timeout_at(deadline, changed).await.is_err() {
+            return Err(Failure::unavailable("it is still connecting"));
+        }
+    }
+}
+
+fn choose(wanted: &LaneState, other: &LaneState, not: Option<u64>) -> Choice {
+    match wanted {
+        LaneState::Up(link) if Some(link.id) == not => Choice::Wait,
+        LaneState::Up(link) => Choice::Use(link.clone()),
+        LaneState::Down { failed: false } | LaneState::Unknown { failed: false } => Choice::Wait,
+        LaneState::Down { failed: true } | LaneState::Unknown { failed: true } => Choice::Fail,
+        LaneState::Absent => match other {
+            LaneState::Absent => Choice::Fail,
+            LaneState::Up(_) | LaneState::Down { .. } | LaneState::Unknown { .. } => {
+                choose(other, &LaneState::Absent, not)
+            }
+        },
+    }
+}
+
+/// Which lists to read again, and which of them the upstream announced as changed.
+#[derive(Default)]
+pub(super) struct Stale {
+    bits: AtomicU8,
+    told: Notify,
+}
+
+impl Stale {
+    /// A list was announced as changed.
+    pub(super) fn announce(&self, kind: Kind) {
+        self.bits.fetch_or(Self::bit(kind) | Self::bit(kind) << 4, Ordering::AcqRel);
+        self.told.notify_one();
+    }
+
+    /// All lists may have changed unheard.
+    pub(super) fn suspect(&self) {
+        self.bits.fetch_or(0b111, Ordering::AcqRel);
+        self.told.notify_one();
+    }
+
+    /// Waits until there is something to read again: what, and what of it was announced.
+    pub(super) async fn taken(&self) -> (Vec<Kind>, Vec<Kind>) {
+        loop {
+            let bits = self.bits.swap(0, Ordering::AcqRel);
+            if bits != 0 {
+                let of = |shift: u8| {
+                    Kind::ALL.into_iter().filter(|kind| bits & Self::bit(*kind) << shift != 0).collect()
+                };
+                return (of(0), of(4));
+            }
+            self.told.notified().await;
+        }
+    }
+
+    const fn bit(kind: Kind) -> u8 {
+        match kind {
+            Kind::Tools => 1,
+            Kind::Prompts => 2,
+            Kind::Resources => 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn announcements_are_gathered() {
+        let stale = Stale::default();
+        stale.announce(Kind::Tools);
+        stale.announce(Kind::Resources);
+        assert_eq!(stale.taken().await, (vec![Kind::Tools, Kind::Resources], vec![Kind::Tools, Kind::Resources]));
+        stale.suspect();
+        stale.announce(Kind::Prompts);
+        assert_eq!(stale.taken().await, (Kind::ALL.to_vec(), vec![Kind::Prompts]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_for_a_first_try_and_not_after_it_failed() {
+        let (wanted, other) = (Lane::new(Era::Modern), Lane::new(Era::Legacy));
+        let began = Instant::now();
+        assert!(ready(&wanted, &other, None).await.is_err());
+        assert!(began.elapsed() >= PARK);
+        wanted.set(LaneState::Absent);
+        other.set(LaneState::Unknown { failed: true });
+        let began = Instant::now();
+        assert!(ready(&wanted, &other, None).await.is_err());
+        assert!(began.elapsed() < PARK);
+    }
+}

@@ -1,0 +1,253 @@
+//! One upstream: its two lanes, its standing, the sessions it holds for single clients.
+
+use super::{
+    Change, UpstreamStatus,
+    catalogue::Offer,
+    failure::Failure,
+    lane::{self, Lane, LaneState},
+    link::Link,
+    listing::{Kind, Listing},
+    own::OwnSessions,
+    shared::Shared,
+    sinks::SharedSink,
+    standing::{self, Standing},
+};
+use crate::config::UpstreamConfig;
+use mcp_client::{ClientError, Connection, Sink};
+use mcp_protocol::{Era, Method, Notification, RawObject, RawValue, raw_value};
+use mcp_telemetry::{Event, UpstreamLabel, UpstreamState};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// One upstream.
+pub(super) struct Upstream {
+    /// Its configured name.
+    pub(super) name: Arc<str>,
+    /// What it is counted under.
+    pub(super) label: UpstreamLabel,
+    /// How it was configured.
+    pub(super) config: UpstreamConfig,
+    /// What it shares with the others.
+    pub(super) shared: Arc<Shared>,
+    /// Sessions that belong to one client each.
+    pub(super) own: OwnSessions,
+    /// Whether its catalogue is known, or its first try failed.
+    pub(super) known: watch::Sender<bool>,
+    legacy: Lane,
+    modern: Lane,
+    prefix: bool,
+    standing: Mutex<Standing>,
+}
+
+impl Upstream {
+    /// An upstream that nobody has tried to reach yet.
+    pub(super) fn new(name: &str, config: UpstreamConfig, prefix: bool, shared: Arc<Shared>) -> Self {
+        let label = shared.telemetry.register_upstream(name);
+        Self {
+            name: name.into(),
+            label,
+            prefix: config.prefix.unwrap_or(prefix),
+            config,
+            shared,
+            own: OwnSessions::default(),
+            known: watch::Sender::new(false),
+            legacy: Lane::new(Era::Legacy),
+            modern: Lane::new(Era::Modern),
+            standing: Mutex::new(Standing::new()),
+        }
+    }
+
+    /// The lane of an era.
+    pub(super) const fn lane(&self, era: Era) -> &Lane {
+        match era {
+            Era::Legacy => &self.legacy,
+            Era::Modern => &self.modern,
+        }
+    }
+
+    /// Both lanes.
+    pub(super) const fn lanes(&self) -> [&Lane; 2] {
+        [&self.modern, &self.legacy]
+    }
+
+    /// The lane that serves clients of an era, as far as known.
+    pub(super) fn lane_for(&self, era: Era) -> &Lane {
+        if self.lane(era).is_spoken() || !self.lane(era.other()).is_spoken() {
+            self.lane(era)
+        } else {
+            self.lane(era.other())
+        }
+    }
+
+    /// The eras of the clients that a lane serves.
+    pub(super) fn served_by(&self, lane: Era) -> impl Iterator<Item = Era> {
+        [Era::Legacy, Era::Modern].into_iter().filter(move |era| self.lane_for(*era).era == lane)
+    }
+
+    /// A shared link for a call that came in this era, but not the one with the id `not`.
+    pub(super) async fn ready(&self, era: Era, not: Option<u64>) -> Result<Arc<Link>, Failure> {
+        let link = lane::ready(self.lane(era), self.lane(era.other()), not).await;
+        link.map_err(|failure| self.standing().explain(failure))
+    }
+
+    /// Opens a connection. `era` as `None` finds out.
+    pub(super) async fn open(
+        &self,
+        era: Option<Era>,
+        capabilities: Box<RawValue>,
+        sink: Arc<dyn Sink>,
+    ) -> Result<Link, ClientError> {
+        let (identity, options) = (self.shared.identity(capabilities), self.shared.options());
+        let connection = Connection::open(&self.config.target, era, &identity, sink, &options).await?;
+        Ok(Link::new(self.shared.next_id(), connection, self.config.target.network()))
+    }
+
+    /// Opens a connection for everybody: it declares no capability.
+    pub(super) async fn open_shared(self: &Arc<Self>, era: Option<Era>) -> Result<Link, ClientError> {
+        let sink = Arc::new(SharedSink::new(self));
+        let link = self.open(era, raw_value(&serde_json::json!({})), sink.clone()).await?;
+        sink.speaks(link.era());
+        Ok(link)
+    }
+
+    /// Changes how a lane stands, and with it the upstream.
+    pub(super) fn set_lane(&self, era: Era, state: LaneState, error: Option<&str>) {
+        self.lane(era).set(state);
+        self.stand(error);
+    }
+
+    /// Works the standing out anew, and reports it if it changed.
+    pub(super) fn stand(&self, error: Option<&str>) {
+        let state = standing::of(&self.modern.state(), &self.legacy.state());
+        let changed = self.standing().enter(state, error);
+        if changed {
+            self.shared.telemetry.emit(&Event::UpstreamStateChanged { upstream: &self.label, state, error });
+            self.report_availability();
+        }
+    }
+
+    /// Everything is closed.
+    pub(super) fn stopped(&self) {
+        let state = UpstreamState::Stopped;
+        self.standing().enter(state, None);
+        self.shared.telemetry.emit(&Event::UpstreamStateChanged { upstream: &self.label, state, error: None });
+    }
+
+    /// Its standing, locked.
+    pub(super) fn standing(&self) -> std::sync::MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports for each tool whether it can be called now: in any era that lists it.
+    fn report_availability(&self) {
+        let mut tools = BTreeMap::new();
+        for lane in self.lanes() {
+            let is_up = lane.link().is_some();
+            for tool in lane.listing.load().iter().flat_map(|listing| listing.tools.iter()) {
+                *tools.entry(tool.key.clone()).or_default() |= is_up;
+            }
+        }
+        for (tool, available) in tools {
+            self.report_tool(&tool, available);
+        }
+    }
+
+    /// Takes over a new listing of a lane, and reports what is in it and what is gone.
+    pub(super) fn list(&self, era: Era, listing: Listing) {
+        let (tools, resources, prompts) = (listing.tools.len(), listing.resources.len(), listing.prompts.len());
+        let before = self.lane(era).listing.swap(Some(Arc::new(listing)));
+        let upstream = &self.label;
+        self.shared.telemetry.emit(&Event::CatalogueRefreshed { upstream, tools, resources, prompts });
+        let listed = |key: &str| {
+            let has = |lane: &Lane| lane.listing.load().iter().any(|listing| listing.tools.iter().any(|tool| *tool.key == *key));
+            has(&self.modern) || has(&self.legacy)
+        };
+        for gone in before.iter().flat_map(|before| before.tools.iter()).filter(|tool| !listed(&tool.key)) {
+            self.report_tool(&gone.key, false);
+        }
+        self.report_availability();
+    }
+
+    fn report_tool(&self, tool: &str, available: bool) {
+        let tool = &self.shared.telemetry.register_tool(&self.label, tool);
+        self.shared.telemetry.emit(&Event::ToolAvailabilityChanged { tool, available });
+    }
+
+    /// Its part of the catalogue.
+    pub(super) fn offer(&self) -> Offer {
+        Offer {
+            upstream: self.name.clone(),
+            label: self.label.clone(),
+            prefix: self.prefix,
+            legacy: self.legacy.listing.load_full(),
+            modern: self.modern.listing.load_full(),
+        }
+    }
+
+    /// Longest time a call may take.
+    pub(super) fn limit(&self, method: Method) -> Duration {
+        match method {
+            Method::ToolsCall => self.config.tool_timeout.unwrap_or(self.shared.limits.tool_timeout),
+            _ => self.shared.limits.request_timeout,
+        }
+    }
+
+    /// Takes what a notification says about the catalogue, heard on any connection of an era;
+    /// whether it was such a one.
+    pub(super) fn hear(&self, era: Era, notification: &Notification) -> bool {
+        match notification.method {
+            Method::ToolsListChanged => self.announce(Kind::Tools),
+            Method::PromptsListChanged => self.announce(Kind::Prompts),
+            Method::ResourcesListChanged => self.announce(Kind::Resources),
+            Method::ResourcesUpdated => self.updated(era, notification.params.as_deref()),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Both eras may show what changed, whichever it was heard in.
+    fn announce(&self, kind: Kind) {
+        for lane in self.lanes() {
+            lane.stale.announce(kind);
+        }
+    }
+
+    fn updated(&self, lane: Era, params: Option<&RawValue>) {
+        let Some(uri) = params.and_then(RawObject::parse).and_then(|params| params.get_str("uri")) else { return };
+        let uri: Arc<str> = uri.into();
+        for era in self.served_by(lane) {
+            self.shared.tell(Change::ResourceUpdated { era, uri: uri.clone() });
+        }
+    }
+
+    /// Reports a message that reaches nobody.
+    pub(super) fn dropped(&self, method: &str, why: &str) {
+        self.shared.telemetry.emit(&Event::UpstreamMessageDropped { upstream: &self.label, method, why });
+    }
+
+    /// Marks the catalogue as known once nothing more is to be expected.
+    pub(super) fn settle(&self) {
+        if self.lanes().iter().all(|lane| lane.is_settled()) {
+            self.known.send_replace(true);
+        }
+    }
+
+    /// For `/api/status`.
+    pub(super) fn status(&self) -> UpstreamStatus {
+        let tools = |lane: &&Lane| lane.listing.load().as_ref().map_or(0, |listing| listing.tools.len());
+        let lanes = self.lanes();
+        let standing = self.standing();
+        UpstreamStatus {
+            name: self.name.clone(),
+            state: standing.state,
+            since: standing.since,
+            last_error: standing.last_error.clone(),
+            eras: lanes.iter().filter(|lane| lane.is_spoken()).map(|lane| lane.era).collect(),
+            tools: lanes.iter().map(tools).max().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Upstream sessions that belong to one downstream session each, so that nobody sees another's
+//! questions. Opened at the first call that may be asked back, ended when idle.
+
+use super::{
+    failure::Failure,
+    levels,
+    link::Link,
+    one::Upstream,
+    sinks::{Declared, OwnSink},
+};
+use crate::call::{Caller, Downstream, SessionRef};
+use futures_util::FutureExt;
+use mcp_protocol::Era;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// How often idle sessions are looked for, at most and at least.
+const SHORTEST_SWEEP: Duration = Duration::from_millis(250);
+const LONGEST_SWEEP: Duration = Duration::from_secs(30);
+
+/// The sessions of one upstream that belong to single clients, by downstream session.
+#[derive(Default)]
+pub(super) struct OwnSessions(Mutex<HashMap<Arc<str>, Arc<Slot>>>);
+
+/// One such session; the link is opened by the first call and again when it is lost.
+struct Slot {
+    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    running: Arc<Running>,
+}
+
+/// The calls in flight on such a session.
+pub(super) struct Running(Mutex<Calls>);
+
+struct Calls {
+    by_id: BTreeMap<u64, Arc<dyn Downstream>>,
+    idle_since: Instant,
+}
+
+/// A call on such a session; it counts as in flight until this is dropped.
+pub(super) struct OwnCall {
+    /// The session's link.
+    pub(super) link: Arc<Link>,
+    /// What its client declared.
+    pub(super) declared: Declared,
+    _in_flight: InFlight,
+}
+
+struct InFlight {
+    running: Arc<Running>,
+    id: u64,
+}
+
+/// Ends idle sessions from time to time, until everything is to stop.
+pub(super) async fn sweep(upstream: Arc<Upstream>) {
+    let stop = upstream.shared.stop.clone();
+    let pause = (upstream.shared.limits.own_upstream_idle / 4).clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
+    while tokio::time::timeout(pause, stop.cancelled()).await.is_err() {
+        upstream.end_idle();
+    }
+}
+
+impl Running {
+    fn new() -> Self {
+        Self(Mutex::new(Calls { by_id: BTreeMap::new(), idle_since: Instant::now() }))
+    }
+
+    /// The client of the only call in flight.
+    pub(super) fn only(&self) -> Option<Arc<dyn Downstream>> {
+        let calls = self.calls();
+        match calls.by_id.len() {
+            1 => calls.by_id.values().next().cloned(),
+            _ => None,
+        }
+    }
+
+    fn begin(self: &Arc<Self>, id: u64, downstream: Arc<dyn Downstream>) -> InFlight {
+        self.calls().by_id.insert(id, downstream);
+        InFlight { running: self.clone(), id }
+    }
+
+    fn is_idle(&self, limit: Duration) -> bool {
+        let calls = self.calls();
+        calls.by_id.is_empty() && calls.idle_since.elapsed() >= limit
+    }
+
+    fn calls(&self) -> std::sync::MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut calls = self.running.calls();
+        calls.by_id.remove(&self.id);
+        calls.idle_since = Instant::now();
+    }
+}
+
+impl Upstream {
+    /// The session of its own that a call must go out on; `None` when the shared one serves:
+    /// its client answers no questions, or too many have a session of their own.
+    pub(super) async fn own_call(
+        self: &Arc<Self>,
+        caller: &Caller,
+        not: Option<u64>,
+    ) -> Option<Result<OwnCall, Failure>> {
+        let session = caller.session.as_ref()?;
+        let declared = Declared::of(&session.capabilities);
+        if !declared.any() {
+            return None;
+        }
+        let (slot, in_flight) = self.slot(session, caller)?;
+        let link = self.own_link(&slot, session, declared, not).await;
+        Some(link.map(|link| OwnCall { link, declared, _in_flight: in_flight }))
+    }
+
+    /// The session's slot with this call in flight on it, so that it does not end meanwhile.
+    fn slot(&self, session: &SessionRef, caller: &Caller) -> Option<(Arc<Slot>, InFlight)> {
+        let mut slots = self.own.slots();
+        if slots.len() >= self.shared.limits.own_upstream_sessions && !slots.contains_key(&session.id) {
+            return None;
+        }
+        let slot = slots.entry(session.id.clone()).or_insert_with(|| {
+            Arc::new(Slot { link: tokio::sync::Mutex::default(), running: Arc::new(Running::new()) })
+        });
+        let in_flight = slot.running.begin(self.shared.next_id(), caller.downstream.clone());
+        Some((slot.clone(), in_flight))
+    }
+
+    /// The slot's link, opened by whoever comes first.
+    async fn own_link(
+        self: &Arc<Self>,
+        slot: &Slot,
+        session: &SessionRef,
+        declared: Declared,
+        not: Option<u64>,
+    ) -> Result<Arc<Link>, Failure> {
+        let mut place = slot.link.lock().await;
+        if let Some(link) = place.as_ref()
+            && Some(link.id) != not
+            && link.connection.closed().now_or_never().is_none()
+        {
+            return Ok(link.clone());
+        }
+        *place = None;
+        let sink = OwnSink {
+            upstream: Arc::downgrade(self),
+            session: session.clone(),
+            declared,
+            running: slot.running.clone(),
+        };
+        let capabilities = Declared::capabilities(&session.capabilities);
+        let opened = Box::pin(self.open(Some(Era::Legacy), capabilities, Arc::new(sink))).await;
+        let link = Arc::new(opened.map_err(|error| Failure::unavailable(error.to_string()))?);
+        if let Some(level) = self.shared.levels.of(&session.id) {
+            levels::set(&link, level).await;
+        }
+        *place = Some(link.clone());
+        Ok(link)
+    }
+
+    /// The link of a session's own, if it has one now.
+    pub(super) fn own_link_now(&self, session: &str) -> Option<Arc<Link>> {
+        let slot = self.own.slots().get(session).cloned()?;
+        slot.link.try_lock().ok().and_then(|link| link.clone())
+    }
+
+    /// Ends a session's own.
+    pub(super) fn end_own(self: &Arc<Self>, session: &str) {
+        if let Some(slot) = self.own.slots().remove(session) {
+            self.close_later(slot);
+        }
+    }
+
+    /// Ends all that are idle.
+    pub(super) fn end_idle(self: &Arc<Self>) {
+        let limit = self.shared.limits.own_upstream_idle;
+        for slot in self.own.take(|slot| slot.running.is_idle(limit)) {
+            self.close_later(slot);
+        }
+    }
+
+    /// Ends all.
+    pub(super) async fn end_all_own(&self) {
+        let slots = self.own.take(|_| true);
+        futures_util::future::join_all(slots.iter().map(|slot| slot.close())).await;
+    }
+
+    fn close_later(&self, slot: Arc<Slot>) {
+        self.shared.tasks.spawn(async move { slot.close().await });
+    }
+}
+
+impl OwnSessions {
+    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Slot>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, of: impl Fn(&Slot) -> bool) -> Vec<Arc<Slot>> {
+        self.slots().extract_if(|_, slot| of(slot)).map(|(_, slot)| slot).collect()
+    }
+}
+
+impl Slot {
+    async fn close(&self) {
+        let link = self.link.lock().await.take();
+        if let Some(link) = link {
+            link.connection.close().await;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What all upstreams share: bounds, telemetry, the catalogue and the news about it.
+
+use super::{
+    Catalogue, Change,
+    catalogue::{self, Offer},
+    levels::Levels,
+    names::Note,
+    one::Upstream,
+    seal::Sealer,
+};
+use crate::config::Limits;
+use arc_swap::ArcSwap;
+use mcp_client::{Identity, Options};
+use mcp_protocol::{RawValue, raw_value};
+use mcp_telemetry::{Event, Telemetry};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Changes that a slow listener may be behind.
+const CHANGES: usize = 1_024;
+
+/// What all upstreams share.
+pub(super) struct Shared {
+    /// Where everything is reported.
+    pub(super) telemetry: Telemetry,
+    /// Bounds.
+    pub(super) limits: Limits,
+    /// Our `Implementation`.
+    pub(super) info: Box<RawValue>,
+    /// Seals `requestState`.
+    pub(super) sealer: Sealer,
+    /// Log levels that legacy sessions asked for.
+    pub(super) levels: Levels,
+    /// Says that everything ends.
+    pub(super) stop: CancellationToken,
+    /// Every task started here.
+    pub(super) tasks: TaskTracker,
+    /// Who hears of changes.
+    pub(super) changes: broadcast::Sender<Change>,
+    catalogue: ArcSwap<Catalogue>,
+    reserved: Vec<String>,
+    upstreams: OnceLock<Vec<Weak<Upstream>>>,
+    reported: Mutex<HashSet<Note>>,
+    next_id: AtomicU64,
+}
+
+impl Shared {
+    /// A start with nothing on offer.
+    pub(super) fn new(telemetry: Telemetry, limits: Limits, reserved: &[String], state_key: &[u8; 32]) -> Self {
+        let info = serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
+        Self {
+            telemetry,
+            limits,
+            info: raw_value(&info),
+            sealer: Sealer::new(state_key),
+            levels: Levels::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            changes: broadcast::Sender::new(CHANGES),
+            catalogue: ArcSwap::default(),
+            reserved: reserved.to_vec(),
+            upstreams: OnceLock::new(),
+            reported: Mutex::default(),
+            next_id: AtomicU64::new(1),
+        }
+    }
+
+    /// Makes the upstreams known, in the order of the configuration. Once.
+    pub(super) fn introduce(&self, upstreams: &[Arc<Upstream>]) {
+        // A second introduction would be a bug of this module and changes nothing.
+        let _first = self.upstreams.set(upstreams.iter().map(Arc::downgrade).collect());
+    }
+
+    /// An id that nothing else here has.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Bounds on one connection.
+    pub(super) fn options(&self) -> Options {
+        Options { request_timeout: self.limits.request_timeout, ..Options::default() }
+    }
+
+    /// Who we are to an upstream, with these capabilities.
+    pub(super) fn identity(&self, capabilities: Box<RawValue>) -> Identity {
+        Identity { info: self.info.clone(), capabilities }
+    }
+
+    /// Everything on offer.
+    pub(super) fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// Puts the catalogue together anew, and tells of what differs and of what was announced.
+    pub(super) fn rebuild(&self, announced: &[Change]) {
+        // The lock also keeps two rebuilds in order.
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let offers: Vec<Offer> = self.upstreams().map(|upstream| upstream.offer()).collect();
+        let register =
+            |label: &_, tool: &str| self.telemetry.register_tool(label, tool);
+        let (next, notes) = catalogue::merge(&offers, &self.reserved, &register);
+        let before = self.catalogue.load_full();
+        let mut changes = next.changes_since(&before);
+        self.catalogue.store(Arc::new(next));
+        for note in notes {
+            if reported.insert(note.clone()) {
+                self.report(&note);
+            }
+        }
+        changes.extend(announced.iter().filter(|change| !changes.contains(change)).cloned().collect::<Vec<_>>());
+        for change in changes {
+            self.tell(change);
+        }
+    }
+
+    /// Tells of a change.
+    pub(super) fn tell(&self, change: Change) {
+        // Fails only when nobody listens.
+        let _listeners = self.changes.send(change);
+    }
+
+    /// All upstreams, in the order of the configuration.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = Arc<Upstream>> {
+        self.upstreams.get().into_iter().flatten().filter_map(Weak::upgrade)
+    }
+
+    fn report(&self, note: &Note) {
+        self.telemetry.emit(&match note {
+            Note::Conflict { name, kept_by, renamed_to } => Event::NameConflict { name, kept_by, renamed_to },
+            Note::Shortened { name, to } => Event::NameShortened { name, to },
+        });
+    }
+}

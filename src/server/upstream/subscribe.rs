@@ -1,0 +1,206 @@
+//! What sessions ask for once and hear of later: resource subscriptions, log level, roots.
+
+use super::{
+    Reply, Upstreams,
+    calls::{no_such_resource, over_limit, uri_of},
+    forward::Outgoing,
+    lane::Lane,
+    levels::{self, Level},
+    one::Upstream,
+    shared::Shared,
+    wanted::{Subscriber, TooMany},
+};
+use crate::call::Caller;
+use mcp_client::OutCall;
+use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_value};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The resources that one modern `subscriptions/listen` is told of. Dropping it ends that.
+pub(crate) struct Listening {
+    id: u64,
+    shared: Arc<Shared>,
+    /// The resources that some upstream tells of, out of those asked for.
+    pub(crate) uris: Vec<String>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        for upstream in self.shared.upstreams() {
+            upstream.unsubscribe_all(&Subscriber::Listen(self.id));
+        }
+    }
+}
+
+impl Upstreams {
+    /// `resources/subscribe` of a legacy session.
+    pub(crate) async fn subscribe(&self, caller: &Caller, params: Option<&RawValue>) -> Reply {
+        let (uri, subscriber) = match subject(caller, params) {
+            Ok(subject) => subject,
+            Err(reply) => return reply,
+        };
+        let Some(upstream) = self.teller(caller.era, &uri) else { return no_such_resource(caller.era, &uri) };
+        let lane = upstream.lane_for(caller.era);
+        match lane.wanted.add(&uri, subscriber.clone()) {
+            Err(TooMany) => return over_limit("Too many resources are subscribed to"),
+            Ok(true) if lane.era == Era::Legacy => {}
+            Ok(_) => return done(),
+        }
+        let outgoing = Outgoing {
+            method: Method::ResourcesSubscribe,
+            target: None,
+            subject: &uri,
+            params,
+            replaced: vec![],
+            headers: &[],
+        };
+        let reply = Box::pin(upstream.forward_shared(caller, outgoing)).await;
+        if reply.payload.is_err() {
+            lane.wanted.remove(&uri, &subscriber);
+        }
+        reply
+    }
+
+    /// `resources/unsubscribe` of a legacy session.
+    pub(crate) async fn unsubscribe(&self, caller: &Caller, params: Option<&RawValue>) -> Reply {
+        let (uri, subscriber) = match subject(caller, params) {
+            Ok(subject) => subject,
+            Err(reply) => return reply,
+        };
+        for upstream in &self.inner.upstreams {
+            for lane in upstream.lanes() {
+                if lane.wanted.remove(&uri, &subscriber) && lane.era == Era::Legacy {
+                    upstream.unsubscribe_upstream(lane, &uri).await;
+                }
+            }
+        }
+        done()
+    }
+
+    /// The `resourceSubscriptions` of a modern `subscriptions/listen`, kept up until the
+    /// returned value is dropped.
+    pub(crate) fn listen(&self, uris: &[String]) -> Listening {
+        let shared = self.inner.shared.clone();
+        let mut listening = Listening { id: shared.next_id(), shared, uris: Vec::new() };
+        for uri in uris {
+            let Some(upstream) = self.teller(Era::Modern, uri) else { continue };
+            let lane = upstream.lane_for(Era::Modern);
+            let Ok(is_first) = lane.wanted.add(uri, Subscriber::Listen(listening.id)) else { continue };
+            listening.uris.push(uri.clone());
+            if is_first && lane.era == Era::Legacy {
+                upstream.subscribe_later(uri);
+            }
+        }
+        listening
+    }
+
+    /// `logging/setLevel` of a legacy session.
+    pub(crate) async fn set_log_level(&self, caller: &Caller, params: Option<&RawValue>) -> Reply {
+        let name = params.and_then(RawObject::parse).and_then(|params| params.get_str("level"));
+        let Some(level) = name.as_deref().and_then(Level::parse) else {
+            return Reply::callers_fault(RpcError::invalid_params("`level` must be one of the eight log levels"));
+        };
+        let Some(session) = &caller.session else { return no_session() };
+        let lowest = self.inner.shared.levels.set(&session.id, level);
+        let settings = self.inner.upstreams.iter().map(|upstream| async {
+            let shared = async {
+                if let Some(link) = upstream.lane(Era::Legacy).link() {
+                    levels::set(&link, lowest).await;
+                }
+            };
+            let own = async {
+                if let Some(link) = upstream.own_link_now(&session.id) {
+                    levels::set(&link, level).await;
+                }
+            };
+            tokio::join!(shared, own);
+        });
+        futures_util::future::join_all(settings).await;
+        done()
+    }
+
+    /// `notifications/roots/list_changed` of a legacy session.
+    pub(crate) async fn roots_changed(&self, session_id: &str) {
+        let links = self.inner.upstreams.iter().filter_map(|upstream| upstream.own_link_now(session_id));
+        let told = links.map(|link| async move {
+            // A link that is lost asks for the roots anew.
+            let _told = link.connection.notify(Method::RootsListChanged.as_str(), None).await;
+        });
+        futures_util::future::join_all(told).await;
+    }
+
+    /// Ends what belongs to a legacy session: its own upstream sessions, its subscriptions.
+    pub(crate) fn session_ended(&self, session_id: &str) {
+        self.inner.shared.levels.forget(session_id);
+        for upstream in &self.inner.upstreams {
+            upstream.end_own(session_id);
+            upstream.unsubscribe_all(&Subscriber::Session(session_id.into()));
+        }
+    }
+
+    /// The upstream that tells of changes of a resource.
+    fn teller(&self, era: Era, uri: &str) -> Option<Arc<Upstream>> {
+        let readers = self.catalogue().readers(era, uri);
+        readers.iter().filter_map(|name| self.upstream(name)).find(|upstream| upstream.tells(era))
+    }
+}
+
+impl Upstream {
+    /// Whether it tells of changes; while it is down nobody can say that it does not.
+    fn tells(&self, era: Era) -> bool {
+        self.lane_for(era).link().is_none_or(|link| link.offers.subscriptions)
+    }
+
+    fn subscribe_later(self: &Arc<Self>, uri: &str) {
+        let (upstream, params) = (self.clone(), uri_params(uri));
+        self.shared.tasks.spawn(async move {
+            upstream.tell_legacy(Method::ResourcesSubscribe, params).await;
+        });
+    }
+
+    /// Takes a subscriber out everywhere, and the upstream's subscriptions that nobody wants.
+    fn unsubscribe_all(self: &Arc<Self>, subscriber: &Subscriber) {
+        self.lane(Era::Modern).wanted.remove_all(subscriber);
+        for uri in self.lane(Era::Legacy).wanted.remove_all(subscriber) {
+            let (upstream, params) = (self.clone(), uri_params(&uri));
+            self.shared.tasks.spawn(async move {
+                upstream.tell_legacy(Method::ResourcesUnsubscribe, params).await;
+            });
+        }
+    }
+
+    async fn unsubscribe_upstream(&self, lane: &Lane, uri: &str) {
+        if lane.link().is_some() {
+            self.tell_legacy(Method::ResourcesUnsubscribe, uri_params(uri)).await;
+        }
+    }
+
+    /// A request of our own on the shared legacy link, if there is one. A failure is reported;
+    /// what is wanted is told again when the link comes back.
+    async fn tell_legacy(&self, method: Method, params: Box<RawValue>) {
+        let Some(link) = self.lane(Era::Legacy).link() else { return };
+        let call = link.connection.call(OutCall::new(method.as_str(), params));
+        let answer = tokio::time::timeout(self.shared.limits.request_timeout, call).await;
+        if !matches!(answer, Ok(Ok(Ok(_)))) {
+            self.dropped(method.as_str(), "the upstream did not take it");
+        }
+    }
+}
+
+/// The URI of a request, and who asks.
+fn subject(caller: &Caller, params: Option<&RawValue>) -> Result<(String, Subscriber), Reply> {
+    let session = caller.session.as_ref().ok_or_else(no_session)?;
+    Ok((uri_of(params)?, Subscriber::Session(session.id.clone())))
+}
+
+fn uri_params(uri: &str) -> Box<RawValue> {
+    raw_value(&json!({ "uri": uri }))
+}
+
+fn no_session() -> Reply {
+    Reply::callers_fault(RpcError::new(code::INVALID_REQUEST, "This request needs a session"))
+}
+
+fn done() -> Reply {
+    Reply::ok(raw_value(&json!({})))
+}
