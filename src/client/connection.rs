@@ -26,7 +26,7 @@ pub struct ServerInfo {
 }
 
 /// One live connection. Clones share it; when the last is dropped, a child process is killed
-/// and HTTP streams are closed at once.
+/// and HTTP streams are closed at once, and an HTTP session is deleted if the runtime lives on.
 #[derive(Clone)]
 pub struct Connection {
     inner: Arc<Inner>,

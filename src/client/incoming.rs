@@ -52,9 +52,9 @@ fn bad(error: EnvelopeError) -> Incoming {
     Incoming::Bad { answers: error.id, reason: error.error.message }
 }
 
-/// The number in an id of ours; `None` for any other id.
+/// The number in an id of ours; `None` for any other id. Some servers make a string of it.
 pub(crate) fn our_number(id: &Id) -> Option<u64> {
-    id.as_json().parse().ok()
+    id.as_json().trim_matches('"').parse().ok()
 }
 
 /// The call that a progress notification belongs to: we use the call's id as its token.

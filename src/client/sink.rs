@@ -16,6 +16,6 @@ pub trait Sink: Send + Sync + 'static {
     /// when the server withdraws the request, or the connection ends. `ping` never comes here.
     fn request(&self, request: Request) -> BoxFuture<'static, Payload>;
 
-    /// A line of the child's stderr, or one of its stdout that is no message: at most 8 KiB.
+    /// A line of the child's stderr, or what came in place of a message: at most 8 KiB.
     fn log_line(&self, line: &str);
 }

@@ -24,6 +24,9 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(headers::PROTOCOL_V
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Idle connections are closed by us before common servers close them (Node after 5 s): a call
+/// sent while the server closes would have an unknown outcome.
+const IDLE: Duration = Duration::from_secs(4);
 /// Dead peers are found by the system after about this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Longest time to hand an answer to a question of the server over.
@@ -196,6 +199,7 @@ fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError>
         .connect_timeout(options.connect_timeout)
         .tcp_nodelay(true)
         .tcp_keepalive(KEEP_ALIVE)
+        .pool_idle_timeout(IDLE)
         .referer(false)
         .redirect(same_origin(target.url.clone()));
     if target.is_loopback() {

@@ -56,23 +56,24 @@ impl HttpWire {
     }
 
     /// Sends a call and waits for its end.
-    pub(crate) async fn request(&self, call: Outgoing) -> Result<Payload, ClientError> {
+    pub(crate) async fn request(&self, mut call: Outgoing) -> Result<Payload, ClientError> {
         if let Some(why) = self.link.fate.why() {
             return Err(for_call(why, false));
         }
         let mut cancel = CancelOnDrop { wire: self, id: call.id, armed: call.cancellable };
         let _listener = self.link.listeners.add(&call);
+        let text = std::mem::take(&mut call.text);
         let ended = tokio::select! {
             biased;
-            ended = self.exchange(&call) => ended,
+            ended = self.exchange(&call, text) => ended,
             () = self.link.stop.cancelled() => Err(closed(true, Ending::ByUs)),
         };
         cancel.armed = false;
         ended
     }
 
-    async fn exchange(&self, call: &Outgoing) -> Result<Payload, ClientError> {
-        let response = self.link.post(call.text.clone(), call.headers.clone()).await?;
+    async fn exchange(&self, call: &Outgoing, text: String) -> Result<Payload, ClientError> {
+        let response = self.link.post(text, call.headers.clone()).await?;
         if call.method == "initialize" {
             self.link.keep_session(&response)?;
         }
@@ -106,6 +107,21 @@ impl HttpWire {
         if !lost {
             // A server that does not answer keeps the session until it expires there.
             let _told = timeout(FAREWELL, self.link.delete_session()).await;
+        }
+    }
+}
+
+impl Drop for HttpWire {
+    /// The session is ended in passing, lest every connection that is given up leaves one.
+    fn drop(&mut self) {
+        self.link.questions.withdraw_all();
+        if self.link.fate.why().is_none() && self.link.has_session() {
+            let link = Arc::clone(&self.link);
+            let end = async move {
+                // Nobody is left to hear of a failure.
+                let _told = timeout(FAREWELL, link.delete_session()).await;
+            };
+            self.link.tasks.spawn_on(end, &self.runtime);
         }
     }
 }

@@ -122,7 +122,7 @@ pub(super) async fn supervise(
             let _still_open = timeout(LAST_WORDS, &mut reader).await;
             exited(status)
         }
-        () = shared.broken.cancelled() => match timeout(LAST_WORDS, process.child.wait()).await {
+        () = broken(&mut reader, &shared) => match timeout(LAST_WORDS, process.child.wait()).await {
             Ok(status) => exited(status),
             Err(_) => Ending::Lost("the process closed its pipes".to_owned()),
         },
@@ -131,6 +131,14 @@ pub(super) async fn supervise(
     process.end_now().await;
     reader.abort();
     shared.gone.cancel();
+}
+
+/// Resolves when a pipe broke, or the reader ended in whatever way.
+async fn broken(reader: &mut JoinHandle<()>, shared: &Shared) {
+    tokio::select! {
+        () = shared.broken.cancelled() => {}
+        _ended = reader => {}
+    }
 }
 
 fn exited(status: io::Result<ExitStatus>) -> Ending {

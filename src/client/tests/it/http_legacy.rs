@@ -36,6 +36,18 @@ async fn the_session_and_the_revision_go_with_every_message() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_dropped_leaves_no_session() {
+    let peer = Peer::start(|seen, socket| async move {
+        legacy_without_get(seen, socket).await;
+    })
+    .await;
+    let (connection, _) = open(&peer.target()).await;
+    drop(connection);
+    until("the session is deleted", || peer.requests(|seen| seen.method == "DELETE").len() == 1)
+        .await;
+}
+
+#[tokio::test]
 async fn a_server_that_hangs_on_discover_is_legacy() {
     let peer = Peer::start(|seen, socket| async move {
         if seen.is("server/discover") {
