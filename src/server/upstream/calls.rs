@@ -16,8 +16,15 @@ use std::sync::Arc;
 
 impl Upstreams {
     /// `tools/call`. `params` as the client sent them.
-    pub(crate) async fn tool(&self, caller: &Caller, entry: &ToolEntry, params: Option<&RawValue>) -> Reply {
-        let Some(upstream) = self.upstream(&entry.upstream) else { return unknown_name(&entry.name) };
+    pub(crate) async fn tool(
+        &self,
+        caller: &Caller,
+        entry: &ToolEntry,
+        params: Option<&RawValue>,
+    ) -> Reply {
+        let Some(upstream) = self.upstream(&entry.upstream) else {
+            return unknown_name(&entry.name);
+        };
         let outgoing = Outgoing {
             method: Method::ToolsCall,
             target: Some(&entry.original),
@@ -30,8 +37,15 @@ impl Upstreams {
     }
 
     /// `prompts/get`.
-    pub(crate) async fn prompt(&self, caller: &Caller, entry: &PromptEntry, params: Option<&RawValue>) -> Reply {
-        let Some(upstream) = self.upstream(&entry.upstream) else { return unknown_name(&entry.name) };
+    pub(crate) async fn prompt(
+        &self,
+        caller: &Caller,
+        entry: &PromptEntry,
+        params: Option<&RawValue>,
+    ) -> Reply {
+        let Some(upstream) = self.upstream(&entry.upstream) else {
+            return unknown_name(&entry.name);
+        };
         let outgoing = Outgoing {
             method: Method::PromptsGet,
             target: Some(&entry.original),
@@ -50,8 +64,7 @@ impl Upstreams {
             Err(reply) => return reply,
         };
         let mut last = no_such_resource(caller.era, &uri);
-        for name in self.catalogue().readers(caller.era, &uri) {
-            let Some(upstream) = self.upstream(&name) else { continue };
+        for upstream in self.readers(caller.era, &uri).await {
             let outgoing = Outgoing {
                 method: Method::ResourcesRead,
                 target: None,
@@ -61,10 +74,8 @@ impl Upstreams {
                 headers: &[],
             };
             let reply = Box::pin(upstream.forward(caller, outgoing)).await;
-            let is_not_found = reply
-                .payload
-                .as_ref()
-                .is_err_and(|error| results::is_not_found(caller.era, error));
+            let is_not_found =
+                reply.payload.as_ref().is_err_and(|error| results::is_not_found(caller.era, error));
             match (is_not_found, reply.outcome) {
                 (true, _) if last.outcome == Outcome::ClientError => last = reply,
                 (true, _) => {}
@@ -82,18 +93,22 @@ impl Upstreams {
             return Reply::callers_fault(RpcError::invalid_params("`ref` must be an object"));
         };
         let catalogue = self.catalogue();
-        let (kind, name, uri) = (reference.get_str("type"), reference.get_str("name"), reference.get_str("uri"));
+        let (kind, name, uri) =
+            (reference.get_str("type"), reference.get_str("name"), reference.get_str("uri"));
         let (upstream, original) = match (kind.as_deref(), name, uri) {
             (Some("ref/prompt"), Some(name), _) => match catalogue.prompt(caller.era, &name) {
                 Some(prompt) => (prompt.upstream.clone(), Some(prompt.original.clone())),
                 None => return unknown_name(&name),
             },
-            (Some("ref/resource"), _, Some(uri)) => match catalogue.template_owner(caller.era, &uri) {
-                Some(upstream) => (upstream, None),
-                None => return no_such_resource(caller.era, &uri),
-            },
+            (Some("ref/resource"), _, Some(uri)) => {
+                match catalogue.template_owner(caller.era, &uri) {
+                    Some(upstream) => (upstream, None),
+                    None => return no_such_resource(caller.era, &uri),
+                }
+            }
             _ => {
-                let reason = "`ref` must be a `ref/prompt` with `name` or a `ref/resource` with `uri`";
+                let reason =
+                    "`ref` must be a `ref/prompt` with `name` or a `ref/resource` with `uri`";
                 return Reply::callers_fault(RpcError::invalid_params(reason));
             }
         };
@@ -113,6 +128,17 @@ impl Upstreams {
             headers: &[],
         };
         Box::pin(upstream.forward(caller, outgoing)).await
+    }
+
+    /// The upstreams to ask for a resource, in turn. Waits at the very first start,
+    /// when there is none, for upstreams that are not known yet.
+    pub(super) async fn readers(&self, era: Era, uri: &str) -> Vec<Arc<Upstream>> {
+        let mut names = self.catalogue().readers(era, uri);
+        if names.is_empty() {
+            self.first_known(self.inner.first_wait).await;
+            names = self.catalogue().readers(era, uri);
+        }
+        names.iter().filter_map(|name| self.upstream(name)).collect()
     }
 
     /// The upstream of that name.
@@ -142,13 +168,17 @@ pub(super) fn no_such_resource(era: Era, uri: &str) -> Reply {
         Era::Legacy => code::RESOURCE_NOT_FOUND,
         Era::Modern => code::INVALID_PARAMS,
     };
-    Reply::callers_fault(RpcError::new(code, "Resource not found").with_data(&json!({ "uri": uri })))
+    Reply::callers_fault(
+        RpcError::new(code, "Resource not found").with_data(&json!({ "uri": uri })),
+    )
 }
 
 /// A bound is reached.
 pub(super) fn over_limit(what: &str) -> Reply {
     Reply {
-        payload: Err(RpcError::new(own::OVER_LIMIT, what).with_data(&json!({ "code": "over_limit" }))),
+        payload: Err(
+            RpcError::new(own::OVER_LIMIT, what).with_data(&json!({ "code": "over_limit" }))
+        ),
         outcome: Outcome::RateLimited,
     }
 }

@@ -140,7 +140,9 @@ impl Catalogue {
     /// The upstream that a completion for this template, or URI, belongs to.
     pub(super) fn template_owner(&self, era: Era, template: &str) -> Option<Arc<str>> {
         let listed = self.view(era).template_owners.iter().find(|(text, _, _)| &**text == template);
-        listed.map(|(_, _, upstream)| upstream.clone()).or_else(|| self.readers(era, template).into_iter().next())
+        listed
+            .map(|(_, _, upstream)| upstream.clone())
+            .or_else(|| self.readers(era, template).into_iter().next())
     }
 
     /// Which views differ.
@@ -177,11 +179,16 @@ fn differ(old: &EraList, new: &EraList) -> bool {
 pub(super) type Register<'a> = dyn Fn(&UpstreamLabel, &str) -> ToolLabel + 'a;
 
 /// Puts the offers together, in their order. A name is the same in both eras.
-pub(super) fn merge(offers: &[Offer], reserved: &[String], register: &Register<'_>) -> (Catalogue, Vec<Note>) {
+pub(super) fn merge(
+    offers: &[Offer],
+    reserved: &[String],
+    register: &Register<'_>,
+) -> (Catalogue, Vec<Note>) {
     let (tools, mut notes) = Names::assign(offers, |listing| &listing.tools, reserved);
     let (prompts, prompt_notes) = Names::assign(offers, |listing| &listing.prompts, &[]);
     notes.extend(prompt_notes);
-    let view = |era| View::build(offers, era, &Names2 { tools: &tools, prompts: &prompts }, register);
+    let view =
+        |era| View::build(offers, era, &Names2 { tools: &tools, prompts: &prompts }, register);
     (Catalogue { legacy: view(Era::Legacy), modern: view(Era::Modern) }, notes)
 }
 
@@ -203,7 +210,8 @@ impl Names {
         let mut keys = Vec::new();
         let mut seen = HashSet::new();
         for offer in offers {
-            for listing in [offer.modern.as_deref(), offer.legacy.as_deref()].into_iter().flatten() {
+            for listing in [offer.modern.as_deref(), offer.legacy.as_deref()].into_iter().flatten()
+            {
                 for item in list(listing).iter() {
                     let key = (offer.upstream.clone(), item.key.clone());
                     if seen.insert(key.clone()) {
@@ -217,7 +225,8 @@ impl Names {
             .map(|((upstream, name), prefix)| Candidate { upstream, name, prefix: *prefix })
             .collect();
         let (names, notes) = names::assign(&candidates, reserved);
-        let map = keys.into_iter().map(|(key, _)| key).zip(names.into_iter().map(Arc::from)).collect();
+        let map =
+            keys.into_iter().map(|(key, _)| key).zip(names.into_iter().map(Arc::from)).collect();
         (Self(map), notes)
     }
 
@@ -229,20 +238,24 @@ impl Names {
 impl View {
     fn build(offers: &[Offer], era: Era, names: &Names2<'_>, register: &Register<'_>) -> Self {
         let mut view = Self::default();
-        let (mut tools, mut prompts, mut resources, mut templates) = (vec![], vec![], vec![], vec![]);
-        for (offer, listing) in offers.iter().filter_map(|offer| Some((offer, offer.listing(era)?))) {
+        let (mut tools, mut prompts, mut resources, mut templates) =
+            (vec![], vec![], vec![], vec![]);
+        for (offer, listing) in offers.iter().filter_map(|offer| Some((offer, offer.listing(era)?)))
+        {
             let upstream = &offer.upstream;
             for item in listing.tools.iter() {
                 let name = names.tools.get(upstream, &item.key);
                 tools.push(renamed(item, &name));
                 let label = register(&offer.label, &item.key);
-                view.tools_by_name.insert(name.clone(), Arc::new(ToolEntry::new(name, item, upstream, label)));
+                view.tools_by_name
+                    .insert(name.clone(), Arc::new(ToolEntry::new(name, item, upstream, label)));
             }
             for item in listing.prompts.iter() {
                 let name = names.prompts.get(upstream, &item.key);
                 prompts.push(renamed(item, &name));
                 let (original, upstream) = (item.key.clone(), upstream.clone());
-                view.prompts_by_name.insert(name.clone(), Arc::new(PromptEntry { name, original, upstream }));
+                view.prompts_by_name
+                    .insert(name.clone(), Arc::new(PromptEntry { name, original, upstream }));
             }
             for item in listing.resources.iter() {
                 if !view.resource_owners.contains_key(&item.key) {
@@ -311,7 +324,12 @@ mod tests {
         })
     }
 
-    fn offer(name: &str, prefix: bool, legacy: Option<Arc<Listing>>, modern: Option<Arc<Listing>>) -> Offer {
+    fn offer(
+        name: &str,
+        prefix: bool,
+        legacy: Option<Arc<Listing>>,
+        modern: Option<Arc<Listing>>,
+    ) -> Offer {
         Offer { upstream: name.into(), label: UpstreamLabel::builtin(), prefix, legacy, modern }
     }
 
@@ -326,7 +344,8 @@ mod tests {
 
     #[test]
     fn names_are_prefixed_and_the_rest_of_a_definition_stays() {
-        let (catalogue, _) = merged(&[offer("a", true, Some(listing(&["t"], &[], &[])), None)], &[]);
+        let (catalogue, _) =
+            merged(&[offer("a", true, Some(listing(&["t"], &[], &[])), None)], &[]);
         assert_eq!(texts(catalogue.tools(Era::Legacy)), [r#"{"name":"a__t","x":1.0}"#]);
         let tool = catalogue.tool(Era::Modern, "a__t").unwrap();
         assert_eq!((&*tool.original, &*tool.upstream), ("t", "a"));
@@ -335,10 +354,18 @@ mod tests {
 
     #[test]
     fn an_upstream_is_seen_in_the_era_of_the_client_else_in_its_other() {
-        let both = offer("a", false, Some(listing(&["old"], &[], &[])), Some(listing(&["new"], &[], &[])));
-        let (catalogue, _) = merged(&[both, offer("b", false, Some(listing(&["one"], &[], &[])), None)], &[]);
-        assert!(catalogue.tool(Era::Legacy, "old").is_some() && catalogue.tool(Era::Legacy, "new").is_none());
-        assert!(catalogue.tool(Era::Modern, "new").is_some() && catalogue.tool(Era::Modern, "old").is_none());
+        let both =
+            offer("a", false, Some(listing(&["old"], &[], &[])), Some(listing(&["new"], &[], &[])));
+        let (catalogue, _) =
+            merged(&[both, offer("b", false, Some(listing(&["one"], &[], &[])), None)], &[]);
+        assert!(
+            catalogue.tool(Era::Legacy, "old").is_some()
+                && catalogue.tool(Era::Legacy, "new").is_none()
+        );
+        assert!(
+            catalogue.tool(Era::Modern, "new").is_some()
+                && catalogue.tool(Era::Modern, "old").is_none()
+        );
         assert!(catalogue.tool(Era::Modern, "one").is_some());
     }
 
@@ -364,7 +391,9 @@ mod tests {
             offer("b", true, Some(listing(&[], &["x://1", "x://2"], &["x://t/{id}"])), None),
         ];
         let (catalogue, _) = merged(&offers, &[]);
-        let readers = |uri| catalogue.readers(Era::Legacy, uri).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let readers = |uri| {
+            catalogue.readers(Era::Legacy, uri).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(readers("x://1"), ["a"]);
         assert_eq!(readers("x://2"), ["b"]);
         assert_eq!(readers("x://t/9"), ["b"]);
@@ -375,9 +404,18 @@ mod tests {
 
     #[test]
     fn only_views_that_differ_are_changes() {
-        let before = merged(&[offer("a", true, Some(listing(&["t"], &[], &[])), Some(listing(&["t"], &[], &[])))], &[]).0;
+        let before = merged(
+            &[offer("a", true, Some(listing(&["t"], &[], &[])), Some(listing(&["t"], &[], &[])))],
+            &[],
+        )
+        .0;
         let after = merged(
-            &[offer("a", true, Some(listing(&["t"], &["x://"], &[])), Some(listing(&["t"], &[], &[])))],
+            &[offer(
+                "a",
+                true,
+                Some(listing(&["t"], &["x://"], &[])),
+                Some(listing(&["t"], &[], &[])),
+            )],
             &[],
         )
         .0;

@@ -105,7 +105,9 @@ impl Failure {
                 code: "outcome_unknown",
                 ran: "unknown",
                 retry_after_ms: None,
-                text: unknown_text(&format!("The answer of the MCP server `{upstream}` was lost ({why}).")),
+                text: unknown_text(&format!(
+                    "The answer of the MCP server `{upstream}` was lost ({why})."
+                )),
             },
             Self::Timeout { after } => Shown {
                 outcome: if is_tool { Outcome::OutcomeUnknown } else { Outcome::Timeout },
@@ -141,7 +143,8 @@ struct Shown {
 
 impl Shown {
     fn result(&self, era: Era) -> Box<RawValue> {
-        let mut meta = json!({ "mcp-orchestrator/code": self.code, "mcp-orchestrator/ran": self.ran });
+        let mut meta =
+            json!({ "mcp-orchestrator/code": self.code, "mcp-orchestrator/ran": self.ran });
         if let Some(after) = self.retry_after_ms {
             meta["mcp-orchestrator/retry_after_ms"] = after.into();
         }
@@ -179,7 +182,11 @@ mod tests {
 
     #[test]
     fn a_tool_that_did_not_run_is_a_result_for_the_model() {
-        let reply = Failure::unavailable("it is starting").into_reply(Method::ToolsCall, Era::Modern, "files");
+        let reply = Failure::unavailable("it is starting").into_reply(
+            Method::ToolsCall,
+            Era::Modern,
+            "files",
+        );
         assert_eq!(reply.outcome, Outcome::Unavailable);
         let result: serde_json::Value = serde_json::from_str(reply.payload.unwrap().get()).unwrap();
         assert_eq!(result["isError"], true);

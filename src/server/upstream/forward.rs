@@ -52,13 +52,21 @@ struct Route {
 
 impl Upstream {
     /// Sends a call that needs no session of its own, and gives the reply for its caller.
-    pub(super) async fn forward_shared(self: &Arc<Self>, caller: &Caller, outgoing: Outgoing<'_>) -> Reply {
+    pub(super) async fn forward_shared(
+        self: &Arc<Self>,
+        caller: &Caller,
+        outgoing: Outgoing<'_>,
+    ) -> Reply {
         let caller = Caller { session: None, ..caller.clone() };
         self.forward(&caller, outgoing).await
     }
 
     /// Sends a call and gives the reply for its caller.
-    pub(super) async fn forward(self: &Arc<Self>, caller: &Caller, mut outgoing: Outgoing<'_>) -> Reply {
+    pub(super) async fn forward(
+        self: &Arc<Self>,
+        caller: &Caller,
+        mut outgoing: Outgoing<'_>,
+    ) -> Reply {
         if let Err(reply) = self.unseal(caller, &mut outgoing) {
             return reply;
         }
@@ -84,7 +92,8 @@ impl Upstream {
                 .await
                 .map_err(|_| Failure::unavailable("it is still connecting"))??;
             let link = &route.link;
-            let Ok(answer) = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await else {
+            let Ok(answer) = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await
+            else {
                 return Err(Failure::Timeout { after: limit });
             };
             let error = match answer {
@@ -153,9 +162,10 @@ impl Upstream {
         crossing: &Crossing<'_>,
     ) -> OutCall {
         let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
-        let token = params.get("_meta").and_then(RawObject::parse).and_then(|meta| {
-            meta.get(key::PROGRESS_TOKEN).map(ToOwned::to_owned)
-        });
+        let token = params
+            .get("_meta")
+            .and_then(RawObject::parse)
+            .and_then(|meta| meta.get(key::PROGRESS_TOKEN).map(ToOwned::to_owned));
         let arguments = params.get("arguments");
         let headers = if crossing.to == Era::Modern { outgoing.headers } else { &[] };
         OutCall {
@@ -182,7 +192,9 @@ impl Upstream {
         match (caller.era, to) {
             (Era::Modern, _) => {
                 let asked = caller.modern.as_ref().and_then(|meta| meta.log_level.as_deref());
-                asked.map_or(Filter::Nothing, |level| Level::parse(level).map_or(Filter::All, Filter::From))
+                asked.map_or(Filter::Nothing, |level| {
+                    Level::parse(level).map_or(Filter::All, Filter::From)
+                })
             }
             (Era::Legacy, Era::Legacy) if is_own => Filter::All,
             (Era::Legacy, _) => {
@@ -198,10 +210,13 @@ impl Upstream {
         let payload = match payload {
             Ok(result) => match results::translate(method, era, caller.era, result) {
                 Ok(result) => self.seal(caller, outgoing, era, result),
-                Err(Untranslatable(kind)) => Err(RpcError::new(code::NOT_BRIDGED, format!(
-                    "The MCP server `{}` answered `{kind}`, which a client of the legacy era cannot be asked.",
-                    self.name
-                ))),
+                Err(Untranslatable(kind)) => Err(RpcError::new(
+                    code::NOT_BRIDGED,
+                    format!(
+                        "The MCP server `{}` answered `{kind}`, which a client of the legacy era cannot be asked.",
+                        self.name
+                    ),
+                )),
             },
             Err(error) => Err(results::translate_error(method, era, caller.era, error)),
         };
@@ -220,7 +235,8 @@ impl Upstream {
         let binding = self.binding(caller, outgoing, &params);
         let state = sealed.and_then(|sealed| self.shared.sealer.open(&sealed, &binding, now_s()));
         let state = state.ok_or_else(|| {
-            let reason = "`requestState` is not one that was given for this request, or it is too old";
+            let reason =
+                "`requestState` is not one that was given for this request, or it is too old";
             Reply::callers_fault(RpcError::invalid_params(reason))
         })?;
         outgoing.replaced.push(("requestState", raw_string(&state)));
@@ -228,8 +244,16 @@ impl Upstream {
     }
 
     /// Seals the `requestState` of a modern upstream that wants input.
-    fn seal(&self, caller: &Caller, outgoing: &Outgoing<'_>, era: Era, result: Box<RawValue>) -> Payload {
-        if (caller.era, era) != (Era::Modern, Era::Modern) || !result.get().contains("\"requestState\"") {
+    fn seal(
+        &self,
+        caller: &Caller,
+        outgoing: &Outgoing<'_>,
+        era: Era,
+        result: Box<RawValue>,
+    ) -> Payload {
+        if (caller.era, era) != (Era::Modern, Era::Modern)
+            || !result.get().contains("\"requestState\"")
+        {
             return Ok(result);
         }
         let Some(mut object) = RawObject::parse(&result) else { return Ok(result) };
@@ -239,11 +263,9 @@ impl Upstream {
         let Some(state) = object.get_str("requestState") else { return Ok(result) };
         let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
         let binding = self.binding(caller, outgoing, &params);
-        let sealed = self
-            .shared
-            .sealer
-            .seal(&state, &binding, now_s())
-            .ok_or_else(|| RpcError::new(mcp_protocol::code::INTERNAL, "the state could not be sealed"))?;
+        let sealed = self.shared.sealer.seal(&state, &binding, now_s()).ok_or_else(|| {
+            RpcError::new(mcp_protocol::code::INTERNAL, "the state could not be sealed")
+        })?;
         object.set("requestState", raw_string(&sealed));
         Ok(object.to_raw())
     }
@@ -267,7 +289,12 @@ impl Upstream {
 
 /// Whether the link is of no use after this error.
 fn is_lost(error: &ClientError) -> bool {
-    matches!(error, ClientError::SessionLost | ClientError::Connect(_) | ClientError::Closed { sent: false, .. })
+    matches!(
+        error,
+        ClientError::SessionLost
+            | ClientError::Connect(_)
+            | ClientError::Closed { sent: false, .. }
+    )
 }
 
 type Timed = Result<Result<Payload, ClientError>, tokio::time::error::Elapsed>;

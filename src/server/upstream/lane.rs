@@ -126,7 +126,11 @@ impl Lane {
 
 /// The link for a call that came in `wanted`'s era: that era's if it is spoken, else the
 /// other's; never the link with the id `not`. Waits while a first try is under way.
-pub(super) async fn ready(wanted: &Lane, other: &Lane, not: Option<u64>) -> Result<Arc<Link>, Failure> {
+pub(super) async fn ready(
+    wanted: &Lane,
+    other: &Lane,
+    not: Option<u64>,
+) -> Result<Arc<Link>, Failure> {
     let deadline = Instant::now() + PARK;
     let (mut first, mut second) = (wanted.state.subscribe(), other.state.subscribe());
     loop {
@@ -186,7 +190,10 @@ impl Stale {
             let bits = self.bits.swap(0, Ordering::AcqRel);
             if bits != 0 {
                 let of = |shift: u8| {
-                    Kind::ALL.into_iter().filter(|kind| bits & Self::bit(*kind) << shift != 0).collect()
+                    Kind::ALL
+                        .into_iter()
+                        .filter(|kind| bits & Self::bit(*kind) << shift != 0)
+                        .collect()
                 };
                 return (of(0), of(4));
             }
@@ -212,7 +219,10 @@ mod tests {
         let stale = Stale::default();
         stale.announce(Kind::Tools);
         stale.announce(Kind::Resources);
-        assert_eq!(stale.taken().await, (vec![Kind::Tools, Kind::Resources], vec![Kind::Tools, Kind::Resources]));
+        assert_eq!(
+            stale.taken().await,
+            (vec![Kind::Tools, Kind::Resources], vec![Kind::Tools, Kind::Resources])
+        );
         stale.suspect();
         stale.announce(Kind::Prompts);
         assert_eq!(stale.taken().await, (Kind::ALL.to_vec(), vec![Kind::Prompts]));

@@ -11,7 +11,8 @@ use std::{
 use super::link::Link;
 
 /// The levels of MCP (syslog's), lowest first.
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 /// Longest time to wait for an upstream to take a new level.
 const LIMIT: Duration = Duration::from_secs(2);
 
@@ -49,7 +50,8 @@ impl Filter {
             Self::All => true,
             Self::Nothing => false,
             Self::From(lowest) => {
-                let level = params.and_then(RawObject::parse).and_then(|params| params.get_str("level"));
+                let level =
+                    params.and_then(RawObject::parse).and_then(|params| params.get_str("level"));
                 // An unknown level is passed on: the client may know it.
                 level.as_deref().and_then(Level::parse).is_none_or(|level| level >= lowest)
             }

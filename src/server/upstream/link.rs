@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn capabilities_are_read_as_declared() {
-        let offers = Offers::of(&raw(r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}}"#).unwrap());
+        let offers = Offers::of(
+            &raw(r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}}"#)
+                .unwrap(),
+        );
         assert!(offers.tools && offers.tools_changes && offers.subscriptions && offers.logging);
         assert!(!offers.prompts && !offers.resources_changes && !offers.completions);
         assert_eq!(Offers::of(&raw("{}").unwrap()), Offers::default());

@@ -3,7 +3,9 @@
 
 use super::{link::Link, one::Upstream, wanted::Wanted};
 use mcp_client::{BoxFuture, ClientError, OutCall, Sink};
-use mcp_protocol::{Era, Method, Notification, Payload, RawValue, Request, RpcError, code, raw_value};
+use mcp_protocol::{
+    Era, Method, Notification, Payload, RawValue, Request, RpcError, code, raw_value,
+};
 use std::{
     sync::{Arc, Weak},
     time::Duration,
@@ -27,7 +29,10 @@ pub(super) async fn keep_listening(upstream: &Arc<Upstream>, link: &Arc<Link>) {
             continue;
         };
         let sink = Arc::new(ListenSink(Arc::downgrade(upstream)));
-        let call = OutCall { sink: Some(sink), ..OutCall::new(Method::SubscriptionsListen.as_str(), params) };
+        let call = OutCall {
+            sink: Some(sink),
+            ..OutCall::new(Method::SubscriptionsListen.as_str(), params)
+        };
         let began = tokio::time::Instant::now();
         let ended = tokio::select! {
             ended = link.connection.call(call) => ended,
@@ -49,13 +54,21 @@ pub(super) async fn keep_listening(upstream: &Arc<Upstream>, link: &Arc<Link>) {
 }
 
 /// Whether it makes sense to listen again on this link.
-fn may_listen_again(upstream: &Upstream, link: &Link, ended: &Result<Payload, ClientError>) -> bool {
+fn may_listen_again(
+    upstream: &Upstream,
+    link: &Link,
+    ended: &Result<Payload, ClientError>,
+) -> bool {
     match ended {
         Ok(Err(error)) if error.code == code::METHOD_NOT_FOUND => {
             upstream.dropped(Method::SubscriptionsListen.as_str(), "the upstream does not know it");
             false
         }
-        Err(ClientError::Connect(_) | ClientError::SessionLost | ClientError::Closed { sent: false, .. }) => {
+        Err(
+            ClientError::Connect(_)
+            | ClientError::SessionLost
+            | ClientError::Closed { sent: false, .. },
+        ) => {
             upstream.lane(Era::Modern).tell_lost(link.id);
             false
         }
@@ -78,9 +91,11 @@ fn params(link: &Link, wanted: &Wanted) -> Option<Box<RawValue>> {
     }
     let uris = wanted.uris();
     if offers.subscriptions && !uris.is_empty() {
-        notifications.insert("resourceSubscriptions".to_owned(), uris.iter().map(|uri| &**uri).collect());
+        notifications
+            .insert("resourceSubscriptions".to_owned(), uris.iter().map(|uri| &**uri).collect());
     }
-    (!notifications.is_empty()).then(|| raw_value(&serde_json::json!({ "notifications": notifications })))
+    (!notifications.is_empty())
+        .then(|| raw_value(&serde_json::json!({ "notifications": notifications })))
 }
 
 /// Takes what comes on the subscription.

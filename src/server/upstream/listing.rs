@@ -74,7 +74,12 @@ impl Listing {
                 Kind::Prompts => vec![(Method::PromptsList, "prompts", "name", &mut next.prompts)],
                 Kind::Resources => vec![
                     (Method::ResourcesList, "resources", "uri", &mut next.resources),
-                    (Method::ResourcesTemplatesList, "resourceTemplates", "uriTemplate", &mut next.templates),
+                    (
+                        Method::ResourcesTemplatesList,
+                        "resourceTemplates",
+                        "uriTemplate",
+                        &mut next.templates,
+                    ),
                 ],
             };
             for (method, field, key, list) in lists {
@@ -111,7 +116,9 @@ async fn pages(
         bytes += found.iter().map(|item| item.get().len()).sum::<usize>();
         items.extend(found.into_iter().map(ToOwned::to_owned));
         if items.len() > MOST_ITEMS || bytes > MOST_BYTES {
-            return Err(format!("the list is larger than {MOST_ITEMS} items or {MOST_BYTES} bytes"));
+            return Err(format!(
+                "the list is larger than {MOST_ITEMS} items or {MOST_BYTES} bytes"
+            ));
         }
         cursor = page.get_str("nextCursor");
         match &cursor {
@@ -129,7 +136,8 @@ async fn page(
     cursor: Option<&str>,
     limit: Duration,
 ) -> Result<Option<Box<RawValue>>, String> {
-    let params = cursor.map_or_else(|| serde_json::json!({}), |cursor| serde_json::json!({ "cursor": cursor }));
+    let params = cursor
+        .map_or_else(|| serde_json::json!({}), |cursor| serde_json::json!({ "cursor": cursor }));
     let call = link.connection.call(OutCall::new(method.as_str(), raw_value(&params)));
     let answer = tokio::time::timeout(limit, call)
         .await
@@ -142,15 +150,29 @@ async fn page(
 }
 
 /// Takes the key out of each item; what has none, or one that stood before, is left out.
-fn read_items(items: &[Box<RawValue>], key: &str, link: &Link, complaints: &mut Complaints) -> Arc<[Item]> {
+fn read_items(
+    items: &[Box<RawValue>],
+    key: &str,
+    link: &Link,
+    complaints: &mut Complaints,
+) -> Arc<[Item]> {
     let over_http = link.network == mcp_client::Network::Http && link.era() == Era::Modern;
     let mut seen = HashSet::new();
-    items.iter().filter_map(|item| read_item(item, key, over_http, complaints)).filter(|item| seen.insert(item.key.clone())).collect()
+    items
+        .iter()
+        .filter_map(|item| read_item(item, key, over_http, complaints))
+        .filter(|item| seen.insert(item.key.clone()))
+        .collect()
 }
 
 /// A tool whose header annotations are not valid must not be offered to clients of an HTTP
 /// server (SEP-2243); from elsewhere its annotations are just not used.
-fn read_item(item: &RawValue, key: &str, over_http: bool, complaints: &mut Complaints) -> Option<Item> {
+fn read_item(
+    item: &RawValue,
+    key: &str,
+    over_http: bool,
+    complaints: &mut Complaints,
+) -> Option<Item> {
     let object = RawObject::parse(item)?;
     let key = object.get_str(key)?;
     let headers = match object.get("inputSchema").map(headers::param_headers) {
@@ -158,7 +180,8 @@ fn read_item(item: &RawValue, key: &str, over_http: bool, complaints: &mut Compl
         Some(Ok(headers)) => headers,
         Some(Err(reason)) => {
             if over_http {
-                complaints.push((Method::ToolsList, format!("the tool `{key}` is left out: {reason}")));
+                complaints
+                    .push((Method::ToolsList, format!("the tool `{key}` is left out: {reason}")));
                 return None;
             }
             Vec::new()

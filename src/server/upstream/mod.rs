@@ -111,13 +111,19 @@ struct Inner {
     shared: Arc<Shared>,
     upstreams: Vec<Arc<Upstream>>,
     started: Instant,
+    first_wait: Duration,
     _stop: DropGuard,
 }
 
 impl Upstreams {
     /// Starts one supervisor per upstream, side by side, and returns at once. `reserved` are
     /// the names of built-in tools, `state_key` seals `requestState`.
-    pub(crate) fn start(config: &Config, telemetry: Telemetry, reserved: &[String], state_key: [u8; 32]) -> Self {
+    pub(crate) fn start(
+        config: &Config,
+        telemetry: Telemetry,
+        reserved: &[String],
+        state_key: [u8; 32],
+    ) -> Self {
         let shared = Arc::new(Shared::new(telemetry, config.limits.clone(), reserved, &state_key));
         let new = |(name, one): (&String, &UpstreamConfig)| {
             Arc::new(Upstream::new(name, one.clone(), config.names.prefix, shared.clone()))
@@ -129,7 +135,15 @@ impl Upstreams {
             shared.tasks.spawn(own::sweep(upstream.clone()));
         }
         let stop = shared.stop.clone().drop_guard();
-        Self { inner: Arc::new(Inner { shared, upstreams, started: Instant::now(), _stop: stop }) }
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                upstreams,
+                started: Instant::now(),
+                first_wait: config.first_list_wait,
+                _stop: stop,
+            }),
+        }
     }
 
     /// Waits until every upstream's catalogue is known or its first try failed, but only until
@@ -137,8 +151,9 @@ impl Upstreams {
     pub(crate) async fn first_known(&self, wait: Duration) {
         let all = async {
             for upstream in &self.inner.upstreams {
+                let mut known = upstream.known.subscribe();
                 // Fails only when the sender is gone, and we hold it.
-                let _known = upstream.known.subscribe().wait_for(|known| *known).await;
+                let _known = known.wait_for(|known| *known).await;
             }
         };
         // Too late is as good as known: the list is answered as it is.

@@ -45,7 +45,10 @@ pub(super) enum Note {
 }
 
 /// Gives every candidate a public name; earlier candidates win, `reserved` wins over all.
-pub(super) fn assign(candidates: &[Candidate<'_>], reserved: &[String]) -> (Vec<String>, Vec<Note>) {
+pub(super) fn assign(
+    candidates: &[Candidate<'_>],
+    reserved: &[String],
+) -> (Vec<String>, Vec<Note>) {
     let mut taken: HashMap<String, String> =
         reserved.iter().map(|name| (name.clone(), BUILTIN.to_owned())).collect();
     let mut notes = Vec::new();
@@ -60,13 +63,21 @@ pub(super) fn assign(candidates: &[Candidate<'_>], reserved: &[String]) -> (Vec<
     (names, notes)
 }
 
-fn assign_one(candidate: &Candidate<'_>, taken: &HashMap<String, String>, notes: &mut Vec<Note>) -> String {
+fn assign_one(
+    candidate: &Candidate<'_>,
+    taken: &HashMap<String, String>,
+    notes: &mut Vec<Note>,
+) -> String {
     let prefixed = format!("{}__{}", candidate.upstream, candidate.name);
     let wanted = if candidate.prefix { &prefixed } else { candidate.name };
     let fitted = fit(wanted);
     if let Some(kept_by) = taken.get(&fitted) {
         let renamed_to = free_name(&prefixed, taken);
-        notes.push(Note::Conflict { name: fitted, kept_by: kept_by.clone(), renamed_to: renamed_to.clone() });
+        notes.push(Note::Conflict {
+            name: fitted,
+            kept_by: kept_by.clone(),
+            renamed_to: renamed_to.clone(),
+        });
         return renamed_to;
     }
     if fitted != wanted {
@@ -78,7 +89,10 @@ fn assign_one(candidate: &Candidate<'_>, taken: &HashMap<String, String>, notes:
 /// The prefixed name, or the first of its hashed forms that nobody has.
 fn free_name(prefixed: &str, taken: &HashMap<String, String>) -> String {
     let hashed = (0_u32..).map(|round| with_hash(prefixed, &format!("{prefixed}\0{round}")));
-    std::iter::once(fit(prefixed)).chain(hashed).find(|name| !taken.contains_key(name)).unwrap_or_default()
+    std::iter::once(fit(prefixed))
+        .chain(hashed)
+        .find(|name| !taken.contains_key(name))
+        .unwrap_or_default()
 }
 
 /// The name itself if agents accept it, else cleaned, shortened, and kept apart by a hash.
@@ -122,8 +136,11 @@ mod tests {
 
     #[test]
     fn builtins_win_then_the_order_of_the_configuration() {
-        let candidates =
-            [candidate("a", "echo", false), candidate("a", "get", false), candidate("b", "get", false)];
+        let candidates = [
+            candidate("a", "echo", false),
+            candidate("a", "get", false),
+            candidate("b", "get", false),
+        ];
         let (names, notes) = assign(&candidates, &["echo".to_owned()]);
         assert_eq!(names, ["a__echo", "get", "b__get"]);
         let conflict = |name: &str, kept_by: &str, renamed_to: &str| Note::Conflict {
@@ -159,7 +176,8 @@ mod tests {
     #[test]
     fn names_that_differ_only_where_they_are_cut_stay_apart() {
         let (one, two) = (format!("{}1", "l".repeat(80)), format!("{}2", "l".repeat(80)));
-        let (names, _notes) = assign(&[candidate("u", &one, false), candidate("u", &two, false)], &[]);
+        let (names, _notes) =
+            assign(&[candidate("u", &one, false), candidate("u", &two, false)], &[]);
         assert_ne!(names[0], names[1]);
     }
 }

@@ -45,7 +45,12 @@ pub(super) struct Upstream {
 
 impl Upstream {
     /// An upstream that nobody has tried to reach yet.
-    pub(super) fn new(name: &str, config: UpstreamConfig, prefix: bool, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        name: &str,
+        config: UpstreamConfig,
+        prefix: bool,
+        shared: Arc<Shared>,
+    ) -> Self {
         let label = shared.telemetry.register_upstream(name);
         Self {
             name: name.into(),
@@ -102,12 +107,16 @@ impl Upstream {
         sink: Arc<dyn Sink>,
     ) -> Result<Link, ClientError> {
         let (identity, options) = (self.shared.identity(capabilities), self.shared.options());
-        let connection = Connection::open(&self.config.target, era, &identity, sink, &options).await?;
+        let connection =
+            Connection::open(&self.config.target, era, &identity, sink, &options).await?;
         Ok(Link::new(self.shared.next_id(), connection, self.config.target.network()))
     }
 
     /// Opens a connection for everybody: it declares no capability.
-    pub(super) async fn open_shared(self: &Arc<Self>, era: Option<Era>) -> Result<Link, ClientError> {
+    pub(super) async fn open_shared(
+        self: &Arc<Self>,
+        era: Option<Era>,
+    ) -> Result<Link, ClientError> {
         let sink = Arc::new(SharedSink::new(self));
         let link = self.open(era, raw_value(&serde_json::json!({})), sink.clone()).await?;
         sink.speaks(link.era());
@@ -125,7 +134,11 @@ impl Upstream {
         let state = standing::of(&self.modern.state(), &self.legacy.state());
         let changed = self.standing().enter(state, error);
         if changed {
-            self.shared.telemetry.emit(&Event::UpstreamStateChanged { upstream: &self.label, state, error });
+            self.shared.telemetry.emit(&Event::UpstreamStateChanged {
+                upstream: &self.label,
+                state,
+                error,
+            });
             self.report_availability();
         }
     }
@@ -134,7 +147,11 @@ impl Upstream {
     pub(super) fn stopped(&self) {
         let state = UpstreamState::Stopped;
         self.standing().enter(state, None);
-        self.shared.telemetry.emit(&Event::UpstreamStateChanged { upstream: &self.label, state, error: None });
+        self.shared.telemetry.emit(&Event::UpstreamStateChanged {
+            upstream: &self.label,
+            state,
+            error: None,
+        });
     }
 
     /// Its standing, locked.
@@ -158,15 +175,28 @@ impl Upstream {
 
     /// Takes over a new listing of a lane, and reports what is in it and what is gone.
     pub(super) fn list(&self, era: Era, listing: Listing) {
-        let (tools, resources, prompts) = (listing.tools.len(), listing.resources.len(), listing.prompts.len());
+        let (tools, resources, prompts) =
+            (listing.tools.len(), listing.resources.len(), listing.prompts.len());
         let before = self.lane(era).listing.swap(Some(Arc::new(listing)));
         let upstream = &self.label;
-        self.shared.telemetry.emit(&Event::CatalogueRefreshed { upstream, tools, resources, prompts });
+        self.shared.telemetry.emit(&Event::CatalogueRefreshed {
+            upstream,
+            tools,
+            resources,
+            prompts,
+        });
         let listed = |key: &str| {
-            let has = |lane: &Lane| lane.listing.load().iter().any(|listing| listing.tools.iter().any(|tool| *tool.key == *key));
+            let has = |lane: &Lane| {
+                lane.listing
+                    .load()
+                    .iter()
+                    .any(|listing| listing.tools.iter().any(|tool| *tool.key == *key))
+            };
             has(&self.modern) || has(&self.legacy)
         };
-        for gone in before.iter().flat_map(|before| before.tools.iter()).filter(|tool| !listed(&tool.key)) {
+        for gone in
+            before.iter().flat_map(|before| before.tools.iter()).filter(|tool| !listed(&tool.key))
+        {
             self.report_tool(&gone.key, false);
         }
         self.report_availability();
@@ -191,7 +221,9 @@ impl Upstream {
     /// Longest time a call may take.
     pub(super) fn limit(&self, method: Method) -> Duration {
         match method {
-            Method::ToolsCall => self.config.tool_timeout.unwrap_or(self.shared.limits.tool_timeout),
+            Method::ToolsCall => {
+                self.config.tool_timeout.unwrap_or(self.shared.limits.tool_timeout)
+            }
             _ => self.shared.limits.request_timeout,
         }
     }
@@ -217,7 +249,10 @@ impl Upstream {
     }
 
     fn updated(&self, lane: Era, params: Option<&RawValue>) {
-        let Some(uri) = params.and_then(RawObject::parse).and_then(|params| params.get_str("uri")) else { return };
+        let Some(uri) = params.and_then(RawObject::parse).and_then(|params| params.get_str("uri"))
+        else {
+            return;
+        };
         let uri: Arc<str> = uri.into();
         for era in self.served_by(lane) {
             self.shared.tell(Change::ResourceUpdated { era, uri: uri.clone() });
@@ -226,7 +261,11 @@ impl Upstream {
 
     /// Reports a message that reaches nobody.
     pub(super) fn dropped(&self, method: &str, why: &str) {
-        self.shared.telemetry.emit(&Event::UpstreamMessageDropped { upstream: &self.label, method, why });
+        self.shared.telemetry.emit(&Event::UpstreamMessageDropped {
+            upstream: &self.label,
+            method,
+            why,
+        });
     }
 
     /// Marks the catalogue as known once nothing more is to be expected.
@@ -238,7 +277,8 @@ impl Upstream {
 
     /// For `/api/status`.
     pub(super) fn status(&self) -> UpstreamStatus {
-        let tools = |lane: &&Lane| lane.listing.load().as_ref().map_or(0, |listing| listing.tools.len());
+        let tools =
+            |lane: &&Lane| lane.listing.load().as_ref().map_or(0, |listing| listing.tools.len());
         let lanes = self.lanes();
         let standing = self.standing();
         UpstreamStatus {

@@ -121,11 +121,16 @@ impl Upstream {
     /// The session's slot with this call in flight on it, so that it does not end meanwhile.
     fn slot(&self, session: &SessionRef, caller: &Caller) -> Option<(Arc<Slot>, InFlight)> {
         let mut slots = self.own.slots();
-        if slots.len() >= self.shared.limits.own_upstream_sessions && !slots.contains_key(&session.id) {
+        if slots.len() >= self.shared.limits.own_upstream_sessions
+            && !slots.contains_key(&session.id)
+        {
             return None;
         }
         let slot = slots.entry(session.id.clone()).or_insert_with(|| {
-            Arc::new(Slot { link: tokio::sync::Mutex::default(), running: Arc::new(Running::new()) })
+            Arc::new(Slot {
+                link: tokio::sync::Mutex::default(),
+                running: Arc::new(Running::new()),
+            })
         });
         let in_flight = slot.running.begin(self.shared.next_id(), caller.downstream.clone());
         Some((slot.clone(), in_flight))

@@ -3,7 +3,9 @@
 //! Pure. The connection itself sets the progress token and, to a modern upstream, the
 //! revision in `_meta`.
 
-use mcp_protocol::{Era, META_PREFIX, RawObject, RawValue, TraceContext, key, raw_string, raw_value};
+use mcp_protocol::{
+    Era, META_PREFIX, RawObject, RawValue, TraceContext, key, raw_string, raw_value,
+};
 
 /// The extension whose handles cannot be followed through us yet, so it is not declared.
 const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
@@ -40,7 +42,9 @@ impl Crossing<'_> {
             out.remove("inputResponses");
             out.remove("requestState");
         }
-        match self.meta(params.and_then(RawObject::parse).as_ref().and_then(|params| params.get("_meta"))) {
+        match self
+            .meta(params.and_then(RawObject::parse).as_ref().and_then(|params| params.get("_meta")))
+        {
             Some(meta) => out.set("_meta", meta),
             None => {
                 out.remove("_meta");
@@ -76,7 +80,9 @@ impl Crossing<'_> {
 
 /// The capabilities to declare for a modern caller: its own, without tasks.
 fn declared(capabilities: Option<&RawValue>) -> Box<RawValue> {
-    let Some(mut object) = capabilities.and_then(RawObject::parse) else { return raw_value(&serde_json::json!({})) };
+    let Some(mut object) = capabilities.and_then(RawObject::parse) else {
+        return raw_value(&serde_json::json!({}));
+    };
     let extensions = object.get("extensions").map(ToOwned::to_owned);
     if let Some(mut extensions) = extensions.as_deref().and_then(RawObject::parse)
         && extensions.remove(TASKS_EXTENSION)
@@ -92,7 +98,8 @@ mod tests {
     use mcp_protocol::raw;
 
     fn cross(from: Era, to: Era, params: &str) -> String {
-        let (info, capabilities) = (raw(r#"{"name":"us"}"#).unwrap(), raw(r#"{"sampling":{}}"#).unwrap());
+        let (info, capabilities) =
+            (raw(r#"{"name":"us"}"#).unwrap(), raw(r#"{"sampling":{}}"#).unwrap());
         let trace = TraceContext { traceparent: Some("00-a-b-01".into()), tracestate: None };
         let crossing = Crossing {
             from,
@@ -150,7 +157,9 @@ mod tests {
 
     #[test]
     fn tasks_are_not_declared() {
-        let capabilities = raw(r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}},"roots":{}}"#).unwrap();
+        let capabilities =
+            raw(r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}},"roots":{}}"#)
+                .unwrap();
         assert_eq!(declared(Some(&capabilities)).get(), r#"{"extensions":{"x/y":{}},"roots":{}}"#);
     }
 }

@@ -75,7 +75,9 @@ pub(super) fn translate_error(method: Method, from: Era, to: Era, mut error: Rpc
         }
         (code::URL_ELICITATION_REQUIRED, _, Era::Modern)
         | (code::MISSING_CLIENT_CAPABILITY, Era::Modern, Era::Legacy) => own::NOT_BRIDGED,
-        (code::HEADER_MISMATCH | code::UNSUPPORTED_PROTOCOL_VERSION, Era::Modern, _) => code::INTERNAL,
+        (code::HEADER_MISMATCH | code::UNSUPPORTED_PROTOCOL_VERSION, Era::Modern, _) => {
+            code::INTERNAL
+        }
         (code, _, _) => code,
     };
     error
@@ -152,19 +154,25 @@ mod tests {
             down(r#"{"resultType":"complete","contents":[],"_meta":{"io.modelcontextprotocol/serverInfo":{}}}"#).unwrap(),
             r#"{"contents":[]}"#
         );
-        assert_eq!(down(r#"{"resultType":"input_required"}"#), Err(Untranslatable("input_required".into())));
+        assert_eq!(
+            down(r#"{"resultType":"input_required"}"#),
+            Err(Untranslatable("input_required".into()))
+        );
     }
 
     #[test]
     fn within_an_era_nothing_changes() {
-        let text = r#"{"resultType":"complete",  "_meta":{"io.modelcontextprotocol/serverInfo":{}}}"#;
+        let text =
+            r#"{"resultType":"complete",  "_meta":{"io.modelcontextprotocol/serverInfo":{}}}"#;
         assert_eq!(cross(Method::ToolsCall, Era::Modern, Era::Modern, text).unwrap(), text);
         assert_eq!(cross(Method::ToolsCall, Era::Legacy, Era::Legacy, text).unwrap(), text);
     }
 
     #[test]
     fn codes_of_one_era_never_reach_the_other() {
-        let cross = |method, from, to, code| translate_error(method, from, to, RpcError::new(code, "")).code;
+        let cross = |method, from, to, code| {
+            translate_error(method, from, to, RpcError::new(code, "")).code
+        };
         assert_eq!(cross(Method::ResourcesRead, Era::Legacy, Era::Modern, -32002), -32602);
         assert_eq!(cross(Method::ResourcesRead, Era::Modern, Era::Modern, -32002), -32602);
         assert_eq!(cross(Method::ResourcesRead, Era::Modern, Era::Legacy, -32602), -32002);

@@ -49,7 +49,8 @@ impl Sealer {
         let mut plain = (now_s + LIFETIME_S).to_be_bytes().to_vec();
         plain.extend_from_slice(state.as_bytes());
         let bound = binding.digest();
-        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), Sealed { msg: &plain, aad: &bound }).ok()?;
+        let sealed =
+            self.0.encrypt(XNonce::from_slice(&nonce), Sealed { msg: &plain, aad: &bound }).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
@@ -58,7 +59,8 @@ impl Sealer {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
         let bound = binding.digest();
-        let plain = self.0.decrypt(XNonce::from_slice(nonce), Sealed { msg: sealed, aad: &bound }).ok()?;
+        let plain =
+            self.0.decrypt(XNonce::from_slice(nonce), Sealed { msg: sealed, aad: &bound }).ok()?;
         let (expiry, state) = plain.split_at_checked(EXPIRY_BYTES)?;
         let expiry = u64::from_be_bytes(expiry.try_into().ok()?);
         if now_s > expiry {
@@ -120,7 +122,11 @@ mod tests {
 
     const NOW: u64 = 1_800_000_000;
 
-    fn with<T>(principal: &str, arguments: &str, use_it: impl FnOnce(&Sealer, &Binding<'_>) -> T) -> T {
+    fn with<T>(
+        principal: &str,
+        arguments: &str,
+        use_it: impl FnOnce(&Sealer, &Binding<'_>) -> T,
+    ) -> T {
         let (principal, arguments) = (Principal::named(principal), raw(arguments).unwrap());
         let binding = Binding {
             principal: &principal,
@@ -133,7 +139,9 @@ mod tests {
     }
 
     fn sealed() -> String {
-        with("me", r#"{"a":1,"b":[true]}"#, |sealer, binding| sealer.seal("round 1", binding, NOW).unwrap())
+        with("me", r#"{"a":1,"b":[true]}"#, |sealer, binding| {
+            sealer.seal("round 1", binding, NOW).unwrap()
+        })
     }
 
     fn opened(sealed: &str, principal: &str, arguments: &str, now: u64) -> Option<String> {
@@ -145,7 +153,10 @@ mod tests {
         let sealed = sealed();
         assert!(!sealed.contains("round"));
         assert_eq!(opened(&sealed, "me", r#"{"a":1,"b":[true]}"#, NOW).as_deref(), Some("round 1"));
-        assert_eq!(opened(&sealed, "me", r#"{ "b":[true], "a":1 }"#, NOW + LIFETIME_S).as_deref(), Some("round 1"));
+        assert_eq!(
+            opened(&sealed, "me", r#"{ "b":[true], "a":1 }"#, NOW + LIFETIME_S).as_deref(),
+            Some("round 1")
+        );
     }
 
     #[test]
@@ -166,7 +177,10 @@ mod tests {
             ] {
                 assert_eq!(sealer.open(&sealed, &other, NOW), None);
             }
-            assert_eq!(sealer.open(&sealed, &Binding { arguments: None, ..*binding }, NOW).as_deref(), Some("s"));
+            assert_eq!(
+                sealer.open(&sealed, &Binding { arguments: None, ..*binding }, NOW).as_deref(),
+                Some("s")
+            );
             assert_eq!(Sealer::new(&[8; 32]).open(&sealed, binding, NOW), None);
         });
     }

@@ -53,8 +53,14 @@ pub(super) struct Shared {
 
 impl Shared {
     /// A start with nothing on offer.
-    pub(super) fn new(telemetry: Telemetry, limits: Limits, reserved: &[String], state_key: &[u8; 32]) -> Self {
-        let info = serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
+    pub(super) fn new(
+        telemetry: Telemetry,
+        limits: Limits,
+        reserved: &[String],
+        state_key: &[u8; 32],
+    ) -> Self {
+        let info =
+            serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
         Self {
             telemetry,
             limits,
@@ -103,8 +109,7 @@ impl Shared {
         // The lock also keeps two rebuilds in order.
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let offers: Vec<Offer> = self.upstreams().map(|upstream| upstream.offer()).collect();
-        let register =
-            |label: &_, tool: &str| self.telemetry.register_tool(label, tool);
+        let register = |label: &_, tool: &str| self.telemetry.register_tool(label, tool);
         let (next, notes) = catalogue::merge(&offers, &self.reserved, &register);
         let before = self.catalogue.load_full();
         let mut changes = next.changes_since(&before);
@@ -114,7 +119,13 @@ impl Shared {
                 self.report(&note);
             }
         }
-        changes.extend(announced.iter().filter(|change| !changes.contains(change)).cloned().collect::<Vec<_>>());
+        changes.extend(
+            announced
+                .iter()
+                .filter(|change| !changes.contains(change))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
         for change in changes {
             self.tell(change);
         }
@@ -133,7 +144,9 @@ impl Shared {
 
     fn report(&self, note: &Note) {
         self.telemetry.emit(&match note {
-            Note::Conflict { name, kept_by, renamed_to } => Event::NameConflict { name, kept_by, renamed_to },
+            Note::Conflict { name, kept_by, renamed_to } => {
+                Event::NameConflict { name, kept_by, renamed_to }
+            }
             Note::Shortened { name, to } => Event::NameShortened { name, to },
         });
     }

@@ -3,7 +3,9 @@
 use super::{levels::Filter, one::Upstream, own::Running};
 use crate::call::{Downstream, SessionRef};
 use mcp_client::{BoxFuture, Sink};
-use mcp_protocol::{Era, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, key};
+use mcp_protocol::{
+    Era, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, key,
+};
 use mcp_telemetry::Event;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -84,7 +86,10 @@ impl Sink for SharedSink {
         let Some(upstream) = self.upstream.upgrade() else { return };
         let era = self.era.get().copied().unwrap_or(Era::Legacy);
         if !upstream.hear(era, &notification) {
-            upstream.dropped(&notification.name, "it came on a shared connection and belongs to no call");
+            upstream.dropped(
+                &notification.name,
+                "it came on a shared connection and belongs to no call",
+            );
         }
     }
 
@@ -183,7 +188,9 @@ impl Sink for CallSink {
             Method::LogMessage if self.filter.passes(notification.params.as_deref()) => {
                 self.downstream.notify(&notification.name, notification.params);
             }
-            Method::LogMessage => upstream.dropped(&notification.name, "the client did not ask for it"),
+            Method::LogMessage => {
+                upstream.dropped(&notification.name, "the client did not ask for it")
+            }
             Method::ElicitationComplete if self.declared.is_some() => {
                 self.downstream.notify(&notification.name, notification.params);
             }
@@ -212,8 +219,12 @@ mod tests {
 
     #[test]
     fn just_the_questions_are_declared_as_the_client_did() {
-        let capabilities = raw(r#"{"elicitation":{"form":{}},"experimental":{"x":1},"sampling":{}}"#).unwrap();
-        assert_eq!(Declared::capabilities(&capabilities).get(), r#"{"elicitation":{"form":{}},"sampling":{}}"#);
+        let capabilities =
+            raw(r#"{"elicitation":{"form":{}},"experimental":{"x":1},"sampling":{}}"#).unwrap();
+        assert_eq!(
+            Declared::capabilities(&capabilities).get(),
+            r#"{"elicitation":{"form":{}},"sampling":{}}"#
+        );
         let declared = Declared::of(&capabilities);
         assert!(declared.any() && declared.answers(Method::SamplingCreateMessage));
         assert!(!declared.answers(Method::RootsList) && !declared.answers(Method::ToolsCall));

@@ -27,7 +27,8 @@ impl Standing {
 
     /// Enters a state; whether it or its reason is news.
     pub(super) fn enter(&mut self, state: UpstreamState, error: Option<&str>) -> bool {
-        let news = self.state != state || error.is_some_and(|error| self.last_error.as_deref() != Some(error));
+        let news = self.state != state
+            || error.is_some_and(|error| self.last_error.as_deref() != Some(error));
         if self.state != state {
             self.since = SystemTime::now();
         }
@@ -54,7 +55,9 @@ impl Standing {
 /// The state of an upstream whose lanes stand so.
 pub(super) fn of(modern: &LaneState, legacy: &LaneState) -> UpstreamState {
     let any = |is: fn(&LaneState) -> bool| is(modern) || is(legacy);
-    if any(|lane| matches!(lane, LaneState::Unknown { failed: true } | LaneState::Down { failed: true })) {
+    if any(|lane| {
+        matches!(lane, LaneState::Unknown { failed: true } | LaneState::Down { failed: true })
+    }) {
         UpstreamState::Failed
     } else if any(|lane| matches!(lane, LaneState::Down { failed: false })) {
         UpstreamState::Reconnecting

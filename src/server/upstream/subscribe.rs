@@ -39,7 +39,10 @@ impl Upstreams {
             Ok(subject) => subject,
             Err(reply) => return reply,
         };
-        let Some(upstream) = self.teller(caller.era, &uri) else { return no_such_resource(caller.era, &uri) };
+        let readers = self.readers(caller.era, &uri).await;
+        let Some(upstream) = readers.into_iter().find(|upstream| upstream.tells(caller.era)) else {
+            return no_such_resource(caller.era, &uri);
+        };
         let lane = upstream.lane_for(caller.era);
         match lane.wanted.add(&uri, subscriber.clone()) {
             Err(TooMany) => return over_limit("Too many resources are subscribed to"),
@@ -83,9 +86,15 @@ impl Upstreams {
         let shared = self.inner.shared.clone();
         let mut listening = Listening { id: shared.next_id(), shared, uris: Vec::new() };
         for uri in uris {
-            let Some(upstream) = self.teller(Era::Modern, uri) else { continue };
+            let readers = self.catalogue().readers(Era::Modern, uri);
+            let mut tellers = readers.iter().filter_map(|name| self.upstream(name));
+            let Some(upstream) = tellers.find(|upstream| upstream.tells(Era::Modern)) else {
+                continue;
+            };
             let lane = upstream.lane_for(Era::Modern);
-            let Ok(is_first) = lane.wanted.add(uri, Subscriber::Listen(listening.id)) else { continue };
+            let Ok(is_first) = lane.wanted.add(uri, Subscriber::Listen(listening.id)) else {
+                continue;
+            };
             listening.uris.push(uri.clone());
             if is_first && lane.era == Era::Legacy {
                 upstream.subscribe_later(uri);
@@ -98,7 +107,9 @@ impl Upstreams {
     pub(crate) async fn set_log_level(&self, caller: &Caller, params: Option<&RawValue>) -> Reply {
         let name = params.and_then(RawObject::parse).and_then(|params| params.get_str("level"));
         let Some(level) = name.as_deref().and_then(Level::parse) else {
-            return Reply::callers_fault(RpcError::invalid_params("`level` must be one of the eight log levels"));
+            return Reply::callers_fault(RpcError::invalid_params(
+                "`level` must be one of the eight log levels",
+            ));
         };
         let Some(session) = &caller.session else { return no_session() };
         let lowest = self.inner.shared.levels.set(&session.id, level);
@@ -121,7 +132,8 @@ impl Upstreams {
 
     /// `notifications/roots/list_changed` of a legacy session.
     pub(crate) async fn roots_changed(&self, session_id: &str) {
-        let links = self.inner.upstreams.iter().filter_map(|upstream| upstream.own_link_now(session_id));
+        let links =
+            self.inner.upstreams.iter().filter_map(|upstream| upstream.own_link_now(session_id));
         let told = links.map(|link| async move {
             // A link that is lost asks for the roots anew.
             let _told = link.connection.notify(Method::RootsListChanged.as_str(), None).await;
@@ -136,12 +148,6 @@ impl Upstreams {
             upstream.end_own(session_id);
             upstream.unsubscribe_all(&Subscriber::Session(session_id.into()));
         }
-    }
-
-    /// The upstream that tells of changes of a resource.
-    fn teller(&self, era: Era, uri: &str) -> Option<Arc<Upstream>> {
-        let readers = self.catalogue().readers(era, uri);
-        readers.iter().filter_map(|name| self.upstream(name)).find(|upstream| upstream.tells(era))
     }
 }
 

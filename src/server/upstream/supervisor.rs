@@ -67,7 +67,8 @@ impl Upstream {
         let (era, other) = (first.era(), first.era().other());
         let is_whole_answer = self.config.era.is_some() || era == Era::Legacy;
         let rest = async {
-            let second = if is_whole_answer { None } else { self.open_shared(Some(other)).await.ok() };
+            let second =
+                if is_whole_answer { None } else { self.open_shared(Some(other)).await.ok() };
             match second {
                 Some(second) => Box::pin(self.keep(other, second)).await,
                 None => {
@@ -113,7 +114,7 @@ impl Upstream {
             }
             self.set_lane(era, LaneState::Down { failed: false }, Some(&lost.to_string()));
             self.listed(era);
-            self.close_later(&link);
+            self.let_go(&link);
             if !matches!(lost, ClientError::SessionLost) || began.elapsed() < HEALTHY {
                 tokio::time::sleep(backoff.next()).await;
             }
@@ -190,10 +191,14 @@ impl Upstream {
         }
         for uri in self.lane(Era::Legacy).wanted.uris() {
             let params = raw_value(&serde_json::json!({ "uri": &*uri }));
-            let call = link.connection.call(OutCall::new(Method::ResourcesSubscribe.as_str(), params));
+            let call =
+                link.connection.call(OutCall::new(Method::ResourcesSubscribe.as_str(), params));
             let answer = tokio::time::timeout(self.shared.limits.request_timeout, call).await;
             if !matches!(answer, Ok(Ok(Ok(_)))) {
-                self.dropped(Method::ResourcesSubscribe.as_str(), "a subscription could not be restored");
+                self.dropped(
+                    Method::ResourcesSubscribe.as_str(),
+                    "a subscription could not be restored",
+                );
             }
         }
     }
@@ -204,10 +209,14 @@ impl Upstream {
             let opened = self.open_shared(Some(era)).await;
             let outcome = match &opened {
                 Ok(_) => ReconnectOutcome::Reinitialized,
-                Err(ClientError::Refused(_) | ClientError::Auth { .. }) => ReconnectOutcome::Refused,
+                Err(ClientError::Refused(_) | ClientError::Auth { .. }) => {
+                    ReconnectOutcome::Refused
+                }
                 Err(_) => ReconnectOutcome::Failed,
             };
-            self.shared.telemetry.emit(&Event::ReconnectAttempted { side: ReconnectSide::Upstream, outcome });
+            self.shared
+                .telemetry
+                .emit(&Event::ReconnectAttempted { side: ReconnectSide::Upstream, outcome });
             match opened {
                 Ok(link) => return link,
                 Err(error) => {
@@ -229,7 +238,7 @@ impl Upstream {
         self.standing().next_try = None;
     }
 
-    fn close_later(&self, link: &Arc<Link>) {
+    fn let_go(&self, link: &Arc<Link>) {
         let link = link.clone();
         self.shared.tasks.spawn(async move { link.connection.close().await });
     }
@@ -248,6 +257,7 @@ const fn restart_cause(lost: &ClientError) -> RestartCause {
         | ClientError::Protocol(_)
         | ClientError::TooLarge { .. }
         | ClientError::Busy
+        | ClientError::Invalid(_)
         | ClientError::Closed { .. } => RestartCause::ConnectionLost,
     }
 }
