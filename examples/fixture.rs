@@ -48,6 +48,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     signal::unix::{SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::JoinSet,
 };
 
 /// Longest time for the answers of the last calls after the end of the input.
@@ -59,7 +60,8 @@ async fn main() -> io::Result<()> {
     tokio::time::sleep(settings.delay).await;
     let stubborn = settings.stubborn;
     let (out, lines) = unbounded_channel();
-    let writer = tokio::spawn(write_lines(lines));
+    let mut writer = JoinSet::new();
+    writer.spawn(write_lines(lines));
     let fixture = Fixture::new(settings, out);
     let _sigterm = stubborn.then(|| signal(SignalKind::terminate())).transpose()?;
     read_lines(&fixture).await?;
@@ -68,7 +70,7 @@ async fn main() -> io::Result<()> {
     }
     fixture.finish(LAST_ANSWERS).await;
     drop(fixture);
-    let _written = tokio::time::timeout(LAST_ANSWERS, writer).await;
+    let _written = tokio::time::timeout(LAST_ANSWERS, writer.join_next()).await;
     Ok(())
 }
 
