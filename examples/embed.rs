@@ -1,6 +1,9 @@
 //! Embeds the orchestrator in a program of your own, with a tool of your own.
+#![expect(clippy::print_stdout, reason = "an example talks to people")]
 
-use mcp_server::{Config, OrchestratorServer, Tool, ToolInput, ToolOutput, async_trait};
+use mcp_server::{
+    Config, OrchestratorServer, Tool, ToolInput, ToolOutput, async_trait, config::AuthConfig,
+};
 use serde_json::{Value, json};
 
 struct Dice;
@@ -24,9 +27,8 @@ impl Tool for Dice {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut config = Config::default();
-    config.listen = ([127, 0, 0, 1], 0).into();
-    config.auth.disabled = true;
+    let auth = AuthConfig { disabled: true, ..AuthConfig::default() };
+    let config = Config { listen: ([127, 0, 0, 1], 0).into(), auth, ..Config::default() };
     let mut server = OrchestratorServer::builder().config(config).tool(Dice).build()?;
     let address = server.start().await?;
     println!("listening on http://{address}/mcp; Ctrl-C ends it");

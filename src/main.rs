@@ -1,1 +1,50 @@
-fn main(){}
+//! The binary: reads the command line and hands over to the command. What a command does is in
+//! `app` (the server) and `commands` (all others); nothing here knows a protocol.
+
+mod app;
+mod cli;
+mod commands;
+mod config;
+mod data_dir;
+mod failure;
+mod health;
+mod mcp_servers;
+mod token;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use config::Environment;
+use failure::Failure;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+fn main() -> ExitCode {
+    match run(Cli::parse(), &environment()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // With nobody to read it, the exit code has to do.
+            let _told = writeln!(io::stderr().lock(), "{failure}");
+            failure.code()
+        }
+    }
+}
+
+fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
+    match cli.command {
+        None => app::serve(&cli.settings.given(), environment),
+        Some(Command::Serve(flags)) => app::serve(&flags.given(), environment),
+        Some(Command::Config(command)) => commands::config(command, environment),
+        Some(Command::Token(command)) => commands::token(command, environment),
+        Some(Command::Health(flags)) => commands::health(&flags.given(), environment),
+        Some(Command::Metrics(command)) => commands::metrics(&command),
+    }
+}
+
+/// The environment, without what is not text: no setting of ours can be there.
+fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}

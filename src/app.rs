@@ -1,0 +1,210 @@
+//! Runs the server: makes each part from the settings, puts them together, waits for a
+//! signal, takes them down in order. A second signal ends the process at once.
+
+use crate::{
+    config::{Environment, Given, Settings},
+    data_dir::DataDir,
+    failure::Failure,
+    token::{self, Token},
+};
+use mcp_server::{OrchestratorServer, ServerError};
+use mcp_telemetry::{
+    Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
+};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    time::Duration,
+};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+/// Longest time for tasks to end after everything has been stopped.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+/// Serves until a signal comes.
+///
+/// # Errors
+/// When something needed is missing, or a second signal came.
+pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Failure> {
+    let settings = Settings::load(given, environment)?;
+    let mut dir = DataDir::open(settings.data_dir.as_deref())?;
+    let lock = dir.lock()?;
+    let token = token::find(&settings.token, settings.server.auth.token.as_ref(), &mut dir)?;
+    let state_key = token::state_key(&mut dir)?;
+    let runtime = Runtime::new()
+        .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
+    let words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
+    let ended = runtime.block_on(run(settings, token, state_key, &words));
+    // Past this, tasks that are left are dropped, and children with them.
+    runtime.shutdown_timeout(LAST_MOMENT);
+    drop(lock);
+    ended
+}
+
+async fn run(
+    settings: Settings,
+    token: Option<Token>,
+    state_key: [u8; 32],
+    words: &[String],
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let guard =
+        install(&install_config(&settings)).map_err(|error| Failure::usage(error.to_string()))?;
+    let telemetry = Telemetry::new().map_err(anyhow::Error::from)?;
+    for text in words {
+        telemetry.emit(&Event::ConfigWarning { text });
+    }
+    let mut config = settings.server;
+    config.auth.token = token.as_ref().map(|token| token.secret.clone());
+    let server =
+        OrchestratorServer::builder().config(config).telemetry(telemetry).state_key(state_key);
+    let mut server = server.build().map_err(failed)?;
+    let ended = until_told(&mut server, &mut signals, token.as_ref()).await;
+    flush(guard, &mut signals).await?;
+    ended
+}
+
+/// Sends the last spans, unless another signal comes meanwhile.
+async fn flush(guard: Guard, signals: &mut Signals) -> Result<(), Failure> {
+    tokio::select! {
+        // It ends by itself, and a panic in it is no reason to fail now.
+        _flushed = tokio::task::spawn_blocking(|| guard.shutdown()) => Ok(()),
+        () = signals.next() => Err(Failure::Interrupted),
+    }
+}
+
+/// Starts, waits for the first signal, and stops, unless a second one comes meanwhile.
+async fn until_told(
+    server: &mut OrchestratorServer,
+    signals: &mut Signals,
+    token: Option<&Token>,
+) -> Result<(), Failure> {
+    tokio::select! {
+        started = server.start() => announce(started.map_err(failed)?, token),
+        () = signals.next() => {}
+    }
+    if server.address().is_some() {
+        signals.next().await;
+    }
+    tokio::select! {
+        () = server.stop() => Ok(()),
+        () = signals.next() => Err(Failure::Interrupted),
+    }
+}
+
+fn install_config(settings: &Settings) -> InstallConfig {
+    let protocol =
+        |name: &str| if name == "http" { OtlpProtocol::Http } else { OtlpProtocol::Grpc };
+    InstallConfig {
+        log_format: match settings.log_format.as_str() {
+            "json" => LogFormat::Json,
+            "pretty" => LogFormat::Pretty,
+            _ => LogFormat::Auto,
+        },
+        log_level: settings.log_level.clone(),
+        otlp: settings.otlp.as_ref().map(|(endpoint, name)| OtlpConfig {
+            endpoint: endpoint.clone(),
+            protocol: protocol(name),
+        }),
+    }
+}
+
+fn failed(error: ServerError) -> Failure {
+    match error {
+        ServerError::NoToken | ServerError::OpenToTheNetwork(_) | ServerError::Zero(_) => {
+            Failure::usage(error.to_string())
+        }
+        ServerError::Tool(_)
+        | ServerError::Listen { .. }
+        | ServerError::StartedAlready
+        | ServerError::Telemetry(_) => Failure::run(error),
+    }
+}
+
+/// Tells people where the server is and how a client gets in. A token we made is shown to a
+/// terminal only: a log keeps what it is given.
+fn announce(address: SocketAddr, token: Option<&Token>) {
+    let mut err = io::stderr().lock();
+    // With nobody to read it, there is nobody to tell.
+    let _told = err.write_all(announcement(address, token, err.is_terminal()).as_bytes());
+}
+
+fn announcement(address: SocketAddr, token: Option<&Token>, is_terminal: bool) -> String {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        reachable.set_ip(if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let url = format!("http://{reachable}/mcp");
+    let listening = format!("listening on http://{address}/mcp\n");
+    let entry = match token {
+        None => "no token is asked for\n".to_owned(),
+        Some(Token { secret, is_ours: true, .. }) if is_terminal => format!(
+            "token: {}\nto let Claude Code in: {}\n",
+            secret.expose(),
+            token::client_command(&url, secret.expose())
+        ),
+        Some(Token { file: Some(file), .. }) => format!("the token is in {}\n", file.display()),
+        Some(_) => "the token is the one you gave\n".to_owned(),
+    };
+    listening + &entry
+}
+
+/// The signals that ask us to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::run(format!("signals cannot be received: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcp_client::Secret;
+
+    #[test]
+    fn a_token_we_made_is_shown_to_a_terminal_and_nowhere_else() {
+        let address = "0.0.0.0:3001".parse().expect("an address");
+        let token = Token {
+            secret: Secret::from("hunter2"),
+            file: Some("/data/token".into()),
+            is_ours: true,
+        };
+        let terminal = announcement(address, Some(&token), true);
+        assert!(terminal.starts_with("listening on http://0.0.0.0:3001/mcp\n"), "{terminal}");
+        assert!(
+            terminal
+                .contains("http://127.0.0.1:3001/mcp --header \"Authorization: Bearer hunter2\"")
+        );
+        let log = announcement(address, Some(&token), false);
+        assert!(!log.contains("hunter2") && log.contains("/data/token"), "{log}");
+        let given = Token { file: None, is_ours: false, ..token };
+        assert!(!announcement(address, Some(&given), true).contains("hunter2"));
+        assert!(announcement(address, None, true).contains("no token"));
+    }
+}

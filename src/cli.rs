@@ -1,0 +1,177 @@
+//! The command line: what can be asked for, and the words that explain it. What a flag means
+//! is settled in `config`.
+
+use crate::config::Given;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use std::path::PathBuf;
+
+/// One address for all your MCP servers: their tools stay available to your agents, and you
+/// see what happened when they did not.
+///
+/// Without a command, the server is started.
+#[derive(Parser)]
+#[command(name = "mcp-orchestrator", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = ENVIRONMENT_HELP)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// The settings, when no command is named.
+    #[command(flatten)]
+    pub(crate) settings: Flags,
+}
+
+const ENVIRONMENT_HELP: &str = "\
+Every flag can also be set in a config file (see `mcp-orchestrator config default`) or by a
+variable: --mcp-servers is MCP_ORCHESTRATOR_MCP_SERVERS. A flag wins over a variable, and a
+variable over the file.
+
+Exit codes: 0 all is well, 1 it failed while running, 2 a flag or the configuration is wrong.";
+
+/// What can be asked for.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start the server (also what happens without a command)
+    Serve(Flags),
+    /// Print or check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show or change the token that clients send
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Ask the running server whether it is well; exit code 0 or 1
+    Health(Flags),
+    /// Tell which metrics there are
+    #[command(subcommand)]
+    Metrics(MetricsCommand),
+}
+
+/// What can be done with the configuration.
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every key with its default and what it is for
+    Default,
+    /// Look for mistakes in a config file (TOML) or a file of MCP servers (JSON)
+    Check {
+        /// The file to look at
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print the configuration in force and where each value came from; secrets are masked
+    Show(Box<Flags>),
+}
+
+/// What can be done with the token.
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Print the token, and make it if there is none yet
+    Show(Flags),
+    /// Make a new token; the running server takes it at its next start
+    Rotate(Flags),
+}
+
+/// What can be done with metrics.
+#[derive(Subcommand)]
+pub(crate) enum MetricsCommand {
+    /// List every metric: name, type, labels, meaning
+    List {
+        /// As JSON, with the buckets of histograms
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The settings. Holds a secret, so it cannot be printed with `Debug`.
+#[derive(Args, Default)]
+pub(crate) struct Flags {
+    /// Read this config file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Listen on this IP address and port [default: 127.0.0.1:3001]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// Ask clients for this token; other users of this machine may see it, so prefer
+    /// --token-file
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Ask clients for the token in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    token_file: Option<String>,
+    /// Serve the tools of the MCP servers in this file, as agents have it:
+    /// {"mcpServers": {…}}
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    mcp_servers: Option<String>,
+    /// Keep the token and other state here [default: your platform's own place]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<String>,
+    /// Ask for no token; only allowed while listening on this machine alone
+    #[arg(long)]
+    no_auth: bool,
+    /// Serve tools under their own names, without their server's name before it
+    #[arg(long)]
+    no_prefix: bool,
+    /// Write log lines as: auto, json, pretty [default: auto]
+    #[arg(long, value_name = "FORM")]
+    log_format: Option<String>,
+    /// Write log lines from this level up: error, warn, info, debug, trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Send traces to this OpenTelemetry receiver, for example http://127.0.0.1:4317
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<String>,
+    /// Speak to it over: grpc, http [default: grpc]
+    #[arg(long, value_name = "PROTOCOL")]
+    otlp_protocol: Option<String>,
+}
+
+impl Flags {
+    /// The flags that were set, by name.
+    pub(crate) fn given(self) -> Given {
+        let switch = |is_set: bool| is_set.then(|| "true".to_owned());
+        let flags = [
+            ("listen", self.listen),
+            ("token", self.token),
+            ("token-file", self.token_file),
+            ("mcp-servers", self.mcp_servers),
+            ("data-dir", self.data_dir),
+            ("no-auth", switch(self.no_auth)),
+            ("no-prefix", switch(self.no_prefix)),
+            ("log-format", self.log_format),
+            ("log-level", self.log_level),
+            ("otlp-endpoint", self.otlp_endpoint),
+            ("otlp-protocol", self.otlp_protocol),
+        ];
+        let flags = flags.into_iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+        Given { file: self.config, flags: flags.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::FLAGS;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_that_sets_a_key_is_offered_and_carried_over() {
+        let arguments = FLAGS.iter().flat_map(|flag| {
+            let name = format!("--{}", flag.name);
+            if flag.name.starts_with("no-") { vec![name] } else { vec![name, "x".to_owned()] }
+        });
+        let cli = Cli::try_parse_from(["mcp-orchestrator".to_owned()].into_iter().chain(arguments));
+        let given = cli.unwrap_or_else(|error| panic!("{error}")).settings.given();
+        let names: Vec<&str> = given.flags.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, FLAGS.iter().map(|flag| flag.name).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn flags_before_a_command_are_refused_rather_than_ignored() {
+        let refused = Cli::try_parse_from(["x", "--listen", "127.0.0.1:1", "serve"]);
+        assert!(refused.is_err_and(|error| error.exit_code() == 2));
+    }
+}

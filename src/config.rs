@@ -1,0 +1,244 @@
+//! The effective configuration: defaults, file, environment and flags, merged and checked.
+//! Gives the server its `Config`, and the binary the few settings that are its own. Nothing
+//! here touches the data dir or the network.
+
+mod expand;
+mod keys;
+mod layers;
+mod ourselves;
+mod show;
+mod upstreams;
+mod value;
+
+pub(crate) use keys::FLAGS;
+pub(crate) use layers::Environment;
+pub(crate) use show::show;
+
+use crate::failure::Failure;
+use layers::Layers;
+use mcp_client::Secret;
+use mcp_server::config::Config;
+use ourselves::Ourselves;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+use toml::{Table, Value};
+use upstreams::Upstreams;
+
+/// The commented defaults, which are also the documentation of every key.
+pub(crate) const DEFAULT_FILE: &str = include_str!("config.default.toml");
+
+/// What the command line gives.
+#[derive(Default)]
+pub(crate) struct Given {
+    /// `--config`.
+    pub(crate) file: Option<PathBuf>,
+    /// The flags that set keys, by name without dashes.
+    pub(crate) flags: Vec<(&'static str, String)>,
+}
+
+/// The effective configuration. Holds secrets, so it cannot be printed with `Debug`.
+pub(crate) struct Settings {
+    /// What the server takes; its token is set only when it stands in the configuration.
+    pub(crate) server: Config,
+    /// How log lines look: auto, json or pretty.
+    pub(crate) log_format: String,
+    /// Which log lines are written.
+    pub(crate) log_level: String,
+    /// Where spans go: address and protocol.
+    pub(crate) otlp: Option<(String, String)>,
+    /// The data dir, if one was named.
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the token comes from.
+    pub(crate) token: TokenFrom,
+    /// What is odd, or left out, one sentence each.
+    pub(crate) warnings: Vec<String>,
+    /// Upstreams that were left out, one sentence each.
+    pub(crate) refused: Vec<String>,
+    layers: Layers,
+    upstreams: Upstreams,
+}
+
+/// Where the token comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TokenFrom {
+    /// It stands in the configuration: in the file, a variable or a flag, as named here.
+    Given(String),
+    /// A file that the operator keeps.
+    File(PathBuf),
+    /// The data dir, where it is made if it is not there.
+    DataDir,
+    /// No token is asked for.
+    None,
+}
+
+impl Settings {
+    /// Reads all layers.
+    ///
+    /// # Errors
+    /// One sentence for each mistake.
+    pub(crate) fn load(given: &Given, environment: &Environment) -> Result<Self, Failure> {
+        let layers = gather(given, environment)?;
+        let listen = layers.text("listen").and_then(|text| text.parse().ok());
+        let listen = listen.unwrap_or(Config::default().listen);
+        let mut upstreams = read_upstreams(&layers)?;
+        let program = std::env::current_exe().ok();
+        upstreams.finish(environment, &Ourselves { listen, program: program.as_deref() });
+        check(&upstreams.problems)?;
+        let mut server = server_config(&layers)?;
+        server.upstreams = upstreams.accepted.clone();
+        let token = token_from(&layers)?;
+        server.auth.disabled = token == TokenFrom::None;
+        if !matches!(token, TokenFrom::Given(_)) {
+            server.auth.token = None;
+        }
+        check_open(&server)?;
+        Ok(Self {
+            server,
+            token,
+            log_format: layers.text("log.format").unwrap_or("auto").to_owned(),
+            log_level: layers.text("log.level").unwrap_or("info").to_owned(),
+            otlp: otlp(&layers),
+            data_dir: layers.text("data_dir").map(PathBuf::from),
+            warnings: layers.warnings.iter().chain(&upstreams.warnings).cloned().collect(),
+            refused: upstreams.refused.clone(),
+            layers,
+            upstreams,
+        })
+    }
+
+    /// The address of the listener alone, for commands that need nothing else.
+    pub(crate) fn listen(
+        given: &Given,
+        environment: &Environment,
+    ) -> Result<std::net::SocketAddr, Failure> {
+        Ok(server_config(&gather(given, environment)?)?.listen)
+    }
+}
+
+/// The settings that a file of MCP servers alone gives.
+///
+/// # Errors
+/// One sentence for each mistake.
+pub(crate) fn check_servers(file: &Path, environment: &Environment) -> Result<Settings, Failure> {
+    let flags = vec![("mcp-servers", file.to_string_lossy().into_owned())];
+    Settings::load(&Given { file: None, flags }, &without_ours(environment))
+}
+
+/// The environment without our own settings.
+pub(crate) fn without_ours(environment: &Environment) -> Environment {
+    let theirs = environment.iter().filter(|(name, _)| !name.starts_with(keys::ENV_PREFIX));
+    theirs.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn gather(given: &Given, environment: &Environment) -> Result<Layers, Failure> {
+    let mut layers = Layers::default();
+    layers.add_defaults(DEFAULT_FILE);
+    let named = environment.get(layers::CONFIG_VARIABLE).filter(|path| !path.is_empty());
+    if let Some(path) = given.file.clone().or_else(|| named.map(PathBuf::from)) {
+        layers.add_file(&path, &read(&path, "config file")?);
+    }
+    layers.add_environment(environment);
+    for (name, text) in &given.flags {
+        if let Some(flag) = FLAGS.iter().find(|flag| flag.name == *name) {
+            layers.add_flag(flag, text);
+        }
+    }
+    check(&layers.problems)?;
+    Ok(layers)
+}
+
+/// Reads a file that the operator named.
+pub(crate) fn read(path: &Path, what: &str) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("the {what} {} cannot be read: {error}", path.display()))
+    })
+}
+
+fn read_upstreams(layers: &Layers) -> Result<Upstreams, Failure> {
+    let mut upstreams = Upstreams::default();
+    upstreams.add_tables(&layers.upstreams);
+    if let Some(path) = layers.text("mcp_servers").map(Path::new) {
+        upstreams.add_servers(path, &read(path, "file of MCP servers")?);
+    }
+    Ok(upstreams)
+}
+
+/// The values that are the server's, nested as it reads them.
+fn server_config(layers: &Layers) -> Result<Config, Failure> {
+    let mut root = Table::new();
+    for (path, (value, _)) in layers.values.iter().filter(|(path, _)| !keys::OWN.contains(path)) {
+        match path.split_once('.') {
+            None => drop(root.insert((*path).to_owned(), value.clone())),
+            Some((section, name)) => {
+                let section = root.entry(section).or_insert_with(|| Value::Table(Table::new()));
+                if let Value::Table(table) = section {
+                    table.insert(name.to_owned(), value.clone());
+                }
+            }
+        }
+    }
+    root.try_into().map_err(|error: toml::de::Error| Failure::usage(error.message().to_owned()))
+}
+
+/// Of a token, a token file and no token at all, the highest layer wins; two in one layer
+/// contradict each other.
+fn token_from(layers: &Layers) -> Result<TokenFrom, Failure> {
+    let is_off = layers.get("auth.disabled") == Some(&Value::Boolean(true));
+    let mut choices = Vec::new();
+    for (path, is_set) in [("auth.token", true), ("token_file", true), ("auth.disabled", is_off)] {
+        if let Some(source) = layers.source(path).filter(|_| is_set) {
+            choices.push((source.rank(), path, source));
+        }
+    }
+    choices.sort_by_key(|(rank, ..)| *rank);
+    if let [.., (first, _, one), (second, _, other)] = choices[..]
+        && first == second
+    {
+        return Err(Failure::usage(format!("{one} and {other} contradict each other; give one")));
+    }
+    Ok(match choices.last() {
+        Some((_, "auth.token", source)) => TokenFrom::Given(source.to_string()),
+        Some((_, "token_file", _)) => {
+            TokenFrom::File(layers.text("token_file").unwrap_or_default().into())
+        }
+        Some(_) => TokenFrom::None,
+        None => TokenFrom::DataDir,
+    })
+}
+
+fn check_open(server: &Config) -> Result<(), Failure> {
+    if server.auth.disabled && !server.listen.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "without a token the server may only listen on loopback, not on {}; \
+             drop --no-auth, or listen on 127.0.0.1",
+            server.listen
+        )));
+    }
+    server.auth.token.as_ref().map_or(Ok(()), check_token)
+}
+
+/// Whether a token can be sent in a header.
+pub(crate) fn check_token(token: &Secret) -> Result<(), Failure> {
+    let text = token.expose();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "the token must be letters, digits and signs without spaces, at least one".to_owned(),
+    ))
+}
+
+fn otlp(layers: &Layers) -> Option<(String, String)> {
+    let endpoint = layers.text("telemetry.otlp_endpoint")?;
+    let protocol = layers.text("telemetry.otlp_protocol").unwrap_or("grpc");
+    Some((endpoint.to_owned(), protocol.to_owned()))
+}
+
+fn check(problems: &[String]) -> Result<(), Failure> {
+    if problems.is_empty() { Ok(()) } else { Err(Failure::usage(problems.join("\n"))) }
+}
+
+#[cfg(test)]
+mod tests;

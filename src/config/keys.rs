@@ -1,0 +1,192 @@
+//! Every key that may be set: its path, what it takes, and the flag that sets it. The file,
+//! the environment and the flags are all read against this one list.
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An IP address and a port.
+    Address,
+    /// Any text.
+    Text,
+    /// Any text, never shown.
+    Secret,
+    /// A file or a directory; in a config file, relative to that file.
+    Path,
+    /// A whole number, zero or more.
+    Count,
+    /// A duration in seconds, at most a year.
+    Seconds,
+    /// True or false.
+    Switch,
+    /// A list of texts.
+    Texts,
+    /// One of a few words.
+    Choice(&'static [&'static str]),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Where it stands, sections separated by dots.
+    pub(crate) path: &'static str,
+    /// What it takes.
+    pub(crate) kind: Kind,
+}
+
+/// A flag of the command line that sets a key.
+#[derive(Debug)]
+pub(crate) struct Flag {
+    /// Its name, without the dashes.
+    pub(crate) name: &'static str,
+    /// The key it sets.
+    pub(crate) path: &'static str,
+    /// The flag switches the key off rather than on.
+    pub(crate) inverted: bool,
+}
+
+const fn key(path: &'static str, kind: Kind) -> Key {
+    Key { path, kind }
+}
+
+const fn flag(name: &'static str, path: &'static str) -> Flag {
+    Flag { name, path, inverted: false }
+}
+
+/// All keys but those of upstreams, which have names of the operator's choosing.
+pub(crate) const KEYS: &[Key] = &[
+    key("listen", Kind::Address),
+    key("server_name", Kind::Text),
+    key("instructions", Kind::Text),
+    key("data_dir", Kind::Path),
+    key("mcp_servers", Kind::Path),
+    key("token_file", Kind::Path),
+    key("drain", Kind::Seconds),
+    key("first_list_wait", Kind::Seconds),
+    key("auth.token", Kind::Secret),
+    key("auth.disabled", Kind::Switch),
+    key("auth.allowed_origins", Kind::Texts),
+    key("auth.allowed_hosts", Kind::Texts),
+    key("names.prefix", Kind::Switch),
+    key("builtins.enabled", Kind::Switch),
+    key("limits.body_bytes", Kind::Count),
+    key("limits.sessions", Kind::Count),
+    key("limits.session_idle", Kind::Seconds),
+    key("limits.session_sweep", Kind::Seconds),
+    key("limits.presence_idle", Kind::Seconds),
+    key("limits.presences", Kind::Count),
+    key("limits.stream_events", Kind::Count),
+    key("limits.stream_bytes", Kind::Count),
+    key("limits.batch", Kind::Count),
+    key("limits.questions", Kind::Count),
+    key("limits.calls_per_session", Kind::Count),
+    key("limits.tool_timeout", Kind::Seconds),
+    key("limits.request_timeout", Kind::Seconds),
+    key("limits.own_upstream_sessions", Kind::Count),
+    key("limits.own_upstream_idle", Kind::Seconds),
+    key("log.format", Kind::Choice(&["auto", "json", "pretty"])),
+    key("log.level", Kind::Text),
+    key("telemetry.otlp_endpoint", Kind::Text),
+    key("telemetry.otlp_protocol", Kind::Choice(&["grpc", "http"])),
+];
+
+/// The keys of the binary alone; all others are the server's.
+pub(crate) const OWN: &[&str] = &[
+    "data_dir",
+    "mcp_servers",
+    "token_file",
+    "log.format",
+    "log.level",
+    "telemetry.otlp_endpoint",
+    "telemetry.otlp_protocol",
+];
+
+/// The flags that set a key.
+pub(crate) const FLAGS: &[Flag] = &[
+    flag("listen", "listen"),
+    flag("token", "auth.token"),
+    flag("token-file", "token_file"),
+    flag("mcp-servers", "mcp_servers"),
+    flag("data-dir", "data_dir"),
+    flag("no-auth", "auth.disabled"),
+    Flag { name: "no-prefix", path: "names.prefix", inverted: true },
+    flag("log-format", "log.format"),
+    flag("log-level", "log.level"),
+    flag("otlp-endpoint", "telemetry.otlp_endpoint"),
+    flag("otlp-protocol", "telemetry.otlp_protocol"),
+];
+
+/// The keys of `[upstreams.NAME]`.
+pub(crate) const UPSTREAM_KEYS: &[&str] =
+    &["command", "args", "env", "cwd", "url", "headers", "era", "prefix", "tool_timeout"];
+
+/// What every variable of ours starts with.
+pub(crate) const ENV_PREFIX: &str = "MCP_ORCHESTRATOR_";
+
+/// The key at `path`.
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The variable that sets the key at `path`: sections are separated by two underscores.
+pub(crate) fn variable(path: &str) -> String {
+    format!("{ENV_PREFIX}{}", path.replace('.', "__").to_uppercase())
+}
+
+/// The variable that stands for a flag.
+pub(crate) fn flag_variable(flag: &Flag) -> String {
+    format!("{ENV_PREFIX}{}", flag.name.replace('-', "_").to_uppercase())
+}
+
+/// The candidate that `word` was most likely meant to be.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let most = (word.len() / 3).max(2);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= most && *distance < candidate.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The full path that an unknown `path` was most likely meant to be: a near spelling, or the
+/// same last word in another section.
+pub(crate) fn nearest_path(path: &str) -> Option<&'static str> {
+    let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
+    let word = path.rsplit('.').next().unwrap_or(path);
+    let elsewhere = || KEYS.iter().find(|key| last(key.path) == word);
+    let sections = KEYS.iter().filter_map(|key| key.path.split_once('.').map(|(name, _)| name));
+    let known = KEYS.iter().map(|key| key.path).chain(sections).chain(["upstreams"]);
+    nearest(path, known).or_else(|| elsewhere().map(|key| key.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_key_finds_the_one_that_was_meant() {
+        for (wrong, right) in [
+            ("lisen", Some("listen")),
+            ("limits.sesions", Some("limits.sessions")),
+            ("limit", Some("limits")),
+            ("token", Some("auth.token")),
+            ("upstream", Some("upstreams")),
+            ("colour", None),
+        ] {
+            assert_eq!(nearest_path(wrong), right, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn flags_set_keys_that_exist() {
+        for flag in FLAGS {
+            assert!(find(flag.path).is_some(), "{}", flag.name);
+        }
+        for path in OWN {
+            assert!(find(path).is_some(), "{path}");
+        }
+    }
+}

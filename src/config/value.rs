@@ -1,0 +1,107 @@
+//! One value: read from text (a variable, a flag) or taken from a file, and checked against
+//! what its key takes. Errors complete the sentence "KEY …".
+
+use super::keys::Kind;
+use std::net::SocketAddr;
+use toml::Value;
+
+const YEAR: f64 = 366.0 * 86_400.0;
+
+/// Reads a value from the text of a variable or a flag.
+pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
+    let value = match kind {
+        Kind::Count => text.parse().map(Value::Integer).map_err(|_| wanted(kind, text))?,
+        Kind::Seconds => text.parse().map(Value::Float).map_err(|_| wanted(kind, text))?,
+        Kind::Switch => Value::Boolean(switch(text).ok_or_else(|| wanted(kind, text))?),
+        Kind::Texts => Value::Array(list(text)),
+        Kind::Address | Kind::Text | Kind::Secret | Kind::Path | Kind::Choice(_) => {
+            Value::String(text.to_owned())
+        }
+    };
+    checked(kind, value)
+}
+
+/// Checks a value that a file gave.
+pub(crate) fn checked(kind: Kind, value: Value) -> Result<Value, String> {
+    let fits = match (&kind, &value) {
+        (Kind::Address, Value::String(text)) => text.parse::<SocketAddr>().is_ok(),
+        (Kind::Path, Value::String(text)) => !text.is_empty(),
+        (Kind::Text | Kind::Secret, Value::String(_)) | (Kind::Switch, Value::Boolean(_)) => true,
+        (Kind::Choice(words), Value::String(text)) => words.contains(&text.as_str()),
+        (Kind::Count, Value::Integer(number)) => *number >= 0,
+        (Kind::Seconds, Value::Integer(number)) => (0.0..=YEAR).contains(&(*number as f64)),
+        (Kind::Seconds, Value::Float(number)) => (0.0..=YEAR).contains(number),
+        (Kind::Texts, Value::Array(items)) => items.iter().all(Value::is_str),
+        _ => false,
+    };
+    if fits { Ok(value) } else { Err(wanted(kind, &shown(kind, &value))) }
+}
+
+/// The value as a file would hold it, or `"***"`.
+pub(crate) fn shown(kind: Kind, value: &Value) -> String {
+    if kind == Kind::Secret { "\"***\"".to_owned() } else { value.to_string() }
+}
+
+fn wanted(kind: Kind, got: &str) -> String {
+    let what = match kind {
+        Kind::Address => "must be an IP address and a port such as 127.0.0.1:3001".to_owned(),
+        Kind::Text | Kind::Secret => "must be a text in quotes".to_owned(),
+        Kind::Path => "must be a path in quotes".to_owned(),
+        Kind::Count => "must be a whole number, zero or more".to_owned(),
+        Kind::Seconds => "must be a number of seconds from 0 to a year".to_owned(),
+        Kind::Switch => "must be true or false".to_owned(),
+        Kind::Texts => "must be a list of texts".to_owned(),
+        Kind::Choice(words) => format!("must be one of {}", words.join(", ")),
+    };
+    if kind == Kind::Secret { what } else { format!("{what}, not {got}") }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Some(true),
+        "false" | "0" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn list(text: &str) -> Vec<Value> {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items.map(|item| Value::String(item.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_becomes_what_the_key_takes() {
+        for (kind, text, value) in [
+            (Kind::Count, "12", Value::Integer(12)),
+            (Kind::Seconds, "0.5", Value::Float(0.5)),
+            (Kind::Switch, "Yes", Value::Boolean(true)),
+            (Kind::Secret, "12345", Value::String("12345".into())),
+            (Kind::Texts, "a, b", Value::Array(vec!["a".into(), "b".into()])),
+            (Kind::Choice(&["a", "b"]), "b", Value::String("b".into())),
+        ] {
+            assert_eq!(from_text(kind, text), Ok(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_a_secret_is_not_repeated() {
+        for (kind, text) in [
+            (Kind::Address, "localhost:80"),
+            (Kind::Count, "-1"),
+            (Kind::Seconds, "inf"),
+            (Kind::Seconds, "nan"),
+            (Kind::Switch, "perhaps"),
+            (Kind::Choice(&["a"]), "c"),
+            (Kind::Path, ""),
+        ] {
+            let refused = from_text(kind, text).expect_err(text);
+            assert!(refused.starts_with("must be"), "{refused}");
+        }
+        let refused = checked(Kind::Secret, Value::Integer(8_675_309)).expect_err("no text");
+        assert!(!refused.contains("8675309"), "{refused}");
+    }
+}
