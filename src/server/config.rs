@@ -215,7 +215,9 @@ impl TryFrom<UpstreamFile> for UpstreamConfig {
     fn try_from(file: UpstreamFile) -> Result<Self, String> {
         let target = match (file.command, file.url) {
             (Some(command), None) => Target::stdio(command, file.args, file.env, file.cwd),
-            (None, Some(url)) => Target::http(&url, file.headers).map_err(|error| error.to_string())?,
+            (None, Some(url)) => {
+                Target::http(&url, file.headers).map_err(|error| error.to_string())?
+            }
             _ => return Err("an upstream has either `command` or `url`".to_owned()),
         };
         let era = match file.era.as_deref() {
@@ -226,7 +228,9 @@ impl TryFrom<UpstreamFile> for UpstreamConfig {
         };
         let tool_timeout = file
             .tool_timeout
-            .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(|_| "`tool_timeout` is no duration"))
+            .map(|seconds| {
+                Duration::try_from_secs_f64(seconds).map_err(|_| "`tool_timeout` is no duration")
+            })
             .transpose()?;
         Ok(Self { target, era, prefix: file.prefix, tool_timeout })
     }

@@ -6,15 +6,15 @@
 
 pub mod config;
 
-mod serve;
-mod transport;
-mod pipeline;
 mod admission;
-mod session;
-mod dispatch;
-mod tools;
-mod upstream;
 mod call;
+mod dispatch;
+mod pipeline;
+mod serve;
+mod session;
+mod tools;
+mod transport;
+mod upstream;
 
 pub use config::Config;
 pub use mcp_telemetry::HandshakeMetrics;

@@ -32,11 +32,15 @@ impl Admission {
     /// A guard for a listener; `auth.token` of `None` asks for no token.
     pub(crate) fn new(auth: &AuthConfig, listen: SocketAddr) -> Self {
         let token = auth.token.as_ref().filter(|_| !auth.disabled);
-        let mut hosts: HashSet<String> = auth.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        let mut hosts: HashSet<String> =
+            auth.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         if !listen.ip().is_unspecified() {
             hosts.insert(host_text(listen.ip()));
         }
-        let origins = auth.allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
+        let origins = auth
+            .allowed_origins
+            .iter()
+            .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
         Self {
             token_digest: token.map(|token| Sha256::digest(token.expose()).into()),
             origins: origins.collect(),
@@ -48,7 +52,10 @@ impl Admission {
     pub(crate) fn check_door(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         let forbidden = |sentence: &str| Err(Rejection::new(Refusal::Forbidden, sentence));
         let mut hosts = headers.get_all(HOST).iter();
-        let host = hosts.next().and_then(|host| host.to_str().ok()).and_then(|host| host.parse::<Authority>().ok());
+        let host = hosts
+            .next()
+            .and_then(|host| host.to_str().ok())
+            .and_then(|host| host.parse::<Authority>().ok());
         let known = host.is_some_and(|host| self.is_known_host(host.host()));
         if !known || hosts.next().is_some() {
             return forbidden(
@@ -58,7 +65,9 @@ impl Admission {
         match headers.get(ORIGIN).map(|origin| origin.to_str()) {
             None => Ok(()),
             Some(Ok(origin)) if self.is_known_origin(origin) => Ok(()),
-            Some(_) => forbidden("Pages of that origin may not call this server. Add it to `auth.allowed_origins`."),
+            Some(_) => forbidden(
+                "Pages of that origin may not call this server. Add it to `auth.allowed_origins`.",
+            ),
         }
     }
 
@@ -71,8 +80,9 @@ impl Admission {
             return true;
         }
         let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        rest.and_then(|rest| rest.parse::<Authority>().ok())
-            .is_some_and(|authority| !authority.as_str().contains('@') && is_loopback(authority.host()))
+        rest.and_then(|rest| rest.parse::<Authority>().ok()).is_some_and(|authority| {
+            !authority.as_str().contains('@') && is_loopback(authority.host())
+        })
     }
 
     /// Finds the principal of the bearer token, comparing digests in constant time.
@@ -80,13 +90,20 @@ impl Admission {
         let Some(expected) = &self.token_digest else { return Ok(Principal::anonymous()) };
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let value = values.next().ok_or(AuthCause::Missing)?;
-        let (scheme, token) =
-            value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(AuthCause::Malformed)?;
+        let (scheme, token) = value
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .ok_or(AuthCause::Malformed)?;
         if !scheme.eq_ignore_ascii_case("bearer") || values.next().is_some() {
             return Err(AuthCause::Malformed);
         }
         let digest: [u8; 32] = Sha256::digest(token.trim()).into();
-        if digest.ct_eq(expected).into() { Ok(Principal::named("token")) } else { Err(AuthCause::Wrong) }
+        if digest.ct_eq(expected).into() {
+            Ok(Principal::named("token"))
+        } else {
+            Err(AuthCause::Wrong)
+        }
     }
 }
 
@@ -95,7 +112,9 @@ pub(crate) fn unauthorized(cause: AuthCause) -> Rejection {
     let sentence = match cause {
         AuthCause::Missing => "A bearer token is needed: send `Authorization: Bearer <token>`.",
         AuthCause::Malformed => "The Authorization header must be `Bearer <token>`, once.",
-        AuthCause::Wrong => "That token is not valid here. `mcp-orchestrator token show` prints the right one.",
+        AuthCause::Wrong => {
+            "That token is not valid here. `mcp-orchestrator token show` prints the right one."
+        }
     };
     Rejection::new(Refusal::Unauthorized, sentence)
 }
@@ -109,7 +128,8 @@ fn host_text(address: IpAddr) -> String {
 
 fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -138,19 +158,41 @@ mod tests {
     #[test]
     fn only_known_names_and_pages_come_in() {
         let admission = admission();
-        for host in ["127.0.0.1:3001", "localhost:1", "[::1]:3001", "LOCALHOST", "mcp-server:3001", "127.9.9.9"] {
+        for host in [
+            "127.0.0.1:3001",
+            "localhost:1",
+            "[::1]:3001",
+            "LOCALHOST",
+            "mcp-server:3001",
+            "127.9.9.9",
+        ] {
             assert!(admission.check_door(&headers(&[(HOST, host)])).is_ok(), "{host}");
         }
         for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "", "10.0.0.1"] {
             assert!(admission.check_door(&headers(&[(HOST, host)])).is_err(), "{host}");
         }
         assert!(admission.check_door(&headers(&[])).is_err(), "no Host at all");
-        assert!(admission.check_door(&headers(&[(HOST, "localhost"), (HOST, "localhost")])).is_err());
-        let with = |origin| admission.check_door(&headers(&[(HOST, "localhost"), (ORIGIN, origin)])).is_ok();
-        for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:8080", "https://app.example"] {
+        assert!(
+            admission.check_door(&headers(&[(HOST, "localhost"), (HOST, "localhost")])).is_err()
+        );
+        let with = |origin| {
+            admission.check_door(&headers(&[(HOST, "localhost"), (ORIGIN, origin)])).is_ok()
+        };
+        for origin in [
+            "http://localhost:5173",
+            "https://127.0.0.1",
+            "http://[::1]:8080",
+            "https://app.example",
+        ] {
             assert!(with(origin), "{origin}");
         }
-        for origin in ["null", "https://evil.example", "http://localhost.evil", "http://localhost@evil.example", "ftp://localhost"] {
+        for origin in [
+            "null",
+            "https://evil.example",
+            "http://localhost.evil",
+            "http://localhost@evil.example",
+            "ftp://localhost",
+        ] {
             assert!(!with(origin), "{origin}");
         }
     }

@@ -12,28 +12,28 @@ use mcp_protocol::{Era, ModernMeta, Payload, RawValue, Revision};
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// A boxed future, for traits that are used as objects.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who a token belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Principal(pub(crate) Arc<str>);
+pub(crate) struct Principal(pub(crate) Arc<str>);
 
 impl Principal {
     /// The principal of a server that asks for no token.
     #[must_use]
-    pub fn anonymous() -> Self {
+    pub(crate) fn anonymous() -> Self {
         Self("anonymous".into())
     }
 
     /// A principal of that name.
     #[must_use]
-    pub fn named(name: &str) -> Self {
+    pub(crate) fn named(name: &str) -> Self {
         Self(name.into())
     }
 
     /// The name.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.0
     }
 }
@@ -42,7 +42,7 @@ impl Principal {
 ///
 /// Neither method blocks: what does not fit the client's bounded stream is dropped there and
 /// accounted for there.
-pub trait Downstream: Send + Sync {
+pub(crate) trait Downstream: Send + Sync {
     /// Sends a notification.
     fn notify(&self, method: &str, params: Option<Box<RawValue>>);
 
@@ -54,28 +54,28 @@ pub trait Downstream: Send + Sync {
 
 /// The legacy session a call belongs to, as far as later stages may know it.
 #[derive(Clone)]
-pub struct SessionRef {
+pub(crate) struct SessionRef {
     /// The session's id.
-    pub id: Arc<str>,
+    pub(crate) id: Arc<str>,
     /// The negotiated revision.
-    pub revision: Revision,
+    pub(crate) revision: Revision,
     /// The client's capabilities as declared in `initialize`: the text of an object.
-    pub capabilities: Arc<RawValue>,
+    pub(crate) capabilities: Arc<RawValue>,
     /// The way to the session as a whole, for what belongs to none of its calls.
-    pub downstream: Arc<dyn Downstream>,
+    pub(crate) downstream: Arc<dyn Downstream>,
 }
 
 /// Who calls, and how to reach them while the call runs.
 #[derive(Clone)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// Whose token came with the call.
-    pub principal: Principal,
+    pub(crate) principal: Principal,
     /// The era the call came in.
-    pub era: Era,
+    pub(crate) era: Era,
     /// The session; legacy only.
-    pub session: Option<SessionRef>,
+    pub(crate) session: Option<SessionRef>,
     /// What the request said of itself; modern only.
-    pub modern: Option<Arc<ModernMeta>>,
+    pub(crate) modern: Option<Arc<ModernMeta>>,
     /// The way to the client that waits for this call.
-    pub downstream: Arc<dyn Downstream>,
+    pub(crate) downstream: Arc<dyn Downstream>,
 }

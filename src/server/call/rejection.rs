@@ -18,7 +18,6 @@ pub(crate) enum Refusal {
     InvalidMessage,
     SessionRequired,
     SessionNotFound,
-    OverCapacity,
     Internal,
 }
 
@@ -32,19 +31,22 @@ impl Refusal {
             Self::NotFound => (StatusCode::NOT_FOUND, 1404, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, 1405, "method_not_allowed"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, 1406, "not_acceptable"),
-            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, 1415, "unsupported_media_type"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, 1415, "unsupported_media_type")
+            }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 1413, "body_too_large"),
             Self::BodyIncomplete => (StatusCode::BAD_REQUEST, 1400, "body_incomplete"),
-            Self::InvalidMessage => (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "invalid_message"),
-            Self::SessionRequired => (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "session_required"),
-            Self::SessionNotFound => (StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "session_not_found"),
-            Self::OverCapacity => (StatusCode::SERVICE_UNAVAILABLE, super::code::OVER_CAPACITY, "over_capacity"),
+            Self::InvalidMessage => {
+                (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "invalid_message")
+            }
+            Self::SessionRequired => {
+                (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "session_required")
+            }
+            Self::SessionNotFound => {
+                (StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "session_not_found")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "internal"),
         }
-    }
-
-    pub(crate) const fn status(self) -> StatusCode {
-        self.row().0
     }
 
     pub(crate) const fn word(self) -> &'static str {
@@ -70,8 +72,11 @@ impl Rejection {
 
     /// A message that breaks the protocol, with the error that the protocol has for it.
     pub(crate) fn protocol(error: RpcError) -> Self {
-        let status =
-            if error.code == code::METHOD_NOT_FOUND { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+        let status = if error.code == code::METHOD_NOT_FOUND {
+            StatusCode::NOT_FOUND
+        } else {
+            StatusCode::BAD_REQUEST
+        };
         Self { refusal: Refusal::InvalidMessage, status, error, id: None }
     }
 

@@ -1,14 +1,19 @@
 //! The lists as a client of an era gets them: one page, in a stable order.
 
 use crate::{tools::Registry, upstream::Catalogue};
-use mcp_protocol::{Era, Method, RawObject, RawValue, raw_value};
+use mcp_protocol::{Era, Method, RawObject, RawValue};
 
 /// How long a modern client may keep a list, in milliseconds. Short, because upstreams come and
 /// go; a client that listens hears of every change at once.
 const TTL_MS: u64 = 5_000;
 
 /// Writes the result of a list method.
-pub(super) fn render(era: Era, method: Method, own: &Registry, catalogue: &Catalogue) -> Box<RawValue> {
+pub(super) fn render(
+    era: Era,
+    method: Method,
+    own: &Registry,
+    catalogue: &Catalogue,
+) -> Box<RawValue> {
     let (key, definitions) = match method {
         Method::PromptsList => ("prompts", catalogue.prompts(era)),
         Method::ResourcesList => ("resources", catalogue.resources(era)),
@@ -16,8 +21,11 @@ pub(super) fn render(era: Era, method: Method, own: &Registry, catalogue: &Catal
         _ => ("tools", catalogue.tools(era)),
     };
     let of_upstreams = definitions.iter().map(AsRef::as_ref);
-    let items: Vec<&RawValue> =
-        if key == "tools" { own.definitions().chain(of_upstreams).collect() } else { of_upstreams.collect() };
+    let items: Vec<&RawValue> = if key == "tools" {
+        own.definitions().chain(of_upstreams).collect()
+    } else {
+        of_upstreams.collect()
+    };
     let mut result = RawObject::default();
     result.set_value(key, &items);
     if era == Era::Modern {

@@ -68,7 +68,12 @@ pub(crate) fn client_error(error: RpcError) -> Reply {
 }
 
 impl Dispatch {
-    pub(crate) fn new(tools: Registry, upstreams: Upstreams, identity: Identity, first_list_wait: Duration) -> Self {
+    pub(crate) fn new(
+        tools: Registry,
+        upstreams: Upstreams,
+        identity: Identity,
+        first_list_wait: Duration,
+    ) -> Self {
         let server_info = raw_value(&server_info(&identity));
         Self { tools, upstreams, identity, server_info, first_list_wait }
     }
@@ -80,7 +85,9 @@ impl Dispatch {
             return NamedTool::None;
         }
         let params = request.params.as_deref().and_then(RawObject::parse);
-        let Some(name) = params.and_then(|params| params.get_str("name")) else { return NamedTool::Missing };
+        let Some(name) = params.and_then(|params| params.get_str("name")) else {
+            return NamedTool::Missing;
+        };
         if let Some(label) = self.tools.label(&name) {
             return NamedTool::Own(name, label);
         }
@@ -97,7 +104,12 @@ impl Dispatch {
     }
 
     /// Answers a request. `tool` is what [`Dispatch::named_tool`] found for `tools/call`.
-    pub(crate) async fn answer(&self, caller: &Caller, request: &Request, tool: &NamedTool) -> Reply {
+    pub(crate) async fn answer(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        tool: &NamedTool,
+    ) -> Reply {
         let mut reply = self.route(caller, request, tool).await;
         if caller.era == Era::Modern {
             reply.payload = reply.payload.map(|result| identity::stamp(result, &self.server_info));
@@ -110,15 +122,19 @@ impl Dispatch {
         if !request.method.is_client_request(caller.era) {
             return client_error(RpcError::method_not_found(&request.name));
         }
-        #[expect(clippy::wildcard_enum_match_arm, reason = "what is no request of a client was refused above")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "what is no request of a client was refused above"
+        )]
         match request.method {
             Method::Ping => own(&json!({})),
             Method::ServerDiscover => {
                 Reply { payload: Ok(identity::discovery(&self.identity)), outcome: Outcome::Ok }
             }
-            Method::ToolsList | Method::PromptsList | Method::ResourcesList | Method::ResourcesTemplatesList => {
-                self.list(caller.era, request.method, params).await
-            }
+            Method::ToolsList
+            | Method::PromptsList
+            | Method::ResourcesList
+            | Method::ResourcesTemplatesList => self.list(caller.era, request.method, params).await,
             Method::ToolsCall => self.call_tool(caller, tool, params).await,
             Method::PromptsGet => self.get_prompt(caller, params).await,
             Method::ResourcesRead => self.upstreams.read(caller, params).await,
@@ -132,16 +148,28 @@ impl Dispatch {
 
     async fn list(&self, era: Era, method: Method, params: Option<&RawValue>) -> Reply {
         if RawObject::of_params(params).is_some_and(|params| params.contains("cursor")) {
-            return client_error(RpcError::invalid_params("Unknown `cursor`: lists here have one page."));
+            return client_error(RpcError::invalid_params(
+                "Unknown `cursor`: lists here have one page.",
+            ));
         }
         self.upstreams.first_known(self.first_list_wait).await;
         let catalogue = self.upstreams.catalogue();
-        Reply { payload: Ok(lists::render(era, method, &self.tools, &catalogue)), outcome: Outcome::Ok }
+        Reply {
+            payload: Ok(lists::render(era, method, &self.tools, &catalogue)),
+            outcome: Outcome::Ok,
+        }
     }
 
-    async fn call_tool(&self, caller: &Caller, tool: &NamedTool, params: Option<&RawValue>) -> Reply {
+    async fn call_tool(
+        &self,
+        caller: &Caller,
+        tool: &NamedTool,
+        params: Option<&RawValue>,
+    ) -> Reply {
         match tool {
-            NamedTool::Missing | NamedTool::None => client_error(RpcError::invalid_params("`name` must be the name of a tool.")),
+            NamedTool::Missing | NamedTool::None => {
+                client_error(RpcError::invalid_params("`name` must be the name of a tool."))
+            }
             NamedTool::Unknown(name) => {
                 let name: String = name.chars().take(128).collect();
                 client_error(RpcError::invalid_params(format!("Unknown tool: {name}")))
@@ -153,15 +181,21 @@ impl Dispatch {
 
     async fn run_own(&self, caller: &Caller, name: &str, params: Option<&RawValue>) -> Reply {
         let params = RawObject::of_params(params).unwrap_or_default();
-        let arguments = match params.get("arguments").map(|text| serde_json::from_str::<Value>(text.get())) {
-            None => json!({}),
-            Some(Ok(arguments)) if arguments.is_object() => arguments,
-            Some(Ok(_)) => return client_error(RpcError::invalid_params("`arguments` must be an object.")),
-            Some(Err(error)) => {
-                return client_error(RpcError::invalid_params(format!("`arguments` cannot be read: {error}")));
-            }
-        };
-        let revision = caller.session.as_ref().map_or(Revision::LATEST_MODERN, |session| session.revision);
+        let arguments =
+            match params.get("arguments").map(|text| serde_json::from_str::<Value>(text.get())) {
+                None => json!({}),
+                Some(Ok(arguments)) if arguments.is_object() => arguments,
+                Some(Ok(_)) => {
+                    return client_error(RpcError::invalid_params("`arguments` must be an object."));
+                }
+                Some(Err(error)) => {
+                    return client_error(RpcError::invalid_params(format!(
+                        "`arguments` cannot be read: {error}"
+                    )));
+                }
+            };
+        let revision =
+            caller.session.as_ref().map_or(Revision::LATEST_MODERN, |session| session.revision);
         let caller = ToolCaller {
             principal: Arc::clone(&caller.principal.0),
             era: caller.era,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use tokio::{sync::broadcast, time::MissedTickBehavior};
 
 /// Tells clients of changes, until the server stops.
-pub(crate) async fn announce_changes(stages: Arc<Stages>, mut changes: broadcast::Receiver<Change>) {
+pub(crate) async fn announce_changes(
+    stages: Arc<Stages>,
+    mut changes: broadcast::Receiver<Change>,
+) {
     loop {
         let change = tokio::select! {
             () = stages.stopping.cancelled() => return,
@@ -44,7 +47,9 @@ impl Stages {
             Change::Tools(era) => self.tell(*era, Method::ToolsListChanged, None),
             Change::Prompts(era) => self.tell(*era, Method::PromptsListChanged, None),
             Change::Resources(era) => self.tell(*era, Method::ResourcesListChanged, None),
-            Change::ResourceUpdated { era, uri } => self.tell(*era, Method::ResourcesUpdated, Some(uri)),
+            Change::ResourceUpdated { era, uri } => {
+                self.tell(*era, Method::ResourcesUpdated, Some(uri))
+            }
         }
     }
 
@@ -62,7 +67,8 @@ impl Stages {
             Era::Modern => self.listeners.tell(method, uri),
             Era::Legacy => {
                 let params = uri.map(|uri| raw_value(&serde_json::json!({ "uri": uri })));
-                let json = bytes::Bytes::from(encode_notification(method.as_str(), params.as_deref()));
+                let json =
+                    bytes::Bytes::from(encode_notification(method.as_str(), params.as_deref()));
                 self.sessions.for_each(|session| {
                     if uri.is_none_or(|uri| session.is_subscribed(uri)) {
                         session.general.push(json.clone());

@@ -14,14 +14,24 @@ use tokio::time::Instant;
 
 impl Stages {
     /// `initialize`: opens a session and gives it with the answer, or only an error.
-    pub(crate) fn initialize(&self, arrival: &Arrival, request: &Request) -> (Option<Arc<Session>>, Payload) {
+    pub(crate) fn initialize(
+        &self,
+        arrival: &Arrival,
+        request: &Request,
+    ) -> (Option<Arc<Session>>, Payload) {
         let scope = self.call_started(arrival, None, request, None);
         let opened = negotiate(request.params.as_deref(), &self.dispatch.identity)
             .map_err(|error| (ConnectionStatus::ProtocolError, error))
             .and_then(|(agreement, result)| {
-                let session = self.sessions.open(arrival.principal.clone(), agreement, Instant::now());
-                let full = RpcError::new(code::OVER_CAPACITY, "This server has as many sessions as it may have. Try again later.");
-                session.map(|session| (session, result)).ok_or((ConnectionStatus::OverCapacity, full))
+                let session =
+                    self.sessions.open(arrival.principal.clone(), agreement, Instant::now());
+                let full = RpcError::new(
+                    code::OVER_CAPACITY,
+                    "This server has as many sessions as it may have. Try again later.",
+                );
+                session
+                    .map(|session| (session, result))
+                    .ok_or((ConnectionStatus::OverCapacity, full))
             });
         match opened {
             Ok((session, result)) => {
@@ -31,7 +41,11 @@ impl Stages {
             Err((status, error)) => {
                 super::refuse(scope, &error);
                 let detail = error.message.as_str();
-                self.telemetry.emit(&Event::ConnectionRefused { transport: Transport::Http, status, detail });
+                self.telemetry.emit(&Event::ConnectionRefused {
+                    transport: Transport::Http,
+                    status,
+                    detail,
+                });
                 (None, Err(error))
             }
         }
@@ -48,12 +62,17 @@ impl Stages {
 
     /// Takes a notification of a session's client.
     pub(crate) async fn notified(&self, session: &Arc<Session>, notification: &Notification) {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "a notification nobody waits for is ignored")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "a notification nobody waits for is ignored"
+        )]
         match notification.method {
             Method::Initialized => session.initialized(),
             Method::Cancelled => {
                 let params = notification.params.as_deref().and_then(RawObject::parse);
-                if let Some(id) = params.as_ref().and_then(|params| params.get("requestId")).and_then(Id::parse) {
+                if let Some(id) =
+                    params.as_ref().and_then(|params| params.get("requestId")).and_then(Id::parse)
+                {
                     session.cancel(&id);
                 }
             }
@@ -74,9 +93,11 @@ impl Stages {
         if request.method == Method::LoggingSetLevel {
             match text_param(params, "level").as_deref().and_then(LogLevel::parse) {
                 Some(level) => session.set_log_level(level),
-                None => return client_error(RpcError::invalid_params(
-                    "`level` must be one of debug, info, notice, warning, error, critical, alert, emergency.",
-                )),
+                None => {
+                    return client_error(RpcError::invalid_params(
+                        "`level` must be one of debug, info, notice, warning, error, critical, alert, emergency.",
+                    ));
+                }
             }
         }
         if request.method == Method::ResourcesUnsubscribe

@@ -11,8 +11,8 @@ use crate::{
     config::Limits,
     dispatch::Dispatch,
     session::{
-        Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Presences, Session, Sessions,
-        Unbound,
+        Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Presences, Session,
+        Sessions, Unbound,
     },
     upstream::{Listening, Reply},
 };
@@ -96,11 +96,14 @@ impl Stages {
                 return Some(Err(error));
             }
         };
-        let withdrawn = bound.as_ref().map_or_else(CancellationToken::new, |bound| bound.cancel.clone());
+        let withdrawn =
+            bound.as_ref().map_or_else(CancellationToken::new, |bound| bound.cancel.clone());
         let caller = caller(arrival, origin, log);
         let answer = async {
             match origin {
-                Origin::Session(session) => self.answer_in_session(session, &caller, request, &tool).await,
+                Origin::Session(session) => {
+                    self.answer_in_session(session, &caller, request, &tool).await
+                }
                 Origin::Modern(_) => self.dispatch.answer(&caller, request, &tool).await,
             }
         };
@@ -139,7 +142,12 @@ impl Stages {
         let scope = self.call_started(arrival, Some(origin), request, None);
         let opened = Filter::of_params(request.params.as_deref()).and_then(|filter| {
             let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions);
-            let full = || RpcError::new(code::OVER_CAPACITY, "Too many streams listen already. Try again later.");
+            let full = || {
+                RpcError::new(
+                    code::OVER_CAPACITY,
+                    "Too many streams listen already. Try again later.",
+                )
+            };
             let listener = self.listeners.open(request.id.clone(), filter, log).ok_or_else(full)?;
             Ok((listener, listening))
         });

@@ -75,10 +75,14 @@ impl Builder {
         let stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>> = Arc::default();
         if config.builtins.enabled {
             let source = Arc::clone(&stages);
-            tools.extend(builtins(&(Arc::new(move || {
-                let known = source.get().and_then(|(stages, report)| Some(report.render(&*stages.upgrade()?)));
-                known.unwrap_or_default()
-            }) as _)));
+            tools.extend(builtins(
+                &(Arc::new(move || {
+                    let known = source
+                        .get()
+                        .and_then(|(stages, report)| Some(report.render(&*stages.upgrade()?)));
+                    known.unwrap_or_default()
+                }) as _),
+            ));
         }
         let tools = Registry::new(tools, config.limits.tool_timeout, &telemetry)?;
         let state_key = state_key.unwrap_or_else(draw_key);
@@ -134,7 +138,10 @@ impl Parts {
     ) -> Arc<Stages> {
         let names = self.tools.names();
         let upstreams = Upstreams::start(config, telemetry.clone(), &names, self.state_key);
-        let identity = Identity { name: config.server_name.clone(), instructions: config.instructions.clone() };
+        let identity = Identity {
+            name: config.server_name.clone(),
+            instructions: config.instructions.clone(),
+        };
         let limits = config.limits.clone();
         let stages = Arc::new(Stages {
             admission: Admission::new(&config.auth, config.listen),

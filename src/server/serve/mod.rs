@@ -30,7 +30,9 @@ pub enum ServerError {
     #[error("no token is set: give `auth.token`, or set `auth.disabled` on a loopback listener")]
     NoToken,
     /// Without a token only this machine may come in.
-    #[error("without a token the server listens on loopback only, and {0} is not: give a token, or listen on 127.0.0.1")]
+    #[error(
+        "without a token the server listens on loopback only, and {0} is not: give a token, or listen on 127.0.0.1"
+    )]
     OpenToTheNetwork(SocketAddr),
     /// A bound that must be above zero is zero.
     #[error("`{0}` must be above zero")]
@@ -120,7 +122,13 @@ impl OrchestratorServer {
         connections.spawn(announce_changes(Arc::clone(&stages), changes));
         connections.spawn(sweep(Arc::clone(&stages)));
         let app = router(Shared { stages: Arc::clone(&stages), status });
-        connections.spawn(listener::accept(listener, app, Arc::clone(&stages), connections.clone(), cut.clone()));
+        connections.spawn(listener::accept(
+            listener,
+            app,
+            Arc::clone(&stages),
+            connections.clone(),
+            cut.clone(),
+        ));
         self.telemetry.emit(&Event::ServerStarted { address });
         self.running = Some(Running { address, stages, connections, cut });
         Ok(address)

@@ -16,13 +16,18 @@ pub(crate) fn negotiate(
 ) -> Result<(Agreement, Box<RawValue>), RpcError> {
     let params = RawObject::of_params(params).unwrap_or_default();
     let Some(requested) = params.get_str("protocolVersion") else {
-        return Err(RpcError::invalid_params("`protocolVersion` must be the name of a revision, for example \"2025-11-25\""));
+        return Err(RpcError::invalid_params(
+            "`protocolVersion` must be the name of a revision, for example \"2025-11-25\"",
+        ));
     };
-    let Some(declared) = params.get("capabilities").filter(|value| value.get().starts_with('{')) else {
+    let Some(declared) = params.get("capabilities").filter(|value| value.get().starts_with('{'))
+    else {
         return Err(RpcError::invalid_params("`capabilities` must be an object"));
     };
     if !params.get("clientInfo").is_some_and(|value| value.get().starts_with('{')) {
-        return Err(RpcError::invalid_params("`clientInfo` must be an object with `name` and `version`"));
+        return Err(RpcError::invalid_params(
+            "`clientInfo` must be an object with `name` and `version`",
+        ));
     }
     let revision = Revision::negotiate(&requested);
     let mut result = json!({

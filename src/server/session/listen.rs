@@ -35,10 +35,14 @@ impl Filter {
     pub(crate) fn of_params(params: Option<&RawValue>) -> Result<Self, RpcError> {
         const MOST: usize = 1_000;
         let params = RawObject::of_params(params).unwrap_or_default();
-        let wanted = params.get("notifications").and_then(|value| serde_json::from_str::<Self>(value.get()).ok());
+        let wanted = params
+            .get("notifications")
+            .and_then(|value| serde_json::from_str::<Self>(value.get()).ok());
         match wanted {
             Some(filter) if filter.resource_subscriptions.len() <= MOST => Ok(filter),
-            Some(_) => Err(RpcError::invalid_params(format!("`resourceSubscriptions` may name at most {MOST} resources"))),
+            Some(_) => Err(RpcError::invalid_params(format!(
+                "`resourceSubscriptions` may name at most {MOST} resources"
+            ))),
             None => Err(RpcError::invalid_params(
                 "`notifications` must be an object such as {\"toolsListChanged\": true}",
             )),
@@ -99,8 +103,12 @@ impl Listeners {
         if open.listeners.len() >= self.most {
             return None;
         }
-        let acknowledged = json!({ "_meta": { key::SUBSCRIPTION_ID: id.to_raw() }, "notifications": filter });
-        log.push(encode_notification(Method::SubscriptionsAcknowledged.as_str(), Some(&raw_value(&acknowledged))));
+        let acknowledged =
+            json!({ "_meta": { key::SUBSCRIPTION_ID: id.to_raw() }, "notifications": filter });
+        log.push(encode_notification(
+            Method::SubscriptionsAcknowledged.as_str(),
+            Some(&raw_value(&acknowledged)),
+        ));
         open.opened += 1;
         let number = open.opened;
         open.listeners.insert(number, Listening { id, filter, log: Arc::clone(log) });
@@ -112,7 +120,8 @@ impl Listeners {
     pub(crate) fn tell(&self, method: Method, uri: Option<&str>) {
         for listening in lock(&self.open).listeners.values() {
             if listening.filter.wants(method, uri) {
-                let mut params = json!({ "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
+                let mut params =
+                    json!({ "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
                 if let Some(uri) = uri {
                     params["uri"] = Value::from(uri);
                 }
@@ -142,7 +151,9 @@ mod tests {
         let mut cursor = log.read_from(Some(0));
         let mut task = Context::from_waker(noop_waker_ref());
         std::iter::from_fn(|| match log.poll_next(&mut cursor, &mut task) {
-            Poll::Ready(Next::Entry(entry, _)) => Some(String::from_utf8_lossy(&entry.json).into_owned()),
+            Poll::Ready(Next::Entry(entry, _)) => {
+                Some(String::from_utf8_lossy(&entry.json).into_owned())
+            }
             Poll::Ready(Next::End) | Poll::Pending => None,
         })
         .collect()
@@ -152,7 +163,9 @@ mod tests {
     fn a_listener_hears_what_it_asked_for_under_its_own_id_and_nothing_else() {
         let listeners = Listeners::new(1);
         let log = Arc::new(EventLog::new(Bounds { events: 10, bytes: 10_000 }));
-        let params = mcp_protocol::raw(r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"],"new":1}}"#);
+        let params = mcp_protocol::raw(
+            r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"],"new":1}}"#,
+        );
         let filter = Filter::of_params(params.as_deref()).expect("valid");
         let listener = listeners.open(Id::string("s"), filter.clone(), &log).expect("room");
         assert!(listeners.open(Id::number(2), filter, &log).is_none(), "the bound is one");
@@ -164,7 +177,10 @@ mod tests {
         listeners.tell(Method::ToolsListChanged, None);
         let seen = read(&log);
         assert_eq!(seen.len(), 3, "{seen:?}");
-        assert!(seen[0].contains("acknowledged") && seen.iter().all(|json| json.contains(r#"subscriptionId":"s""#)));
+        assert!(
+            seen[0].contains("acknowledged")
+                && seen.iter().all(|json| json.contains(r#"subscriptionId":"s""#))
+        );
         assert!(seen[2].contains("a://b"));
     }
 }

@@ -152,7 +152,11 @@ impl Session {
     /// of the newest call in flight, since a client may have no other open, else the general one.
     fn some_stream(&self) -> Arc<EventLog> {
         let calls = lock(&self.calls);
-        let newest = calls.running.values().filter(|call| !call.log.is_closed()).max_by_key(|call| call.order);
+        let newest = calls
+            .running
+            .values()
+            .filter(|call| !call.log.is_closed())
+            .max_by_key(|call| call.order);
         newest.map_or_else(|| Arc::clone(&self.general), |call| Arc::clone(&call.log))
     }
 

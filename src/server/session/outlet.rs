@@ -2,16 +2,15 @@
 
 use super::Session;
 use crate::call::{BoxFuture, Downstream, EventLog};
-use mcp_protocol::{
-    Method, Payload, RawObject, RawValue, RpcError, encode_notification,
-};
+use mcp_protocol::{Method, Payload, RawObject, RawValue, RpcError, encode_notification};
 use std::sync::{Arc, Weak};
 
 /// Levels of log messages, as MCP names them after RFC 5424.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogLevel(u8);
 
-const LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 impl LogLevel {
     /// Everything.

@@ -4,7 +4,9 @@
 use super::lock;
 use crate::call::Principal;
 use mcp_protocol::RawValue;
-use mcp_telemetry::{ConnectionInfo, ConnectionKind, ConnectionScope, Reason, Telemetry, Transport};
+use mcp_telemetry::{
+    ConnectionInfo, ConnectionKind, ConnectionScope, Reason, Telemetry, Transport,
+};
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 use tokio::time::Instant;
 
@@ -31,7 +33,8 @@ impl Presences {
     /// clients of a principal count as one.
     pub(crate) fn seen(&self, principal: &Principal, client_info: Option<&RawValue>) {
         const LONGEST: usize = 2_048;
-        let text = client_info.map(RawValue::get).filter(|text| text.len() <= LONGEST).unwrap_or_default();
+        let text =
+            client_info.map(RawValue::get).filter(|text| text.len() <= LONGEST).unwrap_or_default();
         let mut present = lock(&self.present);
         let mut key = (principal.clone(), text.to_owned());
         if !present.contains_key(&key) && present.len() >= self.most {

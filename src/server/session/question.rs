@@ -3,7 +3,8 @@
 use super::lock;
 use crate::call::{BoxFuture, EventLog};
 use mcp_protocol::{
-    Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request, raw_value,
+    Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request,
+    raw_value,
 };
 use std::{
     collections::HashMap,
@@ -36,7 +37,8 @@ impl Drop for Withdraw {
     fn drop(&mut self) {
         if lock(&self.open).waiting.remove(&self.id).is_some() {
             let params = serde_json::json!({ "requestId": self.id.to_raw(), "reason": "nobody waits for it any more" });
-            self.log.push(encode_notification(Method::Cancelled.as_str(), Some(&raw_value(&params))));
+            self.log
+                .push(encode_notification(Method::Cancelled.as_str(), Some(&raw_value(&params))));
         }
     }
 }
@@ -58,7 +60,11 @@ impl Questions {
         let id = {
             let mut open = lock(&self.open);
             if open.closed || open.waiting.len() >= self.most {
-                let why = if open.closed { "The client's session has ended." } else { "The client has too many open questions." };
+                let why = if open.closed {
+                    "The client's session has ended."
+                } else {
+                    "The client has too many open questions."
+                };
                 return Box::pin(std::future::ready(refused(why)));
             }
             open.asked += 1;
@@ -66,14 +72,17 @@ impl Questions {
             open.waiting.insert(id.clone(), sender);
             id
         };
-        let withdraw = Withdraw { open: Arc::clone(&self.open), log: Arc::clone(&log), id: id.clone() };
+        let withdraw =
+            Withdraw { open: Arc::clone(&self.open), log: Arc::clone(&log), id: id.clone() };
         if !log.push(encode_request(&id, method, params.as_deref())) {
             drop(withdraw);
             return Box::pin(std::future::ready(refused("The client's stream has ended.")));
         }
         Box::pin(async move {
             let _withdraw = withdraw;
-            receiver.await.unwrap_or_else(|_| Err(RpcError::new(code::INTERNAL, "The client's session has ended.")))
+            receiver.await.unwrap_or_else(|_| {
+                Err(RpcError::new(code::INTERNAL, "The client's session has ended."))
+            })
         })
     }
 
@@ -104,11 +113,18 @@ mod tests {
     #[tokio::test]
     async fn an_answer_reaches_its_question_and_only_once() {
         let (questions, log) = setup();
-        let (first, second) =
-            (questions.ask(Arc::clone(&log), "roots/list", None), questions.ask(log, "roots/list", None));
-        let answer = |id, text: &str| Response { id: Some(Id::number(id)), payload: Ok(mcp_protocol::raw_string(text)) };
+        let (first, second) = (
+            questions.ask(Arc::clone(&log), "roots/list", None),
+            questions.ask(log, "roots/list", None),
+        );
+        let answer = |id, text: &str| Response {
+            id: Some(Id::number(id)),
+            payload: Ok(mcp_protocol::raw_string(text)),
+        };
         assert!(questions.answer(answer(2, "second")));
-        assert!(!questions.answer(answer(2, "again")) && !questions.answer(answer(9, "never asked")));
+        assert!(
+            !questions.answer(answer(2, "again")) && !questions.answer(answer(9, "never asked"))
+        );
         assert!(questions.answer(answer(1, "first")));
         assert_eq!(first.await.expect("a result").get(), "\"first\"");
         assert_eq!(second.await.expect("a result").get(), "\"second\"");
@@ -119,7 +135,10 @@ mod tests {
         let (questions, log) = setup();
         let first = questions.ask(Arc::clone(&log), "roots/list", None);
         let second = questions.ask(Arc::clone(&log), "roots/list", None);
-        assert!(questions.ask(Arc::clone(&log), "roots/list", None).await.is_err(), "the bound is two");
+        assert!(
+            questions.ask(Arc::clone(&log), "roots/list", None).await.is_err(),
+            "the bound is two"
+        );
         drop(first);
         let third = questions.ask(log, "roots/list", None);
         questions.close();

@@ -103,6 +103,9 @@ mod tests {
             .collect();
         assert!(streams.find(open).is_some());
         assert!(streams.find(finished[0]).is_none() && streams.find(finished[39]).is_some());
-        assert_eq!(finished.iter().filter(|id| streams.find(**id).is_some()).count(), FINISHED_KEPT);
+        assert_eq!(
+            finished.iter().filter(|id| streams.find(**id).is_some()).count(),
+            FINISHED_KEPT
+        );
     }
 }

@@ -33,17 +33,25 @@ impl Sessions {
     }
 
     fn shard(&self, id: &str) -> &Shard {
-        let sum = id.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
+        let sum = id
+            .bytes()
+            .fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         &self.shards[sum % SHARDS]
     }
 
     /// Opens a session that begun its handshake at `begun`; `None` when the table is full.
-    pub(crate) fn open(&self, principal: Principal, agreement: Agreement, begun: Instant) -> Option<Arc<Session>> {
+    pub(crate) fn open(
+        &self,
+        principal: Principal,
+        agreement: Agreement,
+        begun: Instant,
+    ) -> Option<Arc<Session>> {
         let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
             (count < self.most).then_some(count + 1)
         });
         counted.ok()?;
-        let connection = ConnectionInfo { transport: Transport::Http, kind: ConnectionKind::Session };
+        let connection =
+            ConnectionInfo { transport: Transport::Http, kind: ConnectionKind::Session };
         let session = Arc::new(Session {
             id: Uuid::new_v4().hyphenated().to_string().into(),
             principal,

@@ -71,7 +71,8 @@ impl Tool for HealthCheck {
         let status = (self.0)();
         let is_down = |upstream: &&Value| upstream["state"] != "connected";
         let upstreams: Vec<Value> = status["upstreams"].as_array().cloned().unwrap_or_default();
-        let down: Vec<&Value> = upstreams.iter().filter(is_down).map(|upstream| &upstream["name"]).collect();
+        let down: Vec<&Value> =
+            upstreams.iter().filter(is_down).map(|upstream| &upstream["name"]).collect();
         let word = if down.is_empty() { "ok" } else { "degraded" };
         ToolOutput::json(json!({
             "status": word,

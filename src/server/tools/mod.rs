@@ -5,7 +5,7 @@ mod builtin;
 mod registry;
 
 pub(crate) use builtin::builtins;
-pub(crate) use registry::{Registry, ToolRun};
+pub(crate) use registry::Registry;
 pub use registry::RegistryError;
 
 use mcp_protocol::{Era, Revision};

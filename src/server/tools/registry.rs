@@ -90,9 +90,9 @@ impl Registry {
         let call = AssertUnwindSafe(registered.tool.call(input)).catch_unwind();
         let run = match tokio::time::timeout(registered.timeout, call).await {
             Ok(Ok(output)) => ToolRun::finished(output),
-            Ok(Err(_panic)) => {
-                ToolRun::finished(ToolOutput::error(format!("The tool `{name}` failed inside. Its owner should look at the log.")))
-            }
+            Ok(Err(_panic)) => ToolRun::finished(ToolOutput::error(format!(
+                "The tool `{name}` failed inside. Its owner should look at the log."
+            ))),
             Err(_elapsed) => ToolRun {
                 outcome: Outcome::Timeout,
                 ..ToolRun::finished(ToolOutput::error(format!(
@@ -116,12 +116,17 @@ impl Registered {
             .take(MOST)
             .map(|error| {
                 let field = error.instance_path().to_string();
-                let field = if field.is_empty() { "arguments".to_owned() } else { format!("arguments{field}") };
+                let field = if field.is_empty() {
+                    "arguments".to_owned()
+                } else {
+                    format!("arguments{field}")
+                };
                 let reason: String = error.to_string().chars().take(200).collect();
                 format!("{field}: {reason}")
             })
             .collect();
-        (!reasons.is_empty()).then(|| format!("The arguments do not fit the tool's schema. {}", reasons.join("; ")))
+        (!reasons.is_empty())
+            .then(|| format!("The arguments do not fit the tool's schema. {}", reasons.join("; ")))
     }
 }
 
@@ -136,7 +141,11 @@ impl ToolRun {
     }
 }
 
-fn register(tool: Arc<dyn Tool>, timeout: Duration, telemetry: &Telemetry) -> Result<Registered, RegistryError> {
+fn register(
+    tool: Arc<dyn Tool>,
+    timeout: Duration,
+    telemetry: &Telemetry,
+) -> Result<Registered, RegistryError> {
     let name = tool.name();
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) || name.contains("__") {

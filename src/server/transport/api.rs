@@ -7,7 +7,6 @@ use crate::{
     pipeline::Stages,
 };
 use axum::{
-    Extension,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -30,7 +29,8 @@ pub(crate) struct StatusReport {
 fn json_answer(status: StatusCode, body: &Value) -> Response {
     let json = HeaderValue::from_static("application/json");
     let no_store = HeaderValue::from_static("no-store");
-    (status, [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, no_store)], body.to_string()).into_response()
+    (status, [(header::CONTENT_TYPE, json), (header::CACHE_CONTROL, no_store)], body.to_string())
+        .into_response()
 }
 
 /// A refusal on a path that does not speak JSON-RPC.
@@ -74,7 +74,9 @@ pub(super) async fn ready(State(shared): Here) -> Response {
         "components": { "server": "ok", "upstreams": { "total": upstreams.len(), "connected": up } },
     });
     if shared.status.address.ip().is_loopback() {
-        let states = upstreams.iter().map(|upstream| (upstream.name.to_string(), json!(upstream.state.as_str())));
+        let states = upstreams
+            .iter()
+            .map(|upstream| (upstream.name.to_string(), json!(upstream.state.as_str())));
         body["components"]["upstreams"]["states"] = Value::Object(states.collect());
     }
     json_answer(StatusCode::OK, &body)
@@ -103,13 +105,17 @@ pub(super) async fn not_found(request: Request<Body>) -> Response {
     let path: String = request.uri().path().chars().take(128).collect();
     plain_rejection(&Rejection::new(
         Refusal::NotFound,
-        format!("There is nothing at {path}. MCP clients connect to /mcp; see also /health, /metrics, /api/status."),
+        format!(
+            "There is nothing at {path}. MCP clients connect to /mcp; see also /health, /metrics, /api/status."
+        ),
     ))
 }
 
-pub(super) async fn method_not_allowed(peer: Option<Extension<SocketAddr>>) -> Response {
-    drop(peer);
-    plain_rejection(&Rejection::new(Refusal::MethodNotAllowed, "That HTTP method does nothing here. Use GET."))
+pub(super) async fn method_not_allowed() -> Response {
+    plain_rejection(&Rejection::new(
+        Refusal::MethodNotAllowed,
+        "That HTTP method does nothing here. Use GET.",
+    ))
 }
 
 /// The principal of a request, with the failure counted and put into words.
@@ -154,7 +160,9 @@ impl StatusReport {
 }
 
 fn upstreams(stages: &Stages) -> Vec<Value> {
-    let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = |time: SystemTime| {
+        time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    };
     let row = |upstream: &crate::upstream::UpstreamStatus| {
         json!({
             "name": &*upstream.name,

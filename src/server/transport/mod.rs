@@ -48,7 +48,10 @@ impl tower_http::catch_panic::ResponseForPanic for PanicAnswer {
     type ResponseBody = axum::body::Body;
 
     fn response_for_panic(&mut self, panic: Box<dyn std::any::Any + Send>) -> Response {
-        let detail = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let detail = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let detail = detail.unwrap_or("a panic without a message");
         self.0.telemetry.emit(&mcp_telemetry::Event::InternalError { what: "request", detail });
         let rejection = crate::call::Rejection::new(

@@ -168,11 +168,6 @@ impl Reply {
     pub(super) fn callers_fault(error: RpcError) -> Self {
         Self { payload: Err(error), outcome: Outcome::ClientError }
     }
-
-    /// An error that the upstream or we made.
-    pub(super) fn failed(error: RpcError) -> Self {
-        Self { payload: Err(error), outcome: Outcome::ServerError }
-    }
 }
 
 #[cfg(test)]

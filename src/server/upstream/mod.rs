@@ -50,8 +50,7 @@ use std::{
 use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::DropGuard;
 
-pub(crate) use catalogue::{Catalogue, EraList, PromptEntry, ToolEntry};
-pub(crate) use failure::code;
+pub(crate) use catalogue::{Catalogue, ToolEntry};
 pub(crate) use subscribe::Listening;
 
 /// Longest time [`Upstreams::stop`] takes.

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_hostile_uri_costs_little() {
         let template = "{a}-".repeat(100);
-        assert!(!matches(&template, &"-".repeat(8_000)));
+        assert!(!matches(&template, &format!("{}/", "-".repeat(8_000))));
         assert!(!matches("{+a}", &"x".repeat(10_000)));
     }
 }

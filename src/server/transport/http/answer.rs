@@ -10,7 +10,8 @@ use axum::{
 use mcp_protocol::{Era, Id, Payload, code, encode_error, encode_result};
 use mcp_telemetry::{Direction, Event, Telemetry, Transport};
 
-pub(super) const SESSION_ID: HeaderName = HeaderName::from_static(mcp_protocol::headers::SESSION_ID);
+pub(super) const SESSION_ID: HeaderName =
+    HeaderName::from_static(mcp_protocol::headers::SESSION_ID);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
@@ -57,8 +58,11 @@ pub(super) fn json(status: StatusCode, text: String, telemetry: &Telemetry) -> R
 pub(super) fn events(body: super::body::SseBody) -> Response {
     let no_cache = HeaderValue::from_static("no-cache, no-transform");
     let buffering = HeaderName::from_static("x-accel-buffering");
-    let headers =
-        [(header::CONTENT_TYPE, EVENTS), (header::CACHE_CONTROL, no_cache), (buffering, HeaderValue::from_static("no"))];
+    let headers = [
+        (header::CONTENT_TYPE, EVENTS),
+        (header::CACHE_CONTROL, no_cache),
+        (buffering, HeaderValue::from_static("no")),
+    ];
     (headers, Body::new(body)).into_response()
 }
 

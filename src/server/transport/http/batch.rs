@@ -32,7 +32,9 @@ pub(super) async fn batch(
     }
     let session = session(stages, headers, &arrival)?;
     if !session.agreement.revision.has_batches() {
-        return refuse("The revision of this session has no batches: send one message in each request.");
+        return refuse(
+            "The revision of this session has no batches: send one message in each request.",
+        );
     }
     if items.len() > stages.limits.batch {
         return refuse("The batch holds more messages than `limits.batch` allows.");
@@ -42,14 +44,17 @@ pub(super) async fn batch(
     for item in items {
         match item {
             Ok(Message::Request(request)) if request.method == Method::Initialize => {
-                let error = RpcError::new(code::INVALID_REQUEST, "`initialize` must not stand in a batch.");
+                let error =
+                    RpcError::new(code::INVALID_REQUEST, "`initialize` must not stand in a batch.");
                 stages.count_refused(&arrival, &request, &error);
                 texts.push(encode_error(Some(&request.id), &error));
             }
             Ok(Message::Request(request)) => {
                 calls.push(call_in_session(stages, &arrival, &session, request, &log));
             }
-            Ok(Message::Notification(notification)) => stages.notified(&session, &notification).await,
+            Ok(Message::Notification(notification)) => {
+                stages.notified(&session, &notification).await
+            }
             Ok(Message::Response(answer)) => {
                 session.questions.answer(answer);
             }
@@ -64,6 +69,8 @@ pub(super) async fn batch(
         texts
     };
     let telemetry = stages.telemetry.clone();
-    let as_array = move |texts: Vec<String>| Some(json(StatusCode::OK, format!("[{}]", texts.join(",")), &telemetry));
+    let as_array = move |texts: Vec<String>| {
+        Some(json(StatusCode::OK, format!("[{}]", texts.join(",")), &telemetry))
+    };
     Ok(run::legacy(stages, &session, log, Box::pin(running), as_array).await)
 }

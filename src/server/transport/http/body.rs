@@ -87,7 +87,11 @@ impl SseBody {
         }
         self.telemetry.emit(&Event::StreamEventSent { transport });
         let bytes = json.len();
-        self.telemetry.emit(&Event::MessageTransferred { transport, direction: Direction::Out, bytes });
+        self.telemetry.emit(&Event::MessageTransferred {
+            transport,
+            direction: Direction::Out,
+            bytes,
+        });
         let id = self.id.map(|id| id.event_id(number));
         Bytes::from(encode_event(id.as_deref(), &String::from_utf8_lossy(json)))
     }

@@ -28,7 +28,9 @@ pub(super) fn classify(
     arrival: &Arrival,
     request: &Request,
 ) -> Result<Belongs, Rejection> {
-    if let Some(meta) = ModernMeta::of_params(request.params.as_deref()).map_err(Rejection::protocol)? {
+    if let Some(meta) =
+        ModernMeta::of_params(request.params.as_deref()).map_err(Rejection::protocol)?
+    {
         check_modern(stages, headers, request, &meta).map_err(Rejection::protocol)?;
         stages.presences.seen(&arrival.principal, meta.client_info.as_deref());
         return Ok(Belongs::To(Origin::Modern(Arc::new(meta))));
@@ -45,7 +47,12 @@ pub(super) fn classify(
 }
 
 /// The header ladder, and the arguments that a tool wants repeated in headers.
-fn check_modern(stages: &Stages, headers: &HeaderMap, request: &Request, meta: &ModernMeta) -> Result<(), RpcError> {
+fn check_modern(
+    stages: &Stages,
+    headers: &HeaderMap,
+    request: &Request,
+    meta: &ModernMeta,
+) -> Result<(), RpcError> {
     let lookup = |name: &str| find(headers, name);
     let params = request.params.as_deref();
     names::check_request(&lookup, &request.name, params, meta)?;
@@ -53,12 +60,17 @@ fn check_modern(stages: &Stages, headers: &HeaderMap, request: &Request, meta: &
         return Ok(());
     }
     let Some(params) = params.and_then(RawObject::parse) else { return Ok(()) };
-    let tool = params.get_str("name").and_then(|name| stages.dispatch.upstream_tool(Era::Modern, &name));
+    let tool =
+        params.get_str("name").and_then(|name| stages.dispatch.upstream_tool(Era::Modern, &name));
     tool.map_or(Ok(()), |tool| names::check_params(&lookup, &tool.headers, params.get("arguments")))
 }
 
 /// The session that the headers name. One that is not this principal's does not exist for it.
-pub(super) fn session(stages: &Stages, headers: &HeaderMap, arrival: &Arrival) -> Result<Arc<Session>, Rejection> {
+pub(super) fn session(
+    stages: &Stages,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+) -> Result<Arc<Session>, Rejection> {
     let Some(id) = headers.get(names::SESSION_ID) else {
         return Err(Rejection::new(
             Refusal::SessionRequired,

@@ -42,10 +42,14 @@ pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
 
 /// Checks that a POST carries JSON and takes both kinds of answer.
 pub(super) fn check_post(headers: &HeaderMap) -> Result<(), Rejection> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/json") {
-        return Err(Rejection::new(Refusal::UnsupportedMediaType, "Send `Content-Type: application/json`."));
+        return Err(Rejection::new(
+            Refusal::UnsupportedMediaType,
+            "Send `Content-Type: application/json`.",
+        ));
     }
     if !(accepts(headers, "application/json") && accepts(headers, "text/event-stream")) {
         return Err(Rejection::new(
@@ -61,7 +65,10 @@ pub(super) fn check_get(headers: &HeaderMap) -> Result<(), Rejection> {
     if accepts(headers, "text/event-stream") {
         return Ok(());
     }
-    Err(Rejection::new(Refusal::NotAcceptable, "Send `Accept: text/event-stream`: this is a stream of events."))
+    Err(Rejection::new(
+        Refusal::NotAcceptable,
+        "Send `Accept: text/event-stream`: this is a stream of events.",
+    ))
 }
 
 fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
@@ -73,7 +80,9 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
         .flat_map(|value| value.split(','))
         .map(|part| part.split(';').next().unwrap_or_default().trim())
         .any(|media| {
-            media.eq_ignore_ascii_case(wanted) || media == "*/*" || media.strip_suffix("/*").is_some_and(|own| own == family)
+            media.eq_ignore_ascii_case(wanted)
+                || media == "*/*"
+                || media.strip_suffix("/*").is_some_and(|own| own == family)
         })
 }
 
@@ -91,7 +100,11 @@ mod tests {
 
     #[test]
     fn a_post_takes_both_kinds_of_answer() {
-        for value in ["application/json, text/event-stream", "text/event-stream;q=0.5,application/json", "*/*"] {
+        for value in [
+            "application/json, text/event-stream",
+            "text/event-stream;q=0.5,application/json",
+            "*/*",
+        ] {
             assert!(check_post(&accepting(value)).is_ok(), "{value}");
         }
         for value in ["application/json", "text/event-stream", "text/*", ""] {

@@ -50,7 +50,9 @@ fn arrive(shared: &Shared, parts: &Parts) -> Result<Arrival, Rejection> {
     let stages = &shared.stages;
     stages.admission.check_door(&parts.headers)?;
     let principal = api::principal(stages, &parts.headers)?;
-    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned);
+    let text = |name: &str| {
+        parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+    };
     Ok(Arrival {
         principal,
         transport: Transport::Http,
@@ -73,8 +75,6 @@ fn count_refusal(shared: &Shared, headers: &HeaderMap, rejection: &Rejection) {
             let (side, outcome) = (ReconnectSide::Session, ReconnectOutcome::Refused);
             return shared.stages.telemetry.emit(&Event::ReconnectAttempted { side, outcome });
         }
-        // Counted where it was decided.
-        Refusal::OverCapacity => return,
         _ if headers.contains_key(names::SESSION_ID) => return,
         _ => ConnectionStatus::ProtocolError,
     };

@@ -21,7 +21,9 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use mcp_protocol::{Body as Parsed, Era, Message, Method, Notification, Request, Response as Answer, parse_body};
+use mcp_protocol::{
+    Body as Parsed, Era, Message, Method, Notification, Request, Response as Answer, parse_body,
+};
 use mcp_telemetry::{Direction, Event, Transport};
 use std::sync::Arc;
 
@@ -38,8 +40,12 @@ pub(super) async fn post(
     let (transport, direction) = (Transport::Http, Direction::In);
     stages.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes: bytes.len() });
     match parse_body(&bytes) {
-        Ok(Parsed::One(Message::Request(request))) => one_request(stages, headers, arrival, request).await,
-        Ok(Parsed::One(Message::Notification(message))) => notification(stages, headers, &arrival, &message).await,
+        Ok(Parsed::One(Message::Request(request))) => {
+            one_request(stages, headers, arrival, request).await
+        }
+        Ok(Parsed::One(Message::Notification(message))) => {
+            notification(stages, headers, &arrival, &message).await
+        }
         Ok(Parsed::One(Message::Response(answer))) => answered(stages, headers, &arrival, answer),
         Ok(Parsed::Batch(items)) => batch::batch(stages, headers, arrival, items).await,
         Err(error) => Err(Rejection::protocol(error.error).for_request(error.id)),
@@ -53,7 +59,9 @@ async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
             Refusal::BodyTooLarge,
             format!("The body is larger than {limit} bytes, the bound of `limits.body_bytes`."),
         )),
-        Err(_) => Err(Rejection::new(Refusal::BodyIncomplete, "The body ended before it was complete.")),
+        Err(_) => {
+            Err(Rejection::new(Refusal::BodyIncomplete, "The body ended before it was complete."))
+        }
     }
 }
 
@@ -69,14 +77,19 @@ async fn one_request(
     })?;
     Ok(match belongs {
         Belongs::Handshake => handshake(stages, &arrival, &request),
-        Belongs::To(Origin::Session(session)) => legacy_call(stages, arrival, session, request).await,
-        Belongs::To(origin @ Origin::Modern(_)) => modern_call(stages, arrival, origin, request).await,
+        Belongs::To(Origin::Session(session)) => {
+            legacy_call(stages, arrival, session, request).await
+        }
+        Belongs::To(origin @ Origin::Modern(_)) => {
+            modern_call(stages, arrival, origin, request).await
+        }
     })
 }
 
 fn handshake(stages: &Stages, arrival: &Arrival, request: &Request) -> Response {
     let (session, payload) = stages.initialize(arrival, request);
-    let mut response = json(status(Era::Legacy, &payload), encode(&request.id, &payload), &stages.telemetry);
+    let mut response =
+        json(status(Era::Legacy, &payload), encode(&request.id, &payload), &stages.telemetry);
     if let Some(id) = session.and_then(|session| HeaderValue::from_str(&session.id).ok()) {
         response.headers_mut().insert(SESSION_ID, id);
     }
@@ -111,7 +124,12 @@ pub(super) fn call_in_session(
     }
 }
 
-async fn modern_call(stages: &Arc<Stages>, arrival: Arrival, origin: Origin, request: Request) -> Response {
+async fn modern_call(
+    stages: &Arc<Stages>,
+    arrival: Arrival,
+    origin: Origin,
+    request: Request,
+) -> Response {
     let bounds = Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes };
     let log = Arc::new(EventLog::new(bounds));
     if request.method == Method::SubscriptionsListen {
@@ -157,7 +175,12 @@ async fn notification(
 
 /// Takes the client's answer to a question of ours. An answer nobody waits for is taken too:
 /// the question may just have been withdrawn.
-fn answered(stages: &Stages, headers: &HeaderMap, arrival: &Arrival, answer: Answer) -> Result<Response, Rejection> {
+fn answered(
+    stages: &Stages,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    answer: Answer,
+) -> Result<Response, Rejection> {
     if super::says_modern(headers) {
         return Err(Rejection::new(
             Refusal::InvalidMessage,

@@ -74,7 +74,10 @@ async fn finish(running: Running, log: Arc<EventLog>) {
 }
 
 /// Waits a moment for the end of a call; `None` when it is time to stream.
-async fn at_once(running: &mut (impl Future<Output = Vec<String>> + Unpin), log: &EventLog) -> Option<Vec<String>> {
+async fn at_once(
+    running: &mut (impl Future<Output = Vec<String>> + Unpin),
+    log: &EventLog,
+) -> Option<Vec<String>> {
     tokio::select! {
         biased;
         ended = running => Some(ended),
@@ -91,7 +94,8 @@ pub(super) async fn legacy(
     running: Running,
     plain: impl FnOnce(Vec<String>) -> Option<Response>,
 ) -> Response {
-    let mut call = RunsOn { running: Some(running), log: Arc::clone(&log), tasks: stages.tasks.clone() };
+    let mut call =
+        RunsOn { running: Some(running), log: Arc::clone(&log), tasks: stages.tasks.clone() };
     if let Some(texts) = at_once(&mut call, &log).await {
         if log.is_untouched()
             && let Some(response) = plain(texts.clone())
@@ -106,7 +110,11 @@ pub(super) async fn legacy(
     call.detach();
     let id = session.streams.keep(&log);
     let prime = session.agreement.revision.has_priming_events();
-    events(SseBody::new(&log, Some(0), &stages.telemetry).resumable(id, prime).with(session.open_stream()))
+    events(
+        SseBody::new(&log, Some(0), &stages.telemetry)
+            .resumable(id, prime)
+            .with(session.open_stream()),
+    )
 }
 
 /// Answers a modern call. The call lives in the response: a client that goes away drops it.
@@ -134,7 +142,9 @@ pub(super) async fn modern(
             events(SseBody::new(&log, Some(0), &stages.telemetry))
         }
         None => {
-            let texts = async move { running.await.map(|payload| encode(&id, &payload)).into_iter().collect() };
+            let texts = async move {
+                running.await.map(|payload| encode(&id, &payload)).into_iter().collect()
+            };
             let driver = Box::pin(finish(Box::pin(texts), Arc::clone(&log)));
             events(SseBody::new(&log, Some(0), &stages.telemetry).driven_by(driver))
         }

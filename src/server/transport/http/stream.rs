@@ -1,6 +1,8 @@
 //! GET and DELETE: a session's general stream, coming back to a stream, and the end of a session.
 
-use super::{answer::events, body::SseBody, classify::session, headers::check_get, only, says_modern};
+use super::{
+    answer::events, body::SseBody, classify::session, headers::check_get, only, says_modern,
+};
 use crate::{
     call::{Bounds, EventLog, Rejection},
     pipeline::Arrival,
@@ -15,14 +17,20 @@ use mcp_telemetry::{Event, Reason, ReconnectOutcome, ReconnectSide};
 use std::sync::Arc;
 
 /// Opens the general stream, or with `Last-Event-ID` the rest of the stream that it names.
-pub(super) fn get(shared: &Shared, headers: &HeaderMap, arrival: &Arrival) -> Result<Response, Rejection> {
+pub(super) fn get(
+    shared: &Shared,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+) -> Result<Response, Rejection> {
     if says_modern(headers) {
         return Err(only("POST requests of this revision"));
     }
     check_get(headers)?;
     let stages = &shared.stages;
     let session = session(stages, headers, arrival)?;
-    let last = headers.get("last-event-id").map(|value| value.to_str().ok().and_then(StreamId::parse_event_id));
+    let last = headers
+        .get("last-event-id")
+        .map(|value| value.to_str().ok().and_then(StreamId::parse_event_id));
     let telemetry = &stages.telemetry;
     let prime = session.agreement.revision.has_priming_events();
     let open = |id, log: &Arc<EventLog>, after| {
@@ -32,7 +40,8 @@ pub(super) fn get(shared: &Shared, headers: &HeaderMap, arrival: &Arrival) -> Re
         None => open(StreamId::GENERAL, &session.general, None),
         Some(last) => {
             let found = last.and_then(|(id, after)| find(&session, id).map(|log| (id, log, after)));
-            let outcome = if found.is_some() { ReconnectOutcome::Resumed } else { ReconnectOutcome::Failed };
+            let outcome =
+                if found.is_some() { ReconnectOutcome::Resumed } else { ReconnectOutcome::Failed };
             telemetry.emit(&Event::ReconnectAttempted { side: ReconnectSide::Session, outcome });
             match found {
                 Some((id, log, after)) => open(id, &log, Some(after)),
@@ -43,7 +52,11 @@ pub(super) fn get(shared: &Shared, headers: &HeaderMap, arrival: &Arrival) -> Re
 }
 
 fn find(session: &Session, id: StreamId) -> Option<Arc<EventLog>> {
-    if id == StreamId::GENERAL { Some(Arc::clone(&session.general)) } else { session.streams.find(id) }
+    if id == StreamId::GENERAL {
+        Some(Arc::clone(&session.general))
+    } else {
+        session.streams.find(id)
+    }
 }
 
 /// A stream that cannot be found again ends at once, as other servers do it: the specification
@@ -55,7 +68,11 @@ fn ended() -> Arc<EventLog> {
 }
 
 /// Ends a session.
-pub(super) fn delete(shared: &Shared, headers: &HeaderMap, arrival: &Arrival) -> Result<Response, Rejection> {
+pub(super) fn delete(
+    shared: &Shared,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+) -> Result<Response, Rejection> {
     if says_modern(headers) {
         return Err(only("POST requests of this revision"));
     }
