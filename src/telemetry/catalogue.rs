@@ -128,6 +128,12 @@ metrics! {
     /// When an upstream's lists were last read, in seconds since 1970.
     catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
 
+    /// Threads of the tokio runtime.
+    tokio_workers: Gauges<()> = "tokio_workers" [];
+    /// Tasks of the tokio runtime that have not ended.
+    tokio_alive_tasks: Gauges<()> = "tokio_alive_tasks" [];
+    /// Tasks that wait in the shared queue of the tokio runtime.
+    tokio_queue: Gauges<()> = "tokio_global_queue_depth" [];
     /// Telemetry lost because the collector was slow or away.
     telemetry_dropped: Counters<Signal> = "mcp_telemetry_dropped_total" ["signal"];
     /// Always 1; the build is in the labels.

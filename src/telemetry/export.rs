@@ -1,7 +1,7 @@
 //! Sends spans to a collector over OTLP. The queue is bounded: a collector that is slow or away
 //! costs lost spans, which are counted, and nothing else.
 
-use crate::{OtlpConfig, OtlpProtocol, TelemetryError};
+use crate::{OtlpConfig, OtlpProtocol, TelemetryError, log::Log};
 use opentelemetry::{Context, trace::TracerProvider};
 use opentelemetry_otlp::{
     OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_PROTOCOL, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
@@ -56,10 +56,11 @@ impl Exporter {
             return Ok(None);
         }
         let exporter = match config.map_or_else(protocol_by_env, |config| Ok(config.protocol))? {
-            OtlpProtocol::Grpc => grpc(endpoint)?,
-            OtlpProtocol::Http => http(endpoint)?,
+            OtlpProtocol::Grpc => grpc(endpoint),
+            OtlpProtocol::Http => http(endpoint),
         };
-        Ok(Some(Self::with(exporter)))
+        let secret = endpoint.or(by_env.as_deref()).unwrap_or_default();
+        exporter.map(|exporter| Some(Self::with(exporter))).map_err(|error| without(secret, error))
     }
 
     fn with(exporter: OtlpExporter) -> Self {
@@ -149,6 +150,19 @@ fn http(endpoint: Option<&str>) -> Result<OtlpExporter, TelemetryError> {
     builder.build().map_err(failed)
 }
 
+/// The error without the endpoint, which may hold a password.
+fn without(endpoint: &str, error: TelemetryError) -> TelemetryError {
+    match error {
+        TelemetryError::Export(text) if !endpoint.is_empty() => {
+            TelemetryError::Export(text.replace(endpoint, "***"))
+        }
+        TelemetryError::Export(_)
+        | TelemetryError::Metric(_)
+        | TelemetryError::LogLevel(_)
+        | TelemetryError::Installed => error,
+    }
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: opentelemetry_otlp::ExporterBuildError) -> TelemetryError {
     TelemetryError::Export(error.to_string())
@@ -181,7 +195,8 @@ impl Bounded {
 
     fn with(exporter: impl SpanExporter + 'static, room: usize) -> Self {
         let waiting = Arc::new(AtomicUsize::new(0));
-        let counted = Counted { inner: exporter, waiting: Arc::clone(&waiting) };
+        let counted =
+            Counted { inner: exporter, waiting: Arc::clone(&waiting), log: Log::default() };
         let config = BatchConfigBuilder::default().with_max_queue_size(room).build();
         Self {
             inner: BatchSpanProcessor::builder(counted).with_batch_config(config).build(),
@@ -226,6 +241,7 @@ impl SpanProcessor for Bounded {
 struct Counted<E> {
     inner: E,
     waiting: Arc<AtomicUsize>,
+    log: Log,
 }
 
 impl<E: SpanExporter> SpanExporter for Counted<E> {
@@ -235,6 +251,7 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         let result = self.inner.export(batch).await;
         if result.is_err() {
             DROPPED.fetch_add(size as u64, Ordering::Relaxed);
+            self.log.collector_failed(size);
         }
         result
     }

@@ -1,13 +1,13 @@
 //! What only the binary does: sends the process's log lines to standard error and its spans to a
 //! collector. A library that embeds the server brings its own subscriber instead.
 
-use crate::{TelemetryError, export::Exporter, log, span};
+use crate::{TelemetryError, export::Exporter, span};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
     fmt,
-    layer::SubscriberExt,
+    layer::{Filter, SubscriberExt},
     registry::LookupSpan,
     util::SubscriberInitExt,
 };
@@ -91,16 +91,9 @@ impl Guard {
 pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
     let filter = EnvFilter::try_new(&config.log_level)
         .map_err(|_| TelemetryError::LogLevel(config.log_level.clone()))?;
-    let lines = lines(config.log_format)
-        .with_filter(filter.and(filter_fn(|about| about.target() != span::TARGET)));
+    let lines = lines(config.log_format).with_filter(filter.and(no_spans()));
     let exporter = Exporter::of(config.otlp.as_ref())?;
-    let spans = exporter.as_ref().map(|exporter| {
-        let ours = |about: &tracing::Metadata<'_>| {
-            about.target() == span::TARGET
-                || (about.target() == log::TARGET && *about.level() <= tracing::Level::INFO)
-        };
-        exporter.layer().with_filter(filter_fn(ours))
-    });
+    let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_spans()));
     let registry = tracing_subscriber::registry().with(spans).with(lines);
     registry.try_init().map_err(|_| TelemetryError::Installed)?;
     Ok(Guard(exporter))
@@ -120,9 +113,31 @@ where
     if pretty {
         return fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).boxed();
     }
-    let json =
-        fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    json.with_writer(std::io::stderr).boxed()
+    json(std::io::stderr).boxed()
+}
+
+/// One JSON object a line, fields at its top; the time is UTC.
+pub(crate) fn json<S, W>(writer: W) -> impl Layer<S> + Send + Sync
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> fmt::MakeWriter<'writer> + Send + Sync + 'static,
+{
+    fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(writer)
+}
+
+/// What the collector gets: our spans and nothing of other crates, least of all of the exporter.
+pub(crate) fn only_spans<S>() -> impl Filter<S> {
+    filter_fn(|about| about.target() == span::TARGET)
+}
+
+/// What lines are made of: everything else.
+pub(crate) fn no_spans<S>() -> impl Filter<S> {
+    filter_fn(|about| about.target() != span::TARGET)
 }
 
 /// Spans lost by this process since start.

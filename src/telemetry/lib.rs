@@ -7,6 +7,8 @@
 //! number of series is bounded by configuration.
 
 mod catalogue;
+#[cfg(test)]
+mod checks;
 mod current;
 mod event;
 mod export;

@@ -37,7 +37,7 @@ macro_rules! limited {
 }
 
 /// Writes lines, and remembers what it held back.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Log {
     limiter: Limiter,
 }
@@ -165,6 +165,11 @@ macro_rules! call_line {
 }
 
 impl Log {
+    /// The collector did not take spans. Why is left out: it may name the endpoint and its password.
+    pub(crate) fn collector_failed(&self, spans: usize) {
+        limited!(self, (), WARN, "telemetry_dropped", "the collector did not take spans", { spans, });
+    }
+
     /// One line for all that repeats and was not told of yet, then the end.
     fn stopped(&self) {
         let held = self.limiter.held_back();

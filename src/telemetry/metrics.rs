@@ -58,9 +58,24 @@ impl Metrics {
         for (method, age) in self.in_flight.oldest() {
             self.series.oldest_request.of(method).set(age.as_secs_f64());
         }
+        self.observe_runtime();
         let dropped = self.series.telemetry_dropped.of(Signal::Spans);
         dropped.inc_by(crate::install::dropped_spans().saturating_sub(dropped.get()));
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// What tokio tells of the runtime that asks.
+    fn observe_runtime(&self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let metrics = runtime.metrics();
+        let told = [
+            (&self.series.tokio_workers, metrics.num_workers()),
+            (&self.series.tokio_alive_tasks, metrics.num_alive_tasks()),
+            (&self.series.tokio_queue, metrics.global_queue_depth()),
+        ];
+        for (gauge, value) in told {
+            gauge.of(()).set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
     }
 
     /// Calls that ended otherwise than well.

@@ -186,10 +186,12 @@ fn per_label<L: Label, V: Vector, const N: usize>(
         .map_err(|_| prometheus::Error::InconsistentCardinality { expect: N, got: L::ALL.len() })
 }
 
+type ByName<T> = HashMap<Arc<str>, T>;
+
 /// All names registered so far.
 pub(crate) struct Names {
-    upstreams: Mutex<HashMap<Arc<str>, UpstreamLabel>>,
-    tools: Mutex<HashMap<Arc<str>, HashMap<Arc<str>, ToolLabel>>>,
+    upstreams: Mutex<ByName<UpstreamLabel>>,
+    tools: Mutex<ByName<ByName<ToolLabel>>>,
     tool_count: AtomicUsize,
     unknown: ToolSeries,
 }
@@ -241,17 +243,8 @@ impl Names {
             return ToolLabel::unknown();
         };
         self.tool_count.fetch_add(1, Ordering::Relaxed);
-        let label = ToolLabel(Some(Arc::new(Tool {
-            upstream: Arc::clone(&upstream.0.name),
-            name,
-            series,
-        })));
-        of_upstream.insert(
-            Arc::clone(
-                &label.0.as_ref().map_or_else(|| OTHER.into(), |tool| Arc::clone(&tool.name)),
-            ),
-            label.clone(),
-        );
-        label
+        let known =
+            Tool { upstream: Arc::clone(&upstream.0.name), name: Arc::clone(&name), series };
+        of_upstream.entry(name).or_insert(ToolLabel(Some(Arc::new(known)))).clone()
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn server(call: &CallInfo<'_>) -> Span {
         mcp.method.name = call.method.as_str(),
         mcp.protocol.version = call.revision.map(|revision| revision.as_str()),
         mcp.session.id = call.session_id.filter(|_| call.revision.is_none_or(|revision| revision.era() == Era::Legacy)),
-        jsonrpc.request.id = call.request_id,
+        jsonrpc.request.id = call.request_id.trim_matches('"'),
         gen_ai.operation.name = operation(call.method),
         gen_ai.tool.name = tool(call.method, call.target),
         gen_ai.prompt.name = prompt(call.method, call.target),
