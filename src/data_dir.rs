@@ -148,8 +148,8 @@ impl DataDir {
             || fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
         if !is_ours {
             return Err(Failure::run(format!(
-                "the data dir {0} is open to other users; run `chmod 700 {0}` if it is for us alone, \
-                 or choose another with --data-dir",
+                "the data dir {0} is open to other users and holds other files; choose an empty one \
+                 with --data-dir, or run `chmod 700 {0}` if it is for us alone",
                 path.display()
             )));
         }

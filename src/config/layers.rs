@@ -102,7 +102,11 @@ impl Layers {
             self.add_variable(environment, keys::variable(key.path), key.path, false);
         }
         for flag in FLAGS {
-            self.add_variable(environment, keys::flag_variable(flag), flag.path, flag.inverted);
+            let name = keys::flag_variable(flag);
+            // Many a flag is called like its key, and then so are their variables.
+            if name != keys::variable(flag.path) {
+                self.add_variable(environment, name, flag.path, flag.inverted);
+            }
         }
         self.warn_of_unknown(environment);
     }
