@@ -55,7 +55,7 @@ fn names_after(text: &str, prefix: &str) -> BTreeSet<String> {
         let rest = &text[at + prefix.len()..];
         match rest.strip_prefix('{') {
             Some(group) => names.extend(first_names(group)),
-            None => names.insert(identifier(rest)).then_some(()).unwrap_or_default(),
+            None => names.extend([identifier(rest)]),
         }
     }
     names

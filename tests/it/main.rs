@@ -7,6 +7,16 @@
     reason = "a failing test panics, and nothing is public here"
 )]
 
+mod builtins;
+mod cancelling;
+mod cli;
 mod clients;
+mod embedding;
 mod layers;
+mod lifecycle;
+mod malformed;
+mod questions;
+mod scraping;
 mod support;
+mod traces;
+mod upstreams;

@@ -208,6 +208,11 @@ impl<'a> Modern<'a> {
         result(self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await)
     }
 
+    /// The same, with whole params: for what a round of questions adds to them.
+    pub async fn call_with(&self, params: Value) -> Value {
+        result(self.ask("tools/call", params).await)
+    }
+
     /// The names of all tools.
     pub async fn tools(&self) -> Vec<String> {
         names(&result(self.ask("tools/list", json!({})).await)["tools"])

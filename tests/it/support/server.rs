@@ -82,6 +82,12 @@ impl Setup {
         self.arg("--no-auth")
     }
 
+    /// Lets the server make its own token.
+    pub fn with_own_token(mut self) -> Self {
+        self.token = None;
+        self
+    }
+
     /// Starts the server and waits for the line that names its address.
     pub async fn start(self) -> Server {
         let dir = tempfile::tempdir().expect("a folder");
@@ -145,6 +151,12 @@ impl Server {
     /// The bearer token.
     pub fn token(&self) -> &str {
         &self.token
+    }
+
+    /// Uses that token from here on.
+    pub fn with_token(mut self, token: &str) -> Self {
+        token.clone_into(&mut self.token);
+        self
     }
 
     /// A folder that goes with the server.
