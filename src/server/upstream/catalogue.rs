@@ -188,7 +188,7 @@ pub(super) fn merge(
     let (prompts, prompt_notes) = Names::assign(offers, |listing| &listing.prompts, &[]);
     notes.extend(prompt_notes);
     let view =
-        |era| View::build(offers, era, &Names2 { tools: &tools, prompts: &prompts }, register);
+        |era| View::build(offers, era, &PublicNames { tools: &tools, prompts: &prompts }, register);
     (Catalogue { legacy: view(Era::Legacy), modern: view(Era::Modern) }, notes)
 }
 
@@ -196,7 +196,7 @@ pub(super) fn merge(
 struct Names(HashMap<(Arc<str>, Arc<str>), Arc<str>>);
 
 /// Both sets of names.
-struct Names2<'a> {
+struct PublicNames<'a> {
     tools: &'a Names,
     prompts: &'a Names,
 }
@@ -236,7 +236,7 @@ impl Names {
 }
 
 impl View {
-    fn build(offers: &[Offer], era: Era, names: &Names2<'_>, register: &Register<'_>) -> Self {
+    fn build(offers: &[Offer], era: Era, names: &PublicNames<'_>, register: &Register<'_>) -> Self {
         let mut view = Self::default();
         let (mut tools, mut prompts, mut resources, mut templates) =
             (vec![], vec![], vec![], vec![]);

@@ -10,19 +10,15 @@ use super::{
     own::OwnCall,
     params::Crossing,
     results::{self, Untranslatable},
-    seal::Binding,
     sinks::CallSink,
 };
 use crate::call::Caller;
 use mcp_client::{ClientError, OutCall, Ran};
 use mcp_protocol::{
-    Era, Method, Payload, RawObject, RawValue, RpcError, headers::ParamHeader, key, raw_string,
+    Era, Method, Payload, RawObject, RawValue, RpcError, headers::ParamHeader, key,
 };
 use mcp_telemetry::{AttemptEnd, AttemptInfo, AttemptOutcome, Outcome};
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Params that are set anew, by name.
@@ -223,68 +219,6 @@ impl Upstream {
         let outcome = results::outcome(&payload);
         Reply { payload, outcome }
     }
-
-    /// Opens a `requestState` that comes back.
-    fn unseal(&self, caller: &Caller, outgoing: &mut Outgoing<'_>) -> Result<(), Reply> {
-        if caller.era == Era::Legacy {
-            return Ok(());
-        }
-        let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
-        let Some(sealed) = params.get("requestState") else { return Ok(()) };
-        let sealed: Option<String> = serde_json::from_str(sealed.get()).ok();
-        let binding = self.binding(caller, outgoing, &params);
-        let state = sealed.and_then(|sealed| self.shared.sealer.open(&sealed, &binding, now_s()));
-        let state = state.ok_or_else(|| {
-            let reason =
-                "`requestState` is not one that was given for this request, or it is too old";
-            Reply::callers_fault(RpcError::invalid_params(reason))
-        })?;
-        outgoing.replaced.push(("requestState", raw_string(&state)));
-        Ok(())
-    }
-
-    /// Seals the `requestState` of a modern upstream that wants input.
-    fn seal(
-        &self,
-        caller: &Caller,
-        outgoing: &Outgoing<'_>,
-        era: Era,
-        result: Box<RawValue>,
-    ) -> Payload {
-        if (caller.era, era) != (Era::Modern, Era::Modern)
-            || !result.get().contains("\"requestState\"")
-        {
-            return Ok(result);
-        }
-        let Some(mut object) = RawObject::parse(&result) else { return Ok(result) };
-        if object.get_str("resultType").as_deref() != Some("input_required") {
-            return Ok(result);
-        }
-        let Some(state) = object.get_str("requestState") else { return Ok(result) };
-        let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
-        let binding = self.binding(caller, outgoing, &params);
-        let sealed = self.shared.sealer.seal(&state, &binding, now_s()).ok_or_else(|| {
-            RpcError::new(mcp_protocol::code::INTERNAL, "the state could not be sealed")
-        })?;
-        object.set("requestState", raw_string(&sealed));
-        Ok(object.to_raw())
-    }
-
-    /// What a state is bound to.
-    pub(super) fn binding<'a>(
-        &'a self,
-        caller: &'a Caller,
-        outgoing: &Outgoing<'a>,
-        params: &'a RawObject<'_>,
-    ) -> Binding<'a> {
-        Binding {
-            principal: &caller.principal,
-            upstream: &self.name,
-            method: outgoing.method.as_str(),
-            target: outgoing.subject,
-            arguments: params.get("arguments"),
-        }
-    }
 }
 
 /// Whether the link is of no use after this error.
@@ -304,13 +238,9 @@ fn attempt_end(answer: &Timed) -> AttemptEnd {
         Err(_) => AttemptEnd::of(AttemptOutcome::Timeout),
         Ok(Err(error)) => AttemptEnd::of(Failure::of_error(error).attempt()),
         Ok(Ok(Err(error))) => AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) },
-        Ok(Ok(payload)) => AttemptEnd::of(match results::outcome(payload) {
-            Outcome::ToolError => AttemptOutcome::ToolError,
-            _ => AttemptOutcome::Ok,
-        }),
+        Ok(Ok(payload)) if results::outcome(payload) == Outcome::ToolError => {
+            AttemptEnd::of(AttemptOutcome::ToolError)
+        }
+        Ok(Ok(Ok(_))) => AttemptEnd::of(AttemptOutcome::Ok),
     }
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -33,6 +33,7 @@ mod seal;
 mod shared;
 mod sinks;
 mod standing;
+mod state;
 mod subscribe;
 mod supervisor;
 mod templates;

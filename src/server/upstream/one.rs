@@ -220,17 +220,17 @@ impl Upstream {
 
     /// Longest time a call may take.
     pub(super) fn limit(&self, method: Method) -> Duration {
-        match method {
-            Method::ToolsCall => {
-                self.config.tool_timeout.unwrap_or(self.shared.limits.tool_timeout)
-            }
-            _ => self.shared.limits.request_timeout,
+        if method == Method::ToolsCall {
+            self.config.tool_timeout.unwrap_or(self.shared.limits.tool_timeout)
+        } else {
+            self.shared.limits.request_timeout
         }
     }
 
     /// Takes what a notification says about the catalogue, heard on any connection of an era;
     /// whether it was such a one.
     pub(super) fn hear(&self, era: Era, notification: &Notification) -> bool {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other says anything about it")]
         match notification.method {
             Method::ToolsListChanged => self.announce(Kind::Tools),
             Method::PromptsListChanged => self.announce(Kind::Prompts),

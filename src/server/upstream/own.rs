@@ -7,9 +7,11 @@ use super::{
     link::Link,
     one::Upstream,
     sinks::{Declared, OwnSink},
+    wanted::Subscriber,
 };
 use crate::call::{Caller, Downstream, SessionRef};
 use futures_util::FutureExt;
+use mcp_client::Network;
 use mcp_protocol::Era;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -163,6 +165,10 @@ impl Upstream {
         let link = Arc::new(opened.map_err(|error| Failure::unavailable(error.to_string()))?);
         if let Some(level) = self.shared.levels.of(&session.id) {
             levels::set(&link, level).await;
+        }
+        if link.network == Network::Stdio {
+            let subscriber = Subscriber::Session(session.id.clone());
+            self.subscribe_to(&link, &self.lane(Era::Legacy).wanted.uris_of(&subscriber)).await;
         }
         *place = Some(link.clone());
         Ok(link)

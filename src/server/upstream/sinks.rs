@@ -42,12 +42,9 @@ impl Declared {
     }
 
     fn answers(self, method: Method) -> bool {
-        match method {
-            Method::SamplingCreateMessage => self.sampling,
-            Method::ElicitationCreate => self.elicitation,
-            Method::RootsList => self.roots,
-            _ => false,
-        }
+        (self.sampling && method == Method::SamplingCreateMessage)
+            || (self.elicitation && method == Method::ElicitationCreate)
+            || (self.roots && method == Method::RootsList)
     }
 }
 
@@ -130,6 +127,7 @@ impl Sink for OwnSink {
         if upstream.hear(Era::Legacy, &notification) {
             return;
         }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are for nobody")]
         match notification.method {
             Method::LogMessage | Method::ElicitationComplete => {
                 self.downstream().notify(&notification.name, notification.params);
@@ -183,6 +181,7 @@ impl Sink for CallSink {
         if upstream.hear(self.era, &notification) {
             return;
         }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are for nobody")]
         match notification.method {
             Method::Progress => self.progress(notification.params.as_deref()),
             Method::LogMessage if self.filter.passes(notification.params.as_deref()) => {

@@ -4,14 +4,14 @@ use super::{
     Reply, Upstreams,
     calls::{no_such_resource, over_limit, uri_of},
     forward::Outgoing,
-    lane::Lane,
     levels::{self, Level},
+    link::Link,
     one::Upstream,
     shared::Shared,
-    wanted::{Subscriber, TooMany},
+    wanted::Subscriber,
 };
 use crate::call::Caller;
-use mcp_client::OutCall;
+use mcp_client::{Network, OutCall};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_value};
 use serde_json::json;
 use std::sync::Arc;
@@ -44,10 +44,14 @@ impl Upstreams {
             return no_such_resource(caller.era, &uri);
         };
         let lane = upstream.lane_for(caller.era);
-        match lane.wanted.add(&uri, subscriber.clone()) {
-            Err(TooMany) => return over_limit("Too many resources are subscribed to"),
-            Ok(true) if lane.era == Era::Legacy => {}
-            Ok(_) => return done(),
+        let Ok(is_first) = lane.wanted.add(&uri, subscriber.clone()) else {
+            return over_limit("Too many resources are subscribed to");
+        };
+        if let Some(session) = &caller.session {
+            upstream.tell_own_child(&session.id, Method::ResourcesSubscribe, &uri).await;
+        }
+        if !is_first || lane.era == Era::Modern {
+            return done();
         }
         let outgoing = Outgoing {
             method: Method::ResourcesSubscribe,
@@ -71,10 +75,14 @@ impl Upstreams {
             Err(reply) => return reply,
         };
         for upstream in &self.inner.upstreams {
-            for lane in upstream.lanes() {
-                if lane.wanted.remove(&uri, &subscriber) && lane.era == Era::Legacy {
-                    upstream.unsubscribe_upstream(lane, &uri).await;
-                }
+            upstream.lane(Era::Modern).wanted.remove(&uri, &subscriber);
+            let legacy = &upstream.lane(Era::Legacy).wanted;
+            let was_subscribed = legacy.uris_of(&subscriber).iter().any(|wanted| **wanted == *uri);
+            if legacy.remove(&uri, &subscriber) {
+                upstream.tell_legacy(Method::ResourcesUnsubscribe, uri_params(&uri)).await;
+            }
+            if let Some(session) = caller.session.as_ref().filter(|_| was_subscribed) {
+                upstream.tell_own_child(&session.id, Method::ResourcesUnsubscribe, &uri).await;
             }
         }
         done()
@@ -175,16 +183,32 @@ impl Upstream {
         }
     }
 
-    async fn unsubscribe_upstream(&self, lane: &Lane, uri: &str) {
-        if lane.link().is_some() {
-            self.tell_legacy(Method::ResourcesUnsubscribe, uri_params(uri)).await;
+    /// A request of our own on the shared legacy link, if there is one. What is wanted is told
+    /// again when the link comes back.
+    async fn tell_legacy(&self, method: Method, params: Box<RawValue>) {
+        if let Some(link) = self.lane(Era::Legacy).link() {
+            self.tell(&link, method, params).await;
         }
     }
 
-    /// A request of our own on the shared legacy link, if there is one. A failure is reported;
-    /// what is wanted is told again when the link comes back.
-    async fn tell_legacy(&self, method: Method, params: Box<RawValue>) {
-        let Some(link) = self.lane(Era::Legacy).link() else { return };
+    /// A child process of one session does not hear of the others': what the
+    /// session subscribes to, it subscribes to there as well.
+    async fn tell_own_child(&self, session: &str, method: Method, uri: &str) {
+        if let Some(link) = self.own_link_now(session).filter(|link| link.network == Network::Stdio)
+        {
+            self.tell(&link, method, uri_params(uri)).await;
+        }
+    }
+
+    /// Subscribes a fresh link to these resources.
+    pub(super) async fn subscribe_to(&self, link: &Link, uris: &[Arc<str>]) {
+        for uri in uris {
+            self.tell(link, Method::ResourcesSubscribe, uri_params(uri)).await;
+        }
+    }
+
+    /// A request of our own; a failure is reported.
+    async fn tell(&self, link: &Link, method: Method, params: Box<RawValue>) {
         let call = link.connection.call(OutCall::new(method.as_str(), params));
         let answer = tokio::time::timeout(self.shared.limits.request_timeout, call).await;
         if !matches!(answer, Ok(Ok(Ok(_)))) {

@@ -11,8 +11,8 @@ use super::{
     listing::{Kind, Listing},
     one::Upstream,
 };
-use mcp_client::{ClientError, Ending, OutCall};
-use mcp_protocol::{Era, Method, raw_value};
+use mcp_client::{ClientError, Ending};
+use mcp_protocol::Era;
 use mcp_telemetry::{Event, ReconnectOutcome, ReconnectSide, RestartCause};
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -189,18 +189,7 @@ impl Upstream {
         if let Some(level) = self.shared.levels.lowest() {
             levels::set(link, level).await;
         }
-        for uri in self.lane(Era::Legacy).wanted.uris() {
-            let params = raw_value(&serde_json::json!({ "uri": &*uri }));
-            let call =
-                link.connection.call(OutCall::new(Method::ResourcesSubscribe.as_str(), params));
-            let answer = tokio::time::timeout(self.shared.limits.request_timeout, call).await;
-            if !matches!(answer, Ok(Ok(Ok(_)))) {
-                self.dropped(
-                    Method::ResourcesSubscribe.as_str(),
-                    "a subscription could not be restored",
-                );
-            }
-        }
+        self.subscribe_to(link, &self.lane(Era::Legacy).wanted.uris()).await;
     }
 
     /// Tries until the lane has a link again.

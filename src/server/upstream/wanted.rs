@@ -62,6 +62,15 @@ impl Wanted {
         self.uris.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
+    /// All resources that a subscriber wants.
+    pub(super) fn uris_of(&self, subscriber: &Subscriber) -> Vec<Arc<str>> {
+        let uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
+        uris.iter()
+            .filter(|(_, who)| who.contains(subscriber))
+            .map(|(uri, _)| uri.clone())
+            .collect()
+    }
+
     /// Tells when the set of resources changes.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
