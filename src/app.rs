@@ -7,7 +7,8 @@ use crate::{
     failure::Failure,
     token::{self, Token},
 };
-use mcp_server::{OrchestratorServer, ServerError};
+use mcp_client::Secret;
+use mcp_server::{Config, OrchestratorServer, ServerError};
 use mcp_telemetry::{
     Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
 };
@@ -74,6 +75,14 @@ async fn flush(guard: Guard, signals: &mut Signals) -> Result<(), Failure> {
         _flushed = tokio::task::spawn_blocking(|| guard.shutdown()) => Ok(()),
         () = signals.next() => Err(Failure::Interrupted),
     }
+}
+
+/// Whether the server takes this configuration; a token that is still to be made is no mistake.
+pub(crate) fn check(mut config: Config) -> Result<(), Failure> {
+    if !config.auth.disabled {
+        config.auth.token.get_or_insert_with(|| Secret::from("to be made"));
+    }
+    OrchestratorServer::builder().config(config).build().map(drop).map_err(failed)
 }
 
 /// Starts, waits for the first signal, and stops, unless a second one comes meanwhile.
@@ -185,7 +194,6 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mcp_client::Secret;
 
     #[test]
     fn a_token_we_made_is_shown_to_a_terminal_and_nowhere_else() {
@@ -206,5 +214,17 @@ mod tests {
         let given = Token { file: None, is_ours: false, ..token };
         assert!(!announcement(address, Some(&given), true).contains("hunter2"));
         assert!(announcement(address, None, true).contains("no token"));
+    }
+
+    #[test]
+    fn what_the_server_does_not_take_is_a_mistake_of_the_configuration() {
+        assert!(check(Config::default()).is_ok());
+        let mut config = Config::default();
+        config.limits.sessions = 0;
+        let refused = check(config).expect_err("no sessions");
+        assert!(
+            matches!(refused, Failure::Usage(_))
+                && refused.to_string().contains("`limits.sessions`")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The commands that print something and end: configuration, token, health, metrics.
 
 use crate::{
+    app,
     cli::{ConfigCommand, MetricsCommand, TokenCommand},
     config::{self, DEFAULT_FILE, Environment, Given, Settings, TokenFrom},
     data_dir::DataDir,
@@ -41,6 +42,7 @@ fn check(file: &Path, environment: &Environment) -> Result<(), Failure> {
         return Err(Failure::usage(settings.refused.join("\n")));
     }
     let count = settings.server.upstreams.len();
+    app::check(settings.server)?;
     print(&format!("{} is right; it names {count} upstream servers\n", file.display()))
 }
 

@@ -95,14 +95,14 @@ impl Settings {
         }
         check_open(&server)?;
         Ok(Self {
-            server,
             token,
             log_format: layers.text("log.format").unwrap_or("auto").to_owned(),
             log_level: layers.text("log.level").unwrap_or("info").to_owned(),
             otlp: otlp(&layers),
             data_dir: layers.text("data_dir").map(PathBuf::from),
-            warnings: layers.warnings.iter().chain(&upstreams.warnings).cloned().collect(),
+            warnings: [&layers.warnings[..], &upstreams.warnings, &nameless(&server)].concat(),
             refused: upstreams.refused.clone(),
+            server,
             layers,
             upstreams,
         })
@@ -217,6 +217,14 @@ fn check_open(server: &Config) -> Result<(), Failure> {
         )));
     }
     server.auth.token.as_ref().map_or(Ok(()), check_token)
+}
+
+/// A listener on all addresses does not know by which names it is called.
+fn nameless(server: &Config) -> Vec<String> {
+    let is_nameless = server.listen.ip().is_unspecified() && server.auth.allowed_hosts.is_empty();
+    let text = "clients that call this server by another name than localhost are refused; \
+                add its names to `auth.allowed_hosts`";
+    is_nameless.then(|| text.to_owned()).into_iter().collect()
 }
 
 /// Whether a token can be sent in a header.

@@ -186,6 +186,15 @@ fn an_unknown_variable_warns_when_it_looks_like_ours() {
 }
 
 #[test]
+fn a_listener_on_all_addresses_wants_to_know_its_names() {
+    let scratch = Scratch::new();
+    let warnings = |toml: &str| scratch.load(toml).unwrap_or_else(|why| panic!("{why}")).warnings;
+    assert!(warnings("listen = \"0.0.0.0:1\"")[0].contains("`auth.allowed_hosts`"));
+    let named = "listen = \"0.0.0.0:1\"\n[auth]\nallowed_hosts = [\"mcp\"]\n";
+    assert!(warnings(named).is_empty() && warnings("").is_empty());
+}
+
+#[test]
 fn of_token_token_file_and_none_the_highest_layer_wins() {
     let scratch = Scratch::new();
     let load = |toml: &str, flags: &[(&'static str, &str)]| {
