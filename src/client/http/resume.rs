@@ -45,7 +45,7 @@ pub(super) async fn follow(
             place.last_id.clone().filter(|_| link.era() != Some(Era::Modern) && tries <= TRIES);
         let Some(last_id) = last_id else { return Err(lost(reason)) };
         sleep(place.retry.unwrap_or(PAUSE).min(LONGEST_PAUSE)).await;
-        let (before, started) = (place.events, Instant::now());
+        let started = Instant::now();
         broken = match reopen(link, &last_id).await? {
             Ok(response) => match read(link, response, call, &mut place).await {
                 Ok(answer) => return answer,
@@ -53,7 +53,7 @@ pub(super) async fn follow(
             },
             Err(reason) => Broken::Lost(reason),
         };
-        if place.events > before || started.elapsed() >= LASTED {
+        if place.last_id.as_deref() != Some(last_id.as_str()) || started.elapsed() >= LASTED {
             tries = 0;
         }
     }

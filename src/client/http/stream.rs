@@ -21,8 +21,6 @@ pub(super) struct Place {
     pub(super) last_id: Option<String>,
     /// How long the server wants us to wait before coming back.
     pub(super) retry: Option<Duration>,
-    /// Events seen.
-    pub(super) events: u64,
 }
 
 /// Why a stream gives no answer.
@@ -67,7 +65,6 @@ impl Events {
 
 impl Place {
     fn note(&mut self, event: &SseEvent) {
-        self.events += 1;
         if event.id.as_ref().is_some_and(|id| !id.is_empty()) {
             self.last_id.clone_from(&event.id);
         }

@@ -186,14 +186,12 @@ async fn a_subscription_has_its_own_sink_and_may_be_ended_by_the_server() {
 async fn too_many_calls_are_refused_before_they_are_sent() {
     let options = Options { max_calls: 1, ..options() };
     let (connection, _) = open_with(&script("shake; read -r line; exec sleep 60"), &options).await;
-    let first = tokio::spawn({
-        let connection = connection.clone();
-        async move { connection.call(call("tools/list", "{}")).await }
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(
-        connection.call(call("tools/list", "{}")).await.expect_err("busy"),
-        ClientError::Busy
-    );
-    first.abort();
+    let first = timeout(Duration::from_millis(200), connection.call(call("tools/list", "{}")));
+    let second = async {
+        tokio::task::yield_now().await;
+        connection.call(call("tools/list", "{}")).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert!(first.is_err());
+    assert_eq!(second.expect_err("busy"), ClientError::Busy);
 }

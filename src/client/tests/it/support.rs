@@ -15,6 +15,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::{Instant, sleep},
 };
 
@@ -215,7 +216,7 @@ pub type Behaviour = dyn Fn(Seen, TcpStream) -> BoxFuture<'static, ()> + Send + 
 pub struct Peer {
     pub seen: Arc<Mutex<Vec<Seen>>>,
     pub port: u16,
-    task: tokio::task::JoinHandle<()>,
+    _tasks: JoinSet<()>,
 }
 
 impl Peer {
@@ -230,17 +231,19 @@ impl Peer {
         let behaviour: Arc<Behaviour> =
             Arc::new(move |seen, socket| Box::pin(behaviour(seen, socket)));
         let log = Arc::clone(&seen);
-        let task = tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut exchanges = JoinSet::new();
             while let Ok((mut socket, _)) = listener.accept().await {
                 let (behaviour, log) = (Arc::clone(&behaviour), Arc::clone(&log));
-                tokio::spawn(async move {
+                exchanges.spawn(async move {
                     let Some(request) = read_request(&mut socket).await else { return };
                     log.lock().expect("no panic").push(request.clone());
                     behaviour(request, socket).await;
                 });
             }
         });
-        Self { seen, port, task }
+        Self { seen, port, _tasks: tasks }
     }
 
     pub fn target(&self) -> Target {
@@ -257,12 +260,6 @@ impl Peer {
 
     pub fn requests(&self, wanted: impl Fn(&Seen) -> bool) -> Vec<Seen> {
         self.seen.lock().expect("no panic").iter().filter(|seen| wanted(seen)).cloned().collect()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
