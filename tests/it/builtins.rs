@@ -19,7 +19,10 @@ async fn the_built_ins_answer_in_both_eras() {
     assert_eq!(info(modern.call("health_check", json!({})).await)["status"], "ok");
     let status = info(legacy.call("orchestrator_status", json!({})).await);
     assert_eq!(status["connections"]["active"], 2, "{status}");
-    assert_eq!(status["handshakes"]["succeeded"], server.json("/api/status").await["handshakes"]["succeeded"]);
+    assert_eq!(
+        status["handshakes"]["succeeded"],
+        server.json("/api/status").await["handshakes"]["succeeded"]
+    );
     legacy.close().await;
     server.finish().await;
 }
@@ -33,13 +36,19 @@ async fn an_argument_that_the_schema_refuses_is_a_tool_error_that_names_the_fiel
         (json!({"message": 5}), "message"),
         (json!({"message": "x", "massage": "y"}), "massage"),
     ] {
-        for result in [legacy.call("echo", arguments.clone()).await, modern.call("echo", arguments.clone()).await] {
+        for result in [
+            legacy.call("echo", arguments.clone()).await,
+            modern.call("echo", arguments.clone()).await,
+        ] {
             assert_eq!(result["isError"], true, "{result}");
             assert!(text(&result).contains(field), "{arguments}: {result}");
         }
     }
     let scrape = server.scrape().await;
-    assert_eq!(scrape.sum("mcp_tool_calls_total", &[("tool", "echo"), ("status", "tool_error")]), 6.0);
+    assert_eq!(
+        scrape.sum("mcp_tool_calls_total", &[("tool", "echo"), ("status", "tool_error")]),
+        6.0
+    );
     legacy.close().await;
     server.finish().await;
 }
@@ -53,15 +62,22 @@ async fn the_built_ins_can_be_switched_off() {
 
 #[tokio::test]
 async fn without_prefix_names_are_bare_and_a_collision_is_no_failure() {
-    let server =
-        Setup::new().fixture("one", json!({})).fixture("two", json!({})).arg("--no-prefix").start().await;
+    let server = Setup::new()
+        .fixture("one", json!({}))
+        .fixture("two", json!({}))
+        .arg("--no-prefix")
+        .start()
+        .await;
     server.upstreams(&["one", "two"], "connected").await;
     let client = Modern::new(&server);
     let tools = client.tools().await;
     for name in ["echo", "sleep", "two__sleep"] {
         assert!(tools.iter().any(|tool| tool == name), "no {name} in {tools:?}");
     }
-    assert!(!tools.contains(&"one__sleep".to_owned()), "the first of the config keeps the bare name");
+    assert!(
+        !tools.contains(&"one__sleep".to_owned()),
+        "the first of the config keeps the bare name"
+    );
     client.call("sleep", json!({"ms": 0})).await;
     client.call("two__sleep", json!({"ms": 0})).await;
     server.finish().await;
@@ -69,10 +85,12 @@ async fn without_prefix_names_are_bare_and_a_collision_is_no_failure() {
 
 #[tokio::test]
 async fn a_tool_that_takes_too_long_is_counted_as_a_timeout() {
-    let server = Setup::new().fixture("fix", json!({})).set("limits.tool_timeout", 0.5).start().await;
+    let server =
+        Setup::new().fixture("fix", json!({})).set("limits.tool_timeout", 0.5).start().await;
     server.upstreams(&["fix"], "connected").await;
     let client = Modern::new(&server);
-    let answer = client.ask("tools/call", json!({"name": "fix__sleep", "arguments": {"ms": 60_000}})).await;
+    let answer =
+        client.ask("tools/call", json!({"name": "fix__sleep", "arguments": {"ms": 60_000}})).await;
     assert!(answer["result"]["isError"] == true || answer.get("error").is_some(), "{answer}");
     let scrape = server.scrape().await;
     let timeouts = scrape.sum("mcp_requests_total", &[("status", "timeout")]);

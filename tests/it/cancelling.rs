@@ -47,7 +47,8 @@ async fn a_modern_call_whose_client_goes_is_cancelled_upstream_too() {
     }
     until("both are counted as cancelled", || async {
         let scrape = server.scrape().await;
-        scrape.sum("mcp_requests_total", &[("method", "tools/call"), ("status", "cancelled")]) == 2.0
+        scrape.sum("mcp_requests_total", &[("method", "tools/call"), ("status", "cancelled")])
+            == 2.0
             && scrape.sum("mcp_upstream_attempts_total", &[("outcome", "cancelled")]) == 2.0
     })
     .await;
@@ -84,7 +85,10 @@ async fn a_legacy_call_is_cancelled_when_its_client_says_so() {
         assert!(message.get("result").is_none(), "a cancelled call has no result: {message}");
     }
     let scrape = server.scrape().await;
-    assert_eq!(scrape.sum("mcp_requests_total", &[("method", "tools/call"), ("status", "cancelled")]), 1.0);
+    assert_eq!(
+        scrape.sum("mcp_requests_total", &[("method", "tools/call"), ("status", "cancelled")]),
+        1.0
+    );
     client.close().await;
     server.finish().await;
 }
@@ -93,12 +97,13 @@ async fn a_legacy_call_is_cancelled_when_its_client_says_so() {
 async fn cancelling_one_call_leaves_the_others_alone() {
     let (server, log, _folder) = server().await;
     let client = Legacy::open(&server).await;
-    let _first = client.start("tools/call", sleep(60_000, "first")).await;
+    let mut first = client.start("tools/call", sleep(60_000, "first")).await;
     let mut second = client.start("tools/call", sleep(1_000, "second")).await;
     client.notify("notifications/cancelled", json!({"requestId": 1})).await;
     client.notify("notifications/cancelled", json!({"requestId": 999})).await;
     assert_eq!(text(&second.answer().await["result"]), "slept 1000 ms");
     written(&log, "cancelled first").await;
+    assert!(first.next().await.is_none(), "a cancelled call's stream ends without an answer");
     client.close().await;
     server.finish().await;
 }

@@ -18,10 +18,16 @@ pub struct Ended {
 
 /// Runs a command to its end, at home in that folder.
 pub fn run(home: &Path, arguments: &[&str]) -> Ended {
+    run_with(home, arguments, &[])
+}
+
+/// The same, with variables set.
+pub fn run_with(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     let output = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"))
         .args(arguments)
         .env_clear()
         .envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "MCP_TEST_RUN"))
+        .envs(variables.iter().copied())
         .env("HOME", home)
         .current_dir(home)
         .stdin(Stdio::null())
@@ -60,7 +66,12 @@ fn an_unknown_key_is_named_with_the_nearest_known_one() {
     let home = home();
     fs::write(home.path().join("bad.toml"), "[limits]\nsesions = 5\n").unwrap();
     refuses(home.path(), &["config", "check", "bad.toml"], 2, &["sesions", "sessions"]);
-    refuses(home.path(), &["serve", "--listen", "127.0.0.1:0", "--config", "bad.toml"], 2, &["sesions", "sessions"]);
+    refuses(
+        home.path(),
+        &["serve", "--listen", "127.0.0.1:0", "--config", "bad.toml"],
+        2,
+        &["sesions", "sessions"],
+    );
     refuses(home.path(), &["serve", "--config", "missing.toml"], 2, &["missing.toml"]);
     fs::write(home.path().join("broken.toml"), "listen = \n").unwrap();
     refuses(home.path(), &["config", "check", "broken.toml"], 2, &["broken.toml"]);
@@ -73,7 +84,10 @@ fn secrets_are_masked_where_the_configuration_is_shown() {
     let servers = r#"{"mcpServers": {"a": {"command": "x", "env": {"KEY": "hidden-1"}},
         "b": {"url": "https://b.example/mcp", "headers": {"Authorization": "Bearer hidden-2"}}}}"#;
     fs::write(home.path().join("mcp.json"), servers).unwrap();
-    let shown = run(home.path(), &["config", "show", "--mcp-servers", "mcp.json", "--token", "hidden-3-0123456789abcdef"]);
+    let shown = run(
+        home.path(),
+        &["config", "show", "--mcp-servers", "mcp.json", "--token", "hidden-3-0123456789abcdef"],
+    );
     assert_eq!(shown.code, Some(0), "{}", shown.err);
     assert!(shown.out.contains("b.example"), "{}", shown.out);
     assert!(!shown.out.contains("hidden") && !shown.err.contains("hidden"), "{}", shown.out);
@@ -111,7 +125,12 @@ fn a_port_in_use_is_told_in_one_sentence() {
 fn without_a_token_only_loopback_is_served() {
     let home = home();
     let listen = format!("0.0.0.0:{}", free_port());
-    refuses(home.path(), &["serve", "--listen", &listen, "--no-auth", "--data-dir", "data"], 2, &["loopback"]);
+    refuses(
+        home.path(),
+        &["serve", "--listen", &listen, "--no-auth", "--data-dir", "data"],
+        2,
+        &["loopback"],
+    );
 }
 
 #[test]
@@ -123,7 +142,12 @@ fn bad_upstream_files_are_told_by_name() {
     };
     check("{\"mcpServers\": {", &["mcp.json"]);
     check("{\"mcpServers\": {\"a\": {}}}", &["a", "command"]);
-    refuses(home.path(), &["serve", "--mcp-servers", "none.json", "--data-dir", "data"], 2, &["none.json"]);
+    refuses(
+        home.path(),
+        &["serve", "--mcp-servers", "none.json", "--data-dir", "data"],
+        2,
+        &["none.json"],
+    );
 }
 
 #[test]
@@ -141,6 +165,14 @@ async fn a_running_server_is_healthy_and_keeps_its_data_folder_to_itself() {
     let healthy = run(&folder, &["health", "--listen", &address]);
     assert_eq!(healthy.code, Some(0), "{} {}", healthy.out, healthy.err);
     refuses(&folder, &["serve", "--listen", "127.0.0.1:0", "--data-dir", &data], 1, &[&data]);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn on_loopback_a_server_without_a_token_may_be_asked_for() {
+    let server = Setup::new().open().start().await;
+    let client = crate::support::Modern::new(&server);
+    assert!(client.tools().await.contains(&"echo".to_owned()));
     server.finish().await;
 }
 

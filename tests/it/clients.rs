@@ -5,7 +5,9 @@ use crate::support::{Server, Setup, http, run_plan, text};
 use rmcp::{
     ClientLifecycleMode, ClientServiceExt,
     model::{CallToolRequestParams, ProtocolVersion},
-    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+    transport::{
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
 };
 use serde_json::{Value, json};
 
@@ -32,7 +34,9 @@ async fn connects_lists_and_calls(script: &str, asked: &str, era: &str, revision
     assert_eq!(report["era"], era, "{report}");
     assert_eq!(report["revision"], revision, "{report}");
     let tools = report["tools"].as_array().unwrap();
-    for name in ["echo", "health_check", "session_info", "orchestrator_status", "fix__test_simple_text"] {
+    for name in
+        ["echo", "health_check", "session_info", "orchestrator_status", "fix__test_simple_text"]
+    {
         assert!(tools.contains(&name.into()), "no {name} in {report}");
     }
     assert_eq!(text(&report["results"][0]), "from a real client");
@@ -81,7 +85,8 @@ async fn the_python_sdk_left_to_choose_takes_the_modern_era() {
 
 /// Connects with the Rust SDK, lists, calls, leaves; gives the revision it spoke.
 async fn rust_sdk(server: &Server, lifecycle: ClientLifecycleMode) -> String {
-    let config = StreamableHttpClientTransportConfig::with_uri(server.url()).auth_header(server.token());
+    let config =
+        StreamableHttpClientTransportConfig::with_uri(server.url()).auth_header(server.token());
     let transport = StreamableHttpClientTransport::with_client(http(), config);
     let client = ().serve_with_lifecycle(transport, lifecycle).await.unwrap();
     let info = serde_json::to_value(client.peer_info()).unwrap();
@@ -114,7 +119,10 @@ async fn the_rust_sdk_connects_in_the_modern_era() {
     let server = server().await;
     server.sent("server/discover");
     let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
-    assert_eq!(rust_sdk(&server, ClientLifecycleMode::Discover { preferred_versions }).await, "2026-07-28");
+    assert_eq!(
+        rust_sdk(&server, ClientLifecycleMode::Discover { preferred_versions }).await,
+        "2026-07-28"
+    );
     server.finish().await;
 }
 
@@ -126,7 +134,10 @@ async fn ten_connects_with_a_bearer_token_never_fail() {
     assert_eq!(report["connected"], 10, "{report}");
     assert_eq!(report["errors"], json!([]));
     let scrape = server.scrape().await;
-    assert_eq!(scrape.sum("mcp_connections_total", &[("transport", "http"), ("status", "accepted")]), 10.0);
+    assert_eq!(
+        scrape.sum("mcp_connections_total", &[("transport", "http"), ("status", "accepted")]),
+        10.0
+    );
     assert_eq!(scrape.sum("mcp_handshakes_total", &[("outcome", "ok")]), 10.0);
     server.finish().await;
 }
@@ -136,7 +147,8 @@ async fn a_wrong_token_is_refused_ten_times_of_ten() {
     let server = server().await;
     let report = run_plan(&server, "sdk.mjs", json!({"times": 10, "token": "wrong"})).await;
     assert_eq!(report["connected"], 0, "{report}");
-    let codes: Vec<i64> = report["errors"].as_array().unwrap().iter().filter_map(|e| e["code"].as_i64()).collect();
+    let codes: Vec<i64> =
+        report["errors"].as_array().unwrap().iter().filter_map(|e| e["code"].as_i64()).collect();
     assert_eq!(codes, [401; 10], "{report}");
     let scrape = server.scrape().await;
     assert_eq!(scrape.sum("mcp_connections_total", &[("status", "unauthorized")]), 10.0);

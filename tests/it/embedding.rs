@@ -1,11 +1,14 @@
 //! The server as a library: own tools, port 0, start, stop, handshakes in figures.
 
-use crate::support::{http, modern_meta, text};
-use mcp_server::{Config, OrchestratorServer, Tool, ToolInput, ToolOutput, async_trait, config::AuthConfig};
+use crate::support::{Messages, Scrape, fixture_path, http, modern_meta, text, within};
+use mcp_server::{
+    Config, OrchestratorServer, Tool, ToolInput, ToolOutput, async_trait, config::AuthConfig,
+};
 use serde_json::{Value, json};
-use std::{
-    process::{Command, Stdio},
-    time::Duration,
+use std::{process::Stdio, time::Duration};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
 };
 
 /// A tool that does what its argument says.
@@ -44,24 +47,29 @@ async fn started() -> (OrchestratorServer, String) {
     (server, format!("http://{address}/mcp"))
 }
 
-async fn call(url: &str, mood: &str) -> Value {
+async fn ask(url: &str, mood: &str) -> Value {
+    call(url, "moody", json!({"mood": mood})).await
+}
+
+async fn call(url: &str, tool: &str, arguments: Value) -> Value {
     let meta = modern_meta("embedder", &json!({}));
-    let params = json!({"name": "moody", "arguments": {"mood": mood}, "_meta": meta});
+    let params = json!({"name": tool, "arguments": arguments, "_meta": meta});
     let request = http().post(url).header("accept", "application/json, text/event-stream");
-    let request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call");
+    let request =
+        request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call");
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    let response = request.header("mcp-name", "moody").json(&body).send().await.unwrap();
-    crate::support::Messages::of(response).answer().await["result"].clone()
+    let response = request.header("mcp-name", tool).json(&body).send().await.unwrap();
+    Messages::of(response).answer().await["result"].clone()
 }
 
 #[tokio::test]
 async fn a_tool_of_an_embedder_is_called_and_its_panic_is_a_tool_error() {
     let (mut server, url) = started().await;
-    assert_eq!(text(&call(&url, "fine").await), "fine");
-    let panicked = call(&url, "panic").await;
+    assert_eq!(text(&ask(&url, "fine").await), "fine");
+    let panicked = ask(&url, "panic").await;
     assert_eq!(panicked["isError"], true, "{panicked}");
-    assert_eq!(text(&call(&url, "fine").await), "fine", "the server lives on");
-    let wrong = call(&url, "angry").await;
+    assert_eq!(text(&ask(&url, "fine").await), "fine", "the server lives on");
+    let wrong = ask(&url, "angry").await;
     assert!(wrong["isError"] == true && text(&wrong).contains("mood"), "{wrong}");
     server.stop().await;
 }
@@ -69,9 +77,9 @@ async fn a_tool_of_an_embedder_is_called_and_its_panic_is_a_tool_error() {
 #[tokio::test]
 async fn a_tool_has_a_timeout_of_its_own() {
     let (mut server, url) = started().await;
-    let slow = call(&url, "slow").await;
+    let slow = ask(&url, "slow").await;
     assert_eq!(slow["isError"], true, "{slow}");
-    let scrape = crate::support::Scrape::parse(&server.telemetry().encode());
+    let scrape = Scrape::parse(&server.telemetry().encode());
     assert_eq!(scrape.sum("mcp_requests_total", &[("status", "timeout")]), 1.0);
     server.stop().await;
 }
@@ -81,16 +89,20 @@ async fn handshakes_are_told_in_figures_and_a_stopped_server_refuses_connections
     let (mut server, url) = started().await;
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "e", "version": "1"}}});
+    let post = || http().post(&url).header("accept", "application/json, text/event-stream");
     for _ in 0..5 {
-        let request = http().post(&url).header("accept", "application/json, text/event-stream");
-        assert_eq!(request.json(&body).send().await.unwrap().status(), 200);
+        let welcome = post().json(&body).send().await.unwrap();
+        assert_eq!(welcome.status(), 200);
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let request = post().header("mcp-session-id", &welcome.headers()["mcp-session-id"]);
+        assert_eq!(request.json(&ready).send().await.unwrap().status(), 202);
     }
     let figures = server.handshake_metrics();
     assert_eq!((figures.total, figures.succeeded, figures.failed), (5, 5, 0));
     assert!(figures.median_ms > 0.0 && figures.median_ms <= figures.max_ms);
     server.stop().await;
     assert!(http().get(&url).send().await.is_err());
-    let scrape = crate::support::Scrape::parse(&server.telemetry().encode());
+    let scrape = Scrape::parse(&server.telemetry().encode());
     assert_eq!(scrape.sum("mcp_disconnections_total", &[("reason", "server_shutdown")]), 5.0);
     assert_eq!(scrape.sum("mcp_active_sessions", &[]), 0.0);
 }
@@ -100,9 +112,9 @@ fn two_servers_in_one_process_share_nothing() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let ((mut first, url), (mut second, _)) = (started().await, started().await);
-        call(&url, "fine").await;
+        ask(&url, "fine").await;
         let calls = |server: &OrchestratorServer| {
-            crate::support::Scrape::parse(&server.telemetry().encode()).sum("mcp_requests_total", &[])
+            Scrape::parse(&server.telemetry().encode()).sum("mcp_requests_total", &[])
         };
         assert_eq!((calls(&first), calls(&second)), (1.0, 0.0));
         first.stop().await;
@@ -110,17 +122,20 @@ fn two_servers_in_one_process_share_nothing() {
     });
 }
 
-#[test]
-fn the_example_adds_a_tool_of_its_own_in_under_forty_lines() {
+#[tokio::test]
+async fn the_example_adds_a_tool_of_its_own_in_under_forty_lines() {
     let source = include_str!("../../examples/embed.rs");
     assert!(source.lines().count() < 40, "{} lines", source.lines().count());
-    let path = crate::support::fixture_path().with_file_name("embed");
-    let child = Command::new(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = child.unwrap();
-    let mut first_line = String::new();
-    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut out, &mut first_line).unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert!(first_line.contains("http://127.0.0.1:"), "{first_line}");
+    let path = fixture_path().with_file_name("embed");
+    let mut child = Command::new(path).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = within(10, "the example listens", lines.next_line()).await.unwrap().unwrap();
+    let (_, rest) =
+        first.split_once("http://").unwrap_or_else(|| panic!("no address in `{first}`"));
+    let url = format!("http://{}/mcp", rest.split('/').next().unwrap_or_default());
+    let rolled = call(&url, "dice", json!({"sides": 6})).await;
+    assert!((1..=6).contains(&text(&rolled).parse::<u64>().unwrap()), "{rolled}");
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().await.unwrap().success());
+    assert!(within(10, "the example ends", child.wait()).await.unwrap().success());
 }

@@ -8,8 +8,17 @@ use std::{
 };
 
 /// The modules of the server in the order a message meets them.
-const STAGES: [&str; 9] =
-    ["serve", "transport", "pipeline", "admission", "session", "dispatch", "tools", "upstream", "call"];
+const STAGES: [&str; 9] = [
+    "serve",
+    "transport",
+    "pipeline",
+    "admission",
+    "session",
+    "dispatch",
+    "tools",
+    "upstream",
+    "call",
+];
 
 /// Which crates of ours a crate may list.
 const CRATES: [(&str, &[&str]); 7] = [
@@ -100,7 +109,11 @@ fn a_stage_of_the_server_uses_only_later_stages() {
         for file in files {
             let names = named_at_root(&file, &server);
             for earlier in &STAGES[..here] {
-                assert!(!names.contains(*earlier), "{}: `{stage}` uses the earlier `{earlier}`", file.display());
+                assert!(
+                    !names.contains(*earlier),
+                    "{}: `{stage}` uses the earlier `{earlier}`",
+                    file.display()
+                );
             }
         }
     }
@@ -112,7 +125,10 @@ fn every_module_of_the_server_is_a_stage_or_the_configuration() {
         let name = entry.file_name().into_string().unwrap();
         let module = name.trim_end_matches(".rs");
         let beside = ["config", "lib", "Cargo.toml"].contains(&module);
-        assert!(beside || STAGES.contains(&module), "`{name}` has no place in the order of the stages");
+        assert!(
+            beside || STAGES.contains(&module),
+            "`{name}` has no place in the order of the stages"
+        );
     }
 }
 
@@ -125,8 +141,12 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         let listed = manifest["dependencies"].as_table().unwrap().keys().cloned().collect();
         crates.insert(entry.file_name().into_string().unwrap(), listed);
     }
-    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
-    crates.insert("root".to_owned(), manifest["dependencies"].as_table().unwrap().keys().cloned().collect());
+    let manifest: toml::Table =
+        fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    crates.insert(
+        "root".to_owned(),
+        manifest["dependencies"].as_table().unwrap().keys().cloned().collect(),
+    );
     crates
 }
 
@@ -163,11 +183,15 @@ fn a_dependency_is_known_only_where_it_belongs() {
 
 #[test]
 fn the_protocol_does_no_input_or_output_and_reads_no_clock() {
-    let forbidden = ["tokio", "std::net", "std::fs", "std::io", "std::process", "Instant", "SystemTime"];
+    let forbidden =
+        ["tokio", "std::net", "std::fs", "std::io", "std::process", "Instant", "SystemTime"];
     for file in sources(&root().join("src/protocol")) {
         let text = fs::read_to_string(&file).unwrap();
         for word in forbidden {
-            let used = text.lines().filter(|line| !line.trim_start().starts_with("//")).any(|line| line.contains(word));
+            let used = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .any(|line| line.contains(word));
             assert!(!used, "{}: uses `{word}`", file.display());
         }
     }

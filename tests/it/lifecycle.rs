@@ -1,6 +1,8 @@
 //! Start and stop: answering from the first moment, draining, leaving nothing behind.
 
-use crate::support::{Legacy, Modern, Setup, alive, descendants, fixture_path, http, text, until, within};
+use crate::support::{
+    Legacy, Modern, Setup, alive, descendants, fixture_path, http, text, until, within,
+};
 use serde_json::json;
 use std::time::Duration;
 use tokio::{net::TcpStream, time::Instant};
@@ -88,7 +90,10 @@ async fn the_server_answers_while_an_upstream_is_broken_and_says_so() {
     assert!(begun.elapsed() < Duration::from_secs(1));
     let client = Legacy::open(&server).await;
     let listed = within(8, "a list while an upstream is mute", client.tools()).await;
-    assert!(listed.contains(&"fix__sleep".to_owned()) && listed.contains(&"echo".to_owned()), "{listed:?}");
+    assert!(
+        listed.contains(&"fix__sleep".to_owned()) && listed.contains(&"echo".to_owned()),
+        "{listed:?}"
+    );
     client.call("fix__test_simple_text", json!({})).await;
     let ready = http().get(format!("{}/readyz", server.base())).send().await.unwrap();
     assert_eq!(ready.status(), 200, "a down upstream never makes us un-ready");
@@ -142,7 +147,8 @@ async fn a_child_that_crashes_is_started_again() {
     assert_eq!(ended["result"]["isError"], true, "{ended}");
     assert_eq!(ended["result"]["_meta"]["mcp-orchestrator/ran"], "unknown", "{ended}");
     until("a new child answers", || async {
-        let answer = client.ask("tools/call", json!({"name": "fix__process_id", "arguments": {}})).await;
+        let answer =
+            client.ask("tools/call", json!({"name": "fix__process_id", "arguments": {}})).await;
         answer["result"]["isError"] != true && text(&answer["result"]) != before
     })
     .await;

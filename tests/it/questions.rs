@@ -20,9 +20,14 @@ fn ask_name(question: &str) -> Value {
 
 /// Fails the test if a stream says anything of a question.
 async fn hears_no_question(stream: &mut Messages) {
-    while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(300), stream.next()).await {
+    while let Ok(Some(message)) =
+        tokio::time::timeout(Duration::from_millis(300), stream.next()).await
+    {
         let method = message["method"].as_str().unwrap_or_default();
-        assert!(!method.starts_with("elicitation/") && !method.starts_with("sampling/"), "{message}");
+        assert!(
+            !method.starts_with("elicitation/") && !method.starts_with("sampling/"),
+            "{message}"
+        );
     }
 }
 
@@ -75,7 +80,8 @@ async fn samplings_at_once_come_back_to_their_own_calls() {
     let mut clients = Vec::new();
     for number in 0..4 {
         let client = Legacy::with(&server, "2025-11-25", asking()).await;
-        let params = json!({"name": "fix__sample", "arguments": {"prompt": format!("prompt {number}")}});
+        let params =
+            json!({"name": "fix__sample", "arguments": {"prompt": format!("prompt {number}")}});
         let stream = client.start("tools/call", params).await;
         clients.push((number, client, stream));
     }
@@ -84,7 +90,9 @@ async fn samplings_at_once_come_back_to_their_own_calls() {
         let prompt = question["params"]["messages"][0]["content"].to_string();
         assert!(prompt.contains(&format!("prompt {number}")), "{prompt}");
         let content = json!({"type": "text", "text": format!("answer {number}")});
-        client.answer(&question, json!({"role": "assistant", "model": "none", "content": content})).await;
+        client
+            .answer(&question, json!({"role": "assistant", "model": "none", "content": content}))
+            .await;
         assert_eq!(text(&stream.answer().await["result"]), format!("answer {number}"));
         client.close().await;
     }
@@ -96,7 +104,8 @@ async fn roots_are_those_of_the_client_that_calls() {
     let server = server().await;
     for root in ["file:///of/anna", "file:///of/ben"] {
         let client = Legacy::with(&server, "2025-11-25", asking()).await;
-        let mut stream = client.start("tools/call", json!({"name": "fix__show_roots", "arguments": {}})).await;
+        let mut stream =
+            client.start("tools/call", json!({"name": "fix__show_roots", "arguments": {}})).await;
         let question = stream.method("roots/list").await;
         client.answer(&question, json!({"roots": [{"uri": root}]})).await;
         assert_eq!(text(&stream.answer().await["result"]), root);
@@ -128,8 +137,11 @@ async fn two_modern_clients_are_asked_by_rounds_and_a_forged_state_is_refused() 
     };
     let annas = first(anna.ask("tools/call", ask_name("who is anna?")).await);
     let bens = first(ben.ask("tools/call", ask_name("who is ben?")).await);
-    let asked = |result: &Value| result["inputRequests"].as_object().unwrap().keys().next().unwrap().clone();
-    let message = |result: &Value| result["inputRequests"][asked(result)]["params"]["message"].clone();
+    let asked = |result: &Value| {
+        result["inputRequests"].as_object().unwrap().keys().next().unwrap().clone()
+    };
+    let message =
+        |result: &Value| result["inputRequests"][asked(result)]["params"]["message"].clone();
     assert_eq!((message(&annas), message(&bens)), (json!("who is anna?"), json!("who is ben?")));
 
     let answered = |result: &Value, question: &str, name: &str| {

@@ -24,20 +24,24 @@ async fn prometheus(server: &Server) -> (Peer, String) {
 
 /// The single value that Prometheus answers to a query.
 async fn query(base: &str, promql: &str) -> Option<f64> {
-    let url = reqwest::Url::parse_with_params(&format!("{base}/api/v1/query"), [("query", promql)]).unwrap();
+    let url = reqwest::Url::parse_with_params(&format!("{base}/api/v1/query"), [("query", promql)])
+        .unwrap();
     let answer: Value = http().get(url).send().await.ok()?.json().await.ok()?;
     answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
 }
 
 async fn answers(base: &str, promql: &str, expected: f64) {
-    until(&format!("{promql} is {expected}"), || async { query(base, promql).await == Some(expected) }).await;
+    until(&format!("{promql} is {expected}"), || async {
+        query(base, promql).await == Some(expected)
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn prometheus_answers_each_of_the_six_metrics_with_the_true_count() {
     let server = Setup::new().fixture("fix", json!({})).start().await;
     server.upstreams(&["fix"], "connected").await;
-    let (_peer, base) = prometheus(&server).await;
+    let (peer, base) = prometheus(&server).await;
 
     let first = Legacy::open(&server).await;
     let second = Legacy::open(&server).await;
@@ -64,6 +68,7 @@ async fn prometheus_answers_each_of_the_six_metrics_with_the_true_count() {
     answers(&base, "sum(mcp_requests_total)", 9.0).await;
     answers(&base, "sum(mcp_request_duration_seconds_count)", 9.0).await;
     answers(&base, "sum(mcp_session_duration_seconds_count)", 2.0).await;
+    drop(peer);
     server.finish().await;
 }
 
@@ -82,7 +87,11 @@ async fn promtool_has_nothing_to_say() {
         .unwrap();
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success() && said.trim().is_empty(), "{said}");
     server.finish().await;
 }
@@ -92,13 +101,24 @@ async fn closed_label_sets_are_there_from_the_first_scrape() {
     let server = Setup::new().start().await;
     let scrape = server.scrape().await;
     let statuses = scrape.by("mcp_connections_total", "status");
-    for status in ["accepted", "unauthorized", "rejected_origin", "rate_limited", "over_capacity", "protocol_error"] {
+    for status in [
+        "accepted",
+        "unauthorized",
+        "rejected_origin",
+        "rate_limited",
+        "over_capacity",
+        "protocol_error",
+    ] {
         assert_eq!(statuses.get(status), Some(&0.0), "{statuses:?}");
     }
     for name in ["mcp_disconnections_total", "mcp_reconnect_attempts_total", "mcp_requests_total"] {
         assert!(scrape.names().contains(name), "{name}");
     }
-    for name in ["mcp_request_duration_seconds_count", "mcp_session_duration_seconds_count", "mcp_build_info"] {
+    for name in [
+        "mcp_request_duration_seconds_count",
+        "mcp_session_duration_seconds_count",
+        "mcp_build_info",
+    ] {
         assert!(scrape.names().contains(name), "{name}");
     }
     server.finish().await;
@@ -109,7 +129,8 @@ async fn a_flood_of_unknown_names_adds_no_series() {
     let server = Setup::new().fixture("fix", json!({})).start().await;
     server.upstreams(&["fix"], "connected").await;
     let flood = async |from: usize, to: usize| {
-        let (legacy, modern) = (Legacy::open(&server).await, Modern::with(&server, &format!("c{from}"), json!({})));
+        let (legacy, modern) =
+            (Legacy::open(&server).await, Modern::with(&server, &format!("c{from}"), json!({})));
         for number in from..to {
             legacy.ask(&format!("unknown/{number}"), json!({})).await;
             legacy.ask("tools/call", json!({"name": format!("fix__no_{number}")})).await;
@@ -124,6 +145,9 @@ async fn a_flood_of_unknown_names_adds_no_series() {
     let many = flood(2, 150).await;
     let new: Vec<_> = many.names().difference(&few.names()).map(ToString::to_string).collect();
     assert_eq!(few.series(), many.series(), "new names: {new:?}");
-    assert_eq!(many.sum("mcp_requests_total", &[("method", "_OTHER"), ("status", "client_error")]), 300.0);
+    assert_eq!(
+        many.sum("mcp_requests_total", &[("method", "_OTHER"), ("status", "client_error")]),
+        300.0
+    );
     server.finish().await;
 }

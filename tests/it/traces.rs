@@ -25,8 +25,21 @@ struct Span {
 async fn receiver() -> (Peer, u16, u16) {
     let (grpc, http) = (free_port(), free_port());
     let mut command = Command::new(tool("rotel-agent"));
-    command.args(["start", "--exporter", "blackhole", "--debug-log", "traces", "--debug-log-verbosity", "detailed"]);
-    command.args(["--batch-timeout", "200ms", "--otlp-grpc-endpoint", &format!("127.0.0.1:{grpc}")]);
+    command.args([
+        "start",
+        "--exporter",
+        "blackhole",
+        "--debug-log",
+        "traces",
+        "--debug-log-verbosity",
+        "detailed",
+    ]);
+    command.args([
+        "--batch-timeout",
+        "200ms",
+        "--otlp-grpc-endpoint",
+        &format!("127.0.0.1:{grpc}"),
+    ]);
     command.args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")]);
     (Peer::start(command, http).await, grpc, http)
 }
@@ -39,7 +52,9 @@ fn spans(output: &str) -> Vec<Span> {
             spans.push(Span::default());
         }
         let Some(span) = spans.last_mut() else { continue };
-        if let Some((key, value)) = line.strip_prefix("-> ").and_then(|attribute| attribute.split_once(": ")) {
+        if let Some((key, value)) =
+            line.strip_prefix("-> ").and_then(|attribute| attribute.split_once(": "))
+        {
             let plain = value.split_once('(').map_or(value, |(_, rest)| rest.trim_end_matches(')'));
             span.attributes.insert(key.to_owned(), plain.to_owned());
         } else if let Some((key, value)) = line.split_once(':') {
@@ -59,7 +74,8 @@ fn spans(output: &str) -> Vec<Span> {
 }
 
 async fn span_of(receiver: &Peer, what: &str, wanted: impl Fn(&Span) -> bool) -> Span {
-    until(&format!("{what} arrives"), || async { spans(&receiver.output()).iter().any(&wanted) }).await;
+    until(&format!("{what} arrives"), || async { spans(&receiver.output()).iter().any(&wanted) })
+        .await;
     spans(&receiver.output()).into_iter().find(wanted).unwrap()
 }
 
@@ -74,10 +90,12 @@ async fn one_trace_from_client_to_upstream(server: &Server, receiver: &Peer) {
     server.upstreams(&["fix"], "connected").await;
     let legacy = Legacy::open(server).await;
     let answer = legacy.ask("tools/call", with_parent("fix__meta_echo")).await;
-    let handed = answer["result"]["structuredContent"]["meta"]["traceparent"].as_str().unwrap().to_owned();
+    let handed =
+        answer["result"]["structuredContent"]["meta"]["traceparent"].as_str().unwrap().to_owned();
 
     let name = "tools/call fix__meta_echo";
-    let call = span_of(receiver, name, |span| span.name == name && span.kind.contains("SERVER")).await;
+    let call =
+        span_of(receiver, name, |span| span.name == name && span.kind.contains("SERVER")).await;
     assert_eq!((call.trace.as_str(), call.parent.as_str()), (TRACE, PARENT), "{call:?}");
     assert_eq!(call.attributes["mcp.method.name"], "tools/call");
     assert_eq!(call.attributes["gen_ai.tool.name"], "fix__meta_echo");
@@ -85,7 +103,10 @@ async fn one_trace_from_client_to_upstream(server: &Server, receiver: &Peer) {
     assert_eq!(call.attributes["mcp.protocol.version"], "2025-11-25");
     assert_eq!(call.attributes["mcp.session.id"], legacy.session);
     assert_eq!(call.attributes["jsonrpc.request.id"], "1");
-    let attempt = span_of(receiver, "the attempt", |span| span.kind.contains("CLIENT") && span.parent == call.id).await;
+    let attempt = span_of(receiver, "the attempt", |span| {
+        span.kind.contains("CLIENT") && span.parent == call.id
+    })
+    .await;
     assert_eq!(attempt.trace, TRACE);
     assert_eq!(attempt.name, "tools/call meta_echo");
     assert_eq!(handed, format!("00-{TRACE}-{}-01", attempt.id), "what the upstream was handed");
@@ -144,7 +165,8 @@ async fn errors_and_parents_are_told_as_the_conventions_say() {
 
     let called = |tool: &'static str| {
         move |span: &Span| {
-            span.kind.contains("SERVER") && span.attributes.get("gen_ai.tool.name").is_some_and(|name| name == tool)
+            span.kind.contains("SERVER")
+                && span.attributes.get("gen_ai.tool.name").is_some_and(|name| name == tool)
         }
     };
     let faulty = span_of(&receiver, "the call of nobody", |span| {

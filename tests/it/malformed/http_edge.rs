@@ -11,7 +11,10 @@ use tokio::{
 
 fn initialize() -> Value {
     let info = json!({"name": "x", "version": "1"});
-    request("initialize", json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}))
+    request(
+        "initialize",
+        json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": info}),
+    )
 }
 
 #[tokio::test]
@@ -34,7 +37,11 @@ async fn a_missing_malformed_or_wrong_token_is_challenged() {
     }
     let scrape = server.scrape().await;
     let causes = scrape.by("mcp_auth_failures_total", "cause");
-    assert_eq!((causes["missing"], causes["malformed"], causes["wrong"]), (1.0, 2.0, 2.0), "{causes:?}");
+    assert_eq!(
+        (causes["missing"], causes["malformed"], causes["wrong"]),
+        (1.0, 2.0, 2.0),
+        "{causes:?}"
+    );
     check(server, Vec::new()).await;
 }
 
@@ -79,7 +86,9 @@ async fn a_foreign_origin_or_host_is_refused() {
     let own = Row::post("our own origin", plain(&server), request("ping", json!({})));
     let reply = own.with("origin", "http://localhost:3001").send(&server).await;
     assert_eq!(reply.status, 400, "it got as far as the session: {reply:?}");
-    assert!(server.scrape().await.sum("mcp_connections_total", &[("status", "rejected_origin")]) >= 1.0);
+    assert!(
+        server.scrape().await.sum("mcp_connections_total", &[("status", "rejected_origin")]) >= 1.0
+    );
     check(server, Vec::new()).await;
 }
 
@@ -94,7 +103,8 @@ async fn probes_and_scrapes_may_come_by_another_host_name() {
 }
 
 async fn expect(server: &Server, verb: Method, path: &str, status: u16) -> Reply {
-    let request = http().request(verb, format!("{}{path}", server.base())).bearer_auth(server.token());
+    let request =
+        http().request(verb, format!("{}{path}", server.base())).bearer_auth(server.token());
     let reply = Reply::of(request.send().await.unwrap()).await;
     assert_eq!(reply.status, status, "{path}: {reply:?}");
     assert!(!reply.json().is_null(), "{path}");
@@ -125,7 +135,10 @@ async fn media_types_and_sizes_are_checked() {
         row("a body of another kind").with("content-type", "text/plain").gives(415, 1415, ()),
         row("a body of no kind").without("content-type").gives(415, 1415, ()),
         Row::post("a body too large", plain(&server), "x".repeat(100_001)).gives(413, 1413, ()),
-        row("GET without an event stream").verb(Method::GET).with("accept", "application/json").gives(406, 1406, ()),
+        row("GET without an event stream")
+            .verb(Method::GET)
+            .with("accept", "application/json")
+            .gives(406, 1406, ()),
     ];
     check(server, rows).await;
 }
@@ -134,8 +147,13 @@ async fn media_types_and_sizes_are_checked() {
 async fn what_is_no_http_ends_its_own_socket_only() {
     let server = server().await;
     let address = server.base().trim_start_matches("http://").to_owned();
-    let head = format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n", server.token());
-    let head = format!("{head}content-type: application/json\r\naccept: application/json, text/event-stream\r\n");
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n",
+        server.token()
+    );
+    let head = format!(
+        "{head}content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+    );
     for (bytes, close) in [
         ("\u{0}\u{1}garbage\r\n\r\n".to_owned(), false),
         ("GET / HTTP/9.9\r\n\r\n".to_owned(), false),
@@ -151,7 +169,10 @@ async fn what_is_no_http_ends_its_own_socket_only() {
         let mut answer = Vec::new();
         let read = within(10, "the socket ends", socket.read_to_end(&mut answer)).await;
         let answer = String::from_utf8_lossy(&answer);
-        assert!(read.is_err() || answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{bytes:?}: {answer}");
+        assert!(
+            read.is_err() || answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{bytes:?}: {answer}"
+        );
     }
     check(server, Vec::new()).await;
 }

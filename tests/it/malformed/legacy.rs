@@ -27,24 +27,43 @@ async fn what_is_no_json_rpc_is_an_invalid_request() {
     let server = server().await;
     let headers = session_headers(&server, "2025-11-25").await;
     let row = |what, body: &str| Row::post(what, headers.clone(), body);
-    let rows = vec![
-        row("no JSON", "{\"jsonrpc\":").gives(400, -32700, ()),
-        row("an empty body", "").gives(400, -32700, ()),
-        row("a control character", "\u{1}").gives(400, -32700, ()),
-        row("a number", "5").gives(400, -32600, ()),
-        row("a text", "\"ping\"").gives(400, -32600, ()),
-        row("an object of another kind", "{\"a\":1}").gives(400, -32600, ()),
-        row("another version", r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#).gives(400, -32600, 7),
-        row("no version", r#"{"id":7,"method":"ping"}"#).gives(400, -32600, 7),
-        row("a method that is no text", r#"{"jsonrpc":"2.0","id":7,"method":5}"#).gives(400, -32600, 7),
-        row("an id that is an object", r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#).gives(400, -32600, ()),
-        row("an id that is null", r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#).gives(400, -32600, ()),
-        row("an id that is true", r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#).gives(400, -32600, ()),
-        row("result and error", r#"{"jsonrpc":"2.0","id":7,"result":{},"error":{"code":1,"message":"x"}}"#)
+    let rows =
+        vec![
+            row("no JSON", "{\"jsonrpc\":").gives(400, -32700, ()),
+            row("an empty body", "").gives(400, -32700, ()),
+            row("a control character", "\u{1}").gives(400, -32700, ()),
+            row("a number", "5").gives(400, -32600, ()),
+            row("a text", "\"ping\"").gives(400, -32600, ()),
+            row("an object of another kind", "{\"a\":1}").gives(400, -32600, ()),
+            row("another version", r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#)
+                .gives(400, -32600, 7),
+            row("no version", r#"{"id":7,"method":"ping"}"#).gives(400, -32600, 7),
+            row("a method that is no text", r#"{"jsonrpc":"2.0","id":7,"method":5}"#)
+                .gives(400, -32600, 7),
+            row("an id that is an object", r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#).gives(
+                400,
+                -32600,
+                (),
+            ),
+            row("an id that is null", r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#).gives(
+                400,
+                -32600,
+                (),
+            ),
+            row("an id that is true", r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#).gives(
+                400,
+                -32600,
+                (),
+            ),
+            row(
+                "result and error",
+                r#"{"jsonrpc":"2.0","id":7,"result":{},"error":{"code":1,"message":"x"}}"#,
+            )
             .gives(400, -32600, 7),
-        row("an empty batch", "[]").gives(400, -32600, ()),
-        row("a batch where there are none", r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#).gives(400, -32600, ()),
-    ];
+            row("an empty batch", "[]").gives(400, -32600, ()),
+            row("a batch where there are none", r#"[{"jsonrpc":"2.0","id":7,"method":"ping"}]"#)
+                .gives(400, -32600, ()),
+        ];
     end_after(server, headers, rows).await;
 }
 
@@ -54,7 +73,8 @@ async fn end_after(server: Server, headers: HeaderMap, rows: Vec<Row>) {
         faults.extend(row.fault(&server).await);
     }
     assert!(faults.is_empty(), "{} of {} rows:\n{}", faults.len(), rows.len(), faults.join("\n"));
-    let still = Row::post("still there", headers.clone(), request("ping", json!({}))).send(&server).await;
+    let still =
+        Row::post("still there", headers.clone(), request("ping", json!({}))).send(&server).await;
     assert_eq!(still.status, 200, "the session of the malformed input lives on: {still:?}");
     end(&server, headers).await;
     check(server, Vec::new()).await;
@@ -69,11 +89,20 @@ async fn a_session_is_needed_and_must_be_known() {
     let rows = vec![
         none().gives(400, -32600, 7),
         unknown().gives(404, -32001, 7),
-        Row::post("a notification, no session", plain(&server), r#"{"jsonrpc":"2.0","method":"notifications/x"}"#)
-            .gives(400, -32600, ()),
+        Row::post(
+            "a notification, no session",
+            plain(&server),
+            r#"{"jsonrpc":"2.0","method":"notifications/x"}"#,
+        )
+        .gives(400, -32600, ()),
         read(Row::post("GET, no session", plain(&server), "")).gives(400, -32600, ()),
-        read(Row::post("GET, unknown session", plain(&server), "").with("mcp-session-id", "no")).gives(404, -32001, ()),
-        Row::post("DELETE, no session", plain(&server), "").verb(Method::DELETE).gives(400, -32600, ()),
+        read(Row::post("GET, unknown session", plain(&server), "").with("mcp-session-id", "no"))
+            .gives(404, -32001, ()),
+        Row::post("DELETE, no session", plain(&server), "").verb(Method::DELETE).gives(
+            400,
+            -32600,
+            (),
+        ),
         Row::post("DELETE, unknown session", plain(&server), "")
             .verb(Method::DELETE)
             .with("mcp-session-id", "no")
@@ -87,7 +116,8 @@ async fn an_ended_session_is_unknown() {
     let server = server().await;
     let headers = session_headers(&server, "2025-11-25").await;
     end(&server, headers.clone()).await;
-    let rows = vec![Row::post("after DELETE", headers, request("ping", json!({}))).gives(404, -32001, 7)];
+    let rows =
+        vec![Row::post("after DELETE", headers, request("ping", json!({}))).gives(404, -32001, 7)];
     check(server, rows).await;
 }
 
@@ -96,7 +126,8 @@ async fn the_version_header_is_one_that_the_session_speaks() {
     let server = server().await;
     let headers = session_headers(&server, "2025-11-25").await;
     let ping = |what, version: &str| {
-        Row::post(what, headers.clone(), request("ping", json!({}))).with("mcp-protocol-version", version)
+        Row::post(what, headers.clone(), request("ping", json!({})))
+            .with("mcp-protocol-version", version)
     };
     let rows = vec![
         ping("an unknown version", "1999-01-01").gives(400, -32600, 7),
@@ -118,10 +149,13 @@ async fn what_the_method_does_not_take_is_answered_in_band() {
         row("a tool name that is no text", "tools/call", json!({"name": 5})).gives(200, -32602, 7),
         row("an unknown tool", "tools/call", json!({"name": "nobody"})).gives(200, -32602, 7),
         row("an unknown prompt", "prompts/get", json!({"name": "nobody"})).gives(200, -32602, 7),
-        row("an unknown resource", "resources/read", json!({"uri": "nowhere://x"})).gives(200, -32002, 7),
+        row("an unknown resource", "resources/read", json!({"uri": "nowhere://x"}))
+            .gives(200, -32002, 7),
         row("no URI", "resources/read", json!({})).gives(200, -32602, 7),
-        row("a cursor that was never given", "tools/list", json!({"cursor": "never"})).gives(200, -32602, 7),
-        row("a level that is none", "logging/setLevel", json!({"level": "loud"})).gives(200, -32602, 7),
+        row("a cursor that was never given", "tools/list", json!({"cursor": "never"}))
+            .gives(200, -32602, 7),
+        row("a level that is none", "logging/setLevel", json!({"level": "loud"}))
+            .gives(200, -32602, 7),
     ];
     end_after(server, headers, rows).await;
 }
@@ -155,7 +189,8 @@ async fn a_batch_is_taken_where_the_revision_has_batches() {
         {"jsonrpc": "2.0", "id": 3, "method": "no/such"},
         {"a": 1},
     ]);
-    let mut answers = crate::support::Messages::of(client.post().json(&batch).send().await.unwrap());
+    let mut answers =
+        crate::support::Messages::of(client.post().json(&batch).send().await.unwrap());
     assert_eq!(answers.status(), 200);
     let mut found: Vec<Value> = Vec::new();
     while let Some(message) = answers.next().await {
@@ -164,7 +199,9 @@ async fn a_batch_is_taken_where_the_revision_has_batches() {
             None => found.push(message),
         }
     }
-    let by_id = |id: Value| found.iter().find(|message| message["id"] == id).unwrap_or_else(|| panic!("{found:?}"));
+    let by_id = |id: Value| {
+        found.iter().find(|message| message["id"] == id).unwrap_or_else(|| panic!("{found:?}"))
+    };
     assert!(by_id(json!(1)).get("result").is_some());
     assert_eq!(by_id(json!(2))["result"]["content"][0]["text"], "b");
     assert_eq!(by_id(json!(3))["error"]["code"], -32601);
@@ -180,8 +217,12 @@ async fn a_batch_is_taken_where_the_revision_has_batches() {
 #[tokio::test]
 async fn a_batch_holds_no_initialize() {
     let server = server().await;
-    let body = json!([request("initialize", json!({"protocolVersion": "2025-03-26", "capabilities": {},
-        "clientInfo": {"name": "x", "version": "1"}}))]);
-    let rows = vec![Row::post("initialize in a batch", plain(&server), body).gives(400, -32600, ())];
+    let body = json!([request(
+        "initialize",
+        json!({"protocolVersion": "2025-03-26", "capabilities": {},
+        "clientInfo": {"name": "x", "version": "1"}})
+    )]);
+    let rows =
+        vec![Row::post("initialize in a batch", plain(&server), body).gives(400, -32600, ())];
     check(server, rows).await;
 }

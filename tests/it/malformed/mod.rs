@@ -24,7 +24,15 @@ impl Row {
     /// A POST with those headers and that body.
     fn post(what: &'static str, headers: HeaderMap, body: impl ToString) -> Self {
         let verb = reqwest::Method::POST;
-        Self { what, verb, headers, body: body.to_string(), status: 400, code: -32600, id: Value::Null }
+        Self {
+            what,
+            verb,
+            headers,
+            body: body.to_string(),
+            status: 400,
+            code: -32600,
+            id: Value::Null,
+        }
     }
 
     fn verb(mut self, verb: reqwest::Method) -> Self {
@@ -76,14 +84,18 @@ impl Row {
             && body["jsonrpc"] == "2.0"
             && !sentence.is_empty();
         let must = (self.status, self.code, &self.id);
-        (!right).then(|| format!("{}: must be {must:?}, is {} {kind} {}", self.what, reply.status, reply.text))
+        (!right).then(|| {
+            format!("{}: must be {must:?}, is {} {kind} {}", self.what, reply.status, reply.text)
+        })
     }
 }
 
 /// The headers every client sends with a POST.
 fn plain(server: &Server) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    let mut set = |name: &'static str, value: &str| headers.insert(name, HeaderValue::from_str(value).unwrap());
+    let mut set = |name: &'static str, value: &str| {
+        headers.insert(name, HeaderValue::from_str(value).unwrap())
+    };
     set("accept", "application/json, text/event-stream");
     set("content-type", "application/json");
     set("authorization", &format!("Bearer {}", server.token()));
@@ -110,7 +122,8 @@ async fn check(server: Server, rows: Vec<Row>) {
     until("all that started ended", || async {
         let scrape = server.scrape().await;
         crate::support::assert_sums(&scrape);
-        scrape.sum("mcp_requests_in_flight", &[]) == 0.0 && scrape.sum("mcp_active_connections", &[]) == 0.0
+        scrape.sum("mcp_requests_in_flight", &[]) == 0.0
+            && scrape.sum("mcp_active_connections", &[]) == 0.0
     })
     .await;
 }

@@ -40,12 +40,19 @@ async fn every_request_says_what_it_is_in_meta() {
     let list = |change: fn(&mut Value)| with_meta("tools/list", json!({}), change);
     let rows = vec![
         row("no _meta at all", request("tools/list", json!({}))).gives(400, -32602, 7),
-        row("_meta that is no object", request("tools/list", json!({"_meta": 5}))).gives(400, -32602, 7),
-        row("no version", list(|meta| drop(meta.as_object_mut().unwrap().remove(VERSION)))).gives(400, -32602, 7),
-        row("a version that is no text", list(|meta| meta[VERSION] = json!(5))).gives(400, -32602, 7),
-        row("no capabilities", list(|meta| drop(meta.as_object_mut().unwrap().remove(CAPABILITIES))))
+        row("_meta that is no object", request("tools/list", json!({"_meta": 5})))
             .gives(400, -32602, 7),
-        row("capabilities that are no object", list(|meta| meta[CAPABILITIES] = json!("all"))).gives(400, -32602, 7),
+        row("no version", list(|meta| drop(meta.as_object_mut().unwrap().remove(VERSION))))
+            .gives(400, -32602, 7),
+        row("a version that is no text", list(|meta| meta[VERSION] = json!(5)))
+            .gives(400, -32602, 7),
+        row(
+            "no capabilities",
+            list(|meta| drop(meta.as_object_mut().unwrap().remove(CAPABILITIES))),
+        )
+        .gives(400, -32602, 7),
+        row("capabilities that are no object", list(|meta| meta[CAPABILITIES] = json!("all")))
+            .gives(400, -32602, 7),
     ];
     check(server, rows).await;
 }
@@ -55,11 +62,13 @@ async fn headers_say_the_same_as_the_body() {
     let server = server().await;
     let call = || {
         let body = right("tools/call", json!({"name": "echo", "arguments": {"message": "x"}}));
-        Row::post("a call", headers(&server, "tools/call", Some("echo")), body).gives(400, -32020, 7)
+        Row::post("a call", headers(&server, "tools/call", Some("echo")), body)
+            .gives(400, -32020, 7)
     };
     let read = || {
         let body = right("resources/read", json!({"uri": "test://static-text"}));
-        Row::post("a read", headers(&server, "resources/read", Some("test://static-text")), body).gives(400, -32020, 7)
+        Row::post("a read", headers(&server, "resources/read", Some("test://static-text")), body)
+            .gives(400, -32020, 7)
     };
     let named = |what, row: Row| Row { what, ..row };
     let rows = vec![
@@ -116,10 +125,17 @@ async fn an_unknown_version_is_told_which_ones_there_are() {
 #[tokio::test]
 async fn unknown_and_removed_methods_are_not_found() {
     let server = server().await;
-    let methods =
-        ["no/such", "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+    let methods = [
+        "no/such",
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    ];
     let rows = methods.map(|method| {
-        Row::post(method, headers(&server, method, None), right(method, json!({}))).gives(404, -32601, 7)
+        Row::post(method, headers(&server, method, None), right(method, json!({})))
+            .gives(404, -32601, 7)
     });
     check(server, rows.into()).await;
 }
@@ -128,7 +144,8 @@ async fn unknown_and_removed_methods_are_not_found() {
 async fn wrong_params_are_answered_in_band() {
     let server = server().await;
     let row = |what, method, name: &str, params| {
-        Row::post(what, headers(&server, method, Some(name)), right(method, params)).gives(200, -32602, 7)
+        Row::post(what, headers(&server, method, Some(name)), right(method, params))
+            .gives(200, -32602, 7)
     };
     let rows = vec![
         row("an unknown tool", "tools/call", "nobody", json!({"name": "nobody"})),
@@ -160,9 +177,17 @@ async fn the_modern_era_has_no_batches_responses_sessions_or_streams() {
     let bare = || headers(&server, "tools/list", None);
     let response = json!({"jsonrpc": "2.0", "id": 7, "result": {}});
     let rows = vec![
-        Row::post("a batch", bare(), json!([right("tools/list", json!({}))])).gives(400, -32600, ()),
+        Row::post("a batch", bare(), json!([right("tools/list", json!({}))])).gives(
+            400,
+            -32600,
+            (),
+        ),
         Row::post("a response", bare(), response).gives(400, -32600, 7),
-        Row::post("GET", bare(), "").verb(Method::GET).with("accept", "text/event-stream").gives(405, 1405, ()),
+        Row::post("GET", bare(), "").verb(Method::GET).with("accept", "text/event-stream").gives(
+            405,
+            1405,
+            (),
+        ),
         Row::post("DELETE", bare(), "").verb(Method::DELETE).gives(405, 1405, ()),
     ];
     check(server, rows).await;
@@ -175,6 +200,9 @@ async fn a_session_id_means_nothing_to_a_modern_request() {
     let change = |request: reqwest::RequestBuilder| request.header("mcp-session-id", "whatever");
     let answer = client.start_with("tools/list", json!({}), change).await.answer().await;
     assert_eq!(answer["result"]["resultType"], "complete", "{answer}");
-    assert!(answer["result"]["ttlMs"].is_u64() && answer["result"]["cacheScope"].is_string(), "{answer}");
+    assert!(
+        answer["result"]["ttlMs"].is_u64() && answer["result"]["cacheScope"].is_string(),
+        "{answer}"
+    );
     server.finish().await;
 }

@@ -18,7 +18,11 @@ pub fn http() -> reqwest::Client {
         drop(rustls::crypto::ring::default_provider().install_default());
     });
     LazyLock::force(&CLIENT);
-    reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy().build().expect("a client without TLS files")
+    reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .no_proxy()
+        .build()
+        .expect("a client without TLS files")
 }
 
 /// A whole HTTP answer.
@@ -73,7 +77,8 @@ impl<'a> Legacy<'a> {
     pub async fn with(server: &'a Server, revision: &str, capabilities: Value) -> Self {
         let http = http();
         let info = json!({"name": "raw-legacy", "version": "1"});
-        let params = json!({"protocolVersion": revision, "capabilities": capabilities, "clientInfo": info});
+        let params =
+            json!({"protocolVersion": revision, "capabilities": capabilities, "clientInfo": info});
         server.sent("initialize");
         let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
         let response = server.post(&http).json(&body).send().await.expect("initialize is answered");
@@ -92,7 +97,9 @@ impl<'a> Legacy<'a> {
     }
 
     fn headers(&self, request: RequestBuilder) -> RequestBuilder {
-        request.header("mcp-session-id", &self.session).header("mcp-protocol-version", &self.revision)
+        request
+            .header("mcp-session-id", &self.session)
+            .header("mcp-protocol-version", &self.revision)
     }
 
     /// Sends a request; its answer may still be arriving.

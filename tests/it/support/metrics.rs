@@ -45,10 +45,16 @@ impl Scrape {
         self.samples.len()
     }
 
-    fn matching<'a>(&'a self, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Sample> {
+    fn matching<'a>(
+        &'a self,
+        name: &'a str,
+        labels: &'a [(&str, &str)],
+    ) -> impl Iterator<Item = &'a Sample> {
         self.samples.iter().filter(move |sample| {
             sample.name == name
-                && labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|found| found == value))
+                && labels
+                    .iter()
+                    .all(|(key, value)| sample.labels.get(*key).is_some_and(|found| found == value))
         })
     }
 }
@@ -69,7 +75,8 @@ fn labels_of(text: &str) -> BTreeMap<String, String> {
     let mut labels = BTreeMap::new();
     let mut rest = text;
     while let Some((key, after)) = rest.split_once("=\"") {
-        let (value, after) = after.split_once('"').unwrap_or_else(|| panic!("open quote in `{text}`"));
+        let (value, after) =
+            after.split_once('"').unwrap_or_else(|| panic!("open quote in `{text}`"));
         labels.insert(key.trim_start_matches(',').to_owned(), value.to_owned());
         rest = after;
     }

@@ -41,7 +41,10 @@ pub fn clients() -> PathBuf {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 /// Runs an SDK client script with a plan against the server, and gives what it printed.
@@ -64,9 +67,16 @@ pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
     };
     command.env("MCP_PLAN", plan.to_string()).env("MCP_CLIENTS", clients()).kill_on_drop(true);
     let output = within(60, script, command.output()).await.expect("the client runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{script} {plan}: {}\n{out}\n{err}\n{}", output.status, server.log());
-    let report: Value = serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{script} {plan}: {}\n{out}\n{err}\n{}",
+        output.status,
+        server.log()
+    );
+    let report: Value =
+        serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
     for (method, times) in report["sent"].as_object().into_iter().flatten() {
         server.sent_times(method, times.as_u64().expect("a count"));
     }
@@ -83,7 +93,11 @@ pub struct Peer {
 impl Peer {
     /// Starts it and waits until it takes connections at `port`.
     pub async fn start(mut command: Command, port: u16) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = Arc::new(Mutex::new(Vec::new()));
         let mut readers = JoinSet::new();

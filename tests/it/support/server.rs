@@ -99,10 +99,16 @@ impl Setup {
         let upstreams = file("mcp.json", json!({"mcpServers": self.upstreams}).to_string());
         let config = file("config.toml", toml::to_string(&self.config).expect("a table"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path().join("data"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(dir.path().join("data"));
         command.arg("--config").arg(config).arg("--mcp-servers").arg(upstreams);
         command.args(self.token.iter().flat_map(|token| ["--token", token])).args(&self.arguments);
-        command.envs(self.environment).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         let child = command.kill_on_drop(true).spawn().expect("the binary starts");
         Server::of(child, dir, self.token.unwrap_or_default()).await
     }
@@ -126,7 +132,8 @@ impl Server {
         reader.spawn(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
         let (lines, found) = (Arc::clone(&log), Arc::new(Mutex::new(String::new())));
         until("the server says where it listens", || {
-            let address = lines.lock().expect("no reader panics").iter().find_map(|line| listening(line));
+            let address =
+                lines.lock().expect("no reader panics").iter().find_map(|line| listening(line));
             if let Some(address) = &address {
                 found.lock().expect("no reader panics").clone_from(address);
             }
@@ -135,7 +142,15 @@ impl Server {
         })
         .await;
         let base = found.lock().expect("no reader panics").clone();
-        Self { child, dir, base, token: token.to_owned(), log, sent: Mutex::default(), _reader: reader }
+        Self {
+            child,
+            dir,
+            base,
+            token: token.to_owned(),
+            log,
+            sent: Mutex::default(),
+            _reader: reader,
+        }
     }
 
     /// The MCP endpoint.
@@ -229,14 +244,17 @@ impl Server {
     pub async fn upstreams(&self, names: &[&str], state: &str) {
         until(&format!("{names:?} {state}"), || async {
             let scrape = self.scrape().await;
-            names.iter().all(|name| scrape.sum("mcp_upstream_state", &[("upstream", name), ("state", state)]) > 0.0)
+            names.iter().all(|name| {
+                scrape.sum("mcp_upstream_state", &[("upstream", name), ("state", state)]) > 0.0
+            })
         })
         .await;
     }
 
     /// Sends the process a signal, by name.
     pub fn signal(&self, name: &str) {
-        let status = std::process::Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        let status =
+            std::process::Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(status.expect("kill is there").success());
     }
 
@@ -273,7 +291,9 @@ pub fn descendants(root: u32) -> Vec<u32> {
     let mut found = vec![root];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
-        let listed = std::process::Command::new("ps").args(["-o", "pid=", "--ppid", &parent.to_string()]).output();
+        let listed = std::process::Command::new("ps")
+            .args(["-o", "pid=", "--ppid", &parent.to_string()])
+            .output();
         let text = String::from_utf8(listed.expect("ps is there").stdout).expect("digits");
         found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
         at += 1;
@@ -289,8 +309,14 @@ pub fn alive(pid: u32) -> bool {
 
 /// The fixture upstream, which cargo builds beside the binary.
 pub fn fixture_path() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_mcp-orchestrator")).with_file_name("examples").join("fixture");
-    assert!(path.exists(), "{} is not built: run ./test, or cargo build --examples", path.display());
+    let path = Path::new(env!("CARGO_BIN_EXE_mcp-orchestrator"))
+        .with_file_name("examples")
+        .join("fixture");
+    assert!(
+        path.exists(),
+        "{} is not built: run ./test, or cargo build --examples",
+        path.display()
+    );
     path
 }
 

@@ -62,7 +62,8 @@ impl Messages {
 
     /// The answer to the request: the message with `result` or `error`.
     pub async fn answer(&mut self) -> Value {
-        self.find("its answer", |message| message.get("result").or(message.get("error")).is_some()).await
+        self.find("its answer", |message| message.get("result").or(message.get("error")).is_some())
+            .await
     }
 
     /// The next message of that method.
@@ -85,7 +86,8 @@ impl Messages {
         self.ids.extend(field(event, "id:").into_iter().map(str::to_owned));
         let data = field(event, "data:").join("\n");
         if !data.is_empty() {
-            self.ready.push_back(serde_json::from_str(&data).expect("the data of an event is JSON"));
+            self.ready
+                .push_back(serde_json::from_str(&data).expect("the data of an event is JSON"));
         }
     }
 }
