@@ -183,7 +183,9 @@ struct Wire<'a> {
 }
 
 /// Tells `"id": null` from no id at all.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -224,12 +226,19 @@ fn not_json(error: &serde_json::Error) -> EnvelopeError {
 }
 
 fn invalid(id: Option<Id>, reason: &str) -> EnvelopeError {
-    EnvelopeError { id, error: RpcError::new(code::INVALID_REQUEST, format!("Invalid request: {reason}")) }
+    EnvelopeError {
+        id,
+        error: RpcError::new(code::INVALID_REQUEST, format!("Invalid request: {reason}")),
+    }
 }
 
 fn parse_text(text: &str) -> Result<Message, EnvelopeError> {
     let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() { invalid(None, "the body is no JSON-RPC message") } else { not_json(&error) }
+        if error.is_data() {
+            invalid(None, "the body is no JSON-RPC message")
+        } else {
+            not_json(&error)
+        }
     })?;
     let id = wire.id.and_then(Id::parse);
     if wire.jsonrpc.as_deref() != Some("2.0") {
@@ -245,7 +254,10 @@ fn parse_text(text: &str) -> Result<Message, EnvelopeError> {
         known => Cow::Borrowed(known.as_str()),
     };
     if wire.params.is_some_and(|params| !params.get().starts_with('{')) {
-        return Err(EnvelopeError { id, error: RpcError::invalid_params("`params` must be an object") });
+        return Err(EnvelopeError {
+            id,
+            error: RpcError::invalid_params("`params` must be an object"),
+        });
     }
     let params = wire.params.map(ToOwned::to_owned);
     match (wire.id, id) {
@@ -304,7 +316,12 @@ pub fn encode_error(id: Option<&Id>, error: &RpcError) -> String {
 /// Writes a request, on one line.
 #[must_use]
 pub fn encode_request(id: &Id, method: &str, params: Option<&RawValue>) -> String {
-    format!(r#"{{"jsonrpc":"2.0","id":{},"method":{}{}}}"#, id.0, raw_value(method), params_member(params))
+    format!(
+        r#"{{"jsonrpc":"2.0","id":{},"method":{}{}}}"#,
+        id.0,
+        raw_value(method),
+        params_member(params)
+    )
 }
 
 /// Writes a notification, on one line.
@@ -335,15 +352,30 @@ mod tests {
         assert_eq!(code_of(""), (code::PARSE, None));
         assert_eq!(code_of("[]"), (code::INVALID_REQUEST, None));
         assert_eq!(code_of("1"), (code::INVALID_REQUEST, None));
-        assert_eq!(code_of(r#"{"id":7,"method":"ping"}"#), (code::INVALID_REQUEST, Some("7".into())));
-        assert_eq!(code_of(r#"{"jsonrpc":"2.0","id":"a","method":3}"#), (code::INVALID_REQUEST, Some("a".into())));
-        assert_eq!(code_of(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#), (code::INVALID_REQUEST, None));
-        assert_eq!(code_of(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#), (code::INVALID_REQUEST, None));
+        assert_eq!(
+            code_of(r#"{"id":7,"method":"ping"}"#),
+            (code::INVALID_REQUEST, Some("7".into()))
+        );
+        assert_eq!(
+            code_of(r#"{"jsonrpc":"2.0","id":"a","method":3}"#),
+            (code::INVALID_REQUEST, Some("a".into()))
+        );
+        assert_eq!(
+            code_of(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#),
+            (code::INVALID_REQUEST, None)
+        );
+        assert_eq!(
+            code_of(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#),
+            (code::INVALID_REQUEST, None)
+        );
         assert_eq!(
             code_of(r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}"#),
             (code::INVALID_PARAMS, Some("1".into()))
         );
-        assert_eq!(code_of(r#"{"jsonrpc":"2.0","id":1}"#), (code::INVALID_REQUEST, Some("1".into())));
+        assert_eq!(
+            code_of(r#"{"jsonrpc":"2.0","id":1}"#),
+            (code::INVALID_REQUEST, Some("1".into()))
+        );
     }
 
     #[test]
@@ -351,14 +383,20 @@ mod tests {
         let deep = "[".repeat(1_000_000);
         assert!(parse_body(deep.as_bytes()).is_err());
         let open = r#"{"a":"#.repeat(100_000);
-        let nested = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{open}1{}}}"#, "}".repeat(100_000));
+        let nested = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{open}1{}}}"#,
+            "}".repeat(100_000)
+        );
         assert!(parse_body(nested.as_bytes()).is_ok());
     }
 
     #[test]
     fn a_message_is_written_on_one_line() {
         let result = crate::raw("{\n \"a\":\r\n 1}").expect("JSON");
-        assert_eq!(encode_result(&Id::number(1), &result), r#"{"jsonrpc":"2.0","id":1,"result":{  "a":   1}}"#);
+        assert_eq!(
+            encode_result(&Id::number(1), &result),
+            r#"{"jsonrpc":"2.0","id":1,"result":{  "a":   1}}"#
+        );
     }
 
     #[test]

@@ -89,7 +89,9 @@ fn required<'a>(lookup: &Lookup<'a>, title: &str, name: &str) -> Result<Cow<'a, 
     match lookup(name) {
         Found::None => Err(mismatch(format!("the {title} header is missing"))),
         Found::Many => Err(mismatch(format!("the {title} header stands more than once"))),
-        Found::One(value) => decode_value(value).map_err(|reason| mismatch(format!("{title}: {reason}"))),
+        Found::One(value) => {
+            decode_value(value).map_err(|reason| mismatch(format!("{title}: {reason}")))
+        }
     }
 }
 
@@ -98,10 +100,17 @@ fn required<'a>(lookup: &Lookup<'a>, title: &str, name: &str) -> Result<Cow<'a, 
 /// # Errors
 /// A reason, when the sentinel holds no base64 of UTF-8 or plain text holds other bytes.
 pub fn decode_value(value: &[u8]) -> Result<Cow<'_, str>, &'static str> {
-    let text = std::str::from_utf8(value).map_err(|_| "the value is not text")?.trim_matches([' ', '\t']);
-    let Some(encoded) = text.strip_prefix(ENCODED_START).and_then(|rest| rest.strip_suffix(ENCODED_END)) else {
+    let text =
+        std::str::from_utf8(value).map_err(|_| "the value is not text")?.trim_matches([' ', '\t']);
+    let Some(encoded) =
+        text.strip_prefix(ENCODED_START).and_then(|rest| rest.strip_suffix(ENCODED_END))
+    else {
         let plain = text.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
-        return if plain { Ok(Cow::Borrowed(text)) } else { Err("the value holds characters that need base64") };
+        return if plain {
+            Ok(Cow::Borrowed(text))
+        } else {
+            Err("the value holds characters that need base64")
+        };
     };
     let bytes = STANDARD.decode(encoded).map_err(|_| "the base64 is malformed")?;
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| "the base64 holds no UTF-8")
@@ -145,8 +154,8 @@ pub fn param_headers(schema: &RawValue) -> Result<Vec<ParamHeader>, String> {
     if !schema.get().contains("x-mcp-header") {
         return Ok(Vec::new());
     }
-    let schema: serde_json::Value =
-        serde_json::from_str(schema.get()).map_err(|_| "the schema is no JSON that can be read".to_owned())?;
+    let schema: serde_json::Value = serde_json::from_str(schema.get())
+        .map_err(|_| "the schema is no JSON that can be read".to_owned())?;
     let mut found = Vec::new();
     walk(&schema, &mut Vec::new(), &mut found)?;
     if count_annotations(&schema) != found.len() {
@@ -159,7 +168,11 @@ pub fn param_headers(schema: &RawValue) -> Result<Vec<ParamHeader>, String> {
     }
 }
 
-fn walk(schema: &serde_json::Value, path: &mut Vec<String>, found: &mut Vec<ParamHeader>) -> Result<(), String> {
+fn walk(
+    schema: &serde_json::Value,
+    path: &mut Vec<String>,
+    found: &mut Vec<ParamHeader>,
+) -> Result<(), String> {
     if let Some(name) = schema.get("x-mcp-header") {
         found.push(annotation(name, schema, path)?);
     }
@@ -184,12 +197,20 @@ fn annotation(
         Some("integer") => ParamType::Integer,
         Some("string") => ParamType::String,
         Some("boolean") => ParamType::Boolean,
-        _ => return Err(format!("`x-mcp-header` {name} must annotate an integer, string or boolean")),
+        _ => {
+            return Err(format!(
+                "`x-mcp-header` {name} must annotate an integer, string or boolean"
+            ));
+        }
     };
     if path.is_empty() {
         return Err(format!("`x-mcp-header` {name} must annotate a property"));
     }
-    Ok(ParamHeader { header: format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase()), path: path.to_vec(), kind })
+    Ok(ParamHeader {
+        header: format!("{PARAM_PREFIX}{}", name.to_ascii_lowercase()),
+        path: path.to_vec(),
+        kind,
+    })
 }
 
 fn count_annotations(value: &serde_json::Value) -> usize {
@@ -271,7 +292,8 @@ mod tests {
     fn ladder(headers: &[(&str, &str)], method: &str, params: &str) -> Result<(), i64> {
         let params = crate::raw(params);
         let lookup = |name: &str| {
-            let mut values = headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
+            let mut values =
+                headers.iter().filter(|(key, _)| *key == name).map(|(_, value)| value.as_bytes());
             match (values.next(), values.next()) {
                 (None, _) => Found::None,
                 (Some(value), None) => Found::One(value),
@@ -299,7 +321,11 @@ mod tests {
             &[(PROTOCOL_VERSION, "2025-11-25"), CALL, (NAME, &encoded)],
         ];
         for headers in bad {
-            assert_eq!(ladder(headers, "tools/call", params), Err(code::HEADER_MISMATCH), "{headers:?}");
+            assert_eq!(
+                ladder(headers, "tools/call", params),
+                Err(code::HEADER_MISMATCH),
+                "{headers:?}"
+            );
         }
         assert_eq!(ladder(&[VERSION, (METHOD, "tools/list")], "tools/list", "{}"), Ok(()));
     }
@@ -311,7 +337,9 @@ mod tests {
         assert_eq!(found[0].header, "mcp-param-count");
         let arguments = crate::raw(r#"{"a":{"n":7}}"#);
         let with = |value: &'static str| {
-            let lookup = move |name: &str| if name == "mcp-param-count" { Found::One(value.as_bytes()) } else { Found::None };
+            let lookup = move |name: &str| {
+                if name == "mcp-param-count" { Found::One(value.as_bytes()) } else { Found::None }
+            };
             check_params(&lookup, &found, arguments.as_deref()).is_ok()
         };
         assert!(with("7") && with("7.0") && !with("8") && !with("seven"));

@@ -15,8 +15,9 @@ mod revision;
 pub mod sse;
 
 pub use envelope::{
-    Answer, Body, EnvelopeError, Id, Message, MessageKind, Notification, Payload, Request, Response,
-    encode_error, encode_notification, encode_request, encode_result, parse_body, parse_message,
+    Answer, Body, EnvelopeError, Id, Message, MessageKind, Notification, Payload, Request,
+    Response, encode_error, encode_notification, encode_request, encode_result, parse_body,
+    parse_message,
 };
 pub use error::{RpcError, code};
 pub use meta::{META_PREFIX, ModernMeta, TraceContext, key};

@@ -84,7 +84,10 @@ impl TraceContext {
     pub fn of_params(params: Option<&RawValue>) -> Self {
         let meta_of = |params: &RawObject<'_>| {
             let meta = params.get("_meta").and_then(RawObject::parse)?;
-            Some(Self { traceparent: meta.get_str("traceparent"), tracestate: meta.get_str("tracestate") })
+            Some(Self {
+                traceparent: meta.get_str("traceparent"),
+                tracestate: meta.get_str("tracestate"),
+            })
         };
         params.and_then(RawObject::parse).as_ref().and_then(meta_of).unwrap_or_default()
     }
@@ -100,7 +103,9 @@ mod tests {
 
     #[test]
     fn without_a_version_there_is_no_claim() {
-        for params in ["{}", r#"{"_meta":{}}"#, r#"{"_meta":{"progressToken":1}}"#, r#"{"_meta":3}"#] {
+        for params in
+            ["{}", r#"{"_meta":{}}"#, r#"{"_meta":{"progressToken":1}}"#, r#"{"_meta":3}"#]
+        {
             assert!(claim(params).expect("no error").is_none(), "{params}");
         }
     }
@@ -109,7 +114,9 @@ mod tests {
     fn a_claim_needs_capabilities_but_no_client_info() {
         let version = r#""io.modelcontextprotocol/protocolVersion":"2026-07-28""#;
         assert!(claim(&format!(r#"{{"_meta":{{{version}}}}}"#)).is_err());
-        let full = format!(r#"{{"_meta":{{{version},"io.modelcontextprotocol/clientCapabilities":{{"sampling":{{}}}}}}}}"#);
+        let full = format!(
+            r#"{{"_meta":{{{version},"io.modelcontextprotocol/clientCapabilities":{{"sampling":{{}}}}}}}}"#
+        );
         let meta = claim(&full).expect("valid").expect("a claim");
         assert!(meta.has_capability("sampling") && !meta.has_capability("roots"));
     }

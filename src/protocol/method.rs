@@ -118,7 +118,10 @@ impl Method {
     /// belong to neither core set.
     #[must_use]
     pub const fn is_client_request(self, era: Era) -> bool {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are not requests of a client")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "all others are not requests of a client"
+        )]
         match self {
             Self::ToolsList
             | Self::ToolsCall

@@ -65,7 +65,8 @@ impl<'a> RawObject<'a> {
 
     /// Puts a value under a key, in the place where the key stood, else last.
     pub fn set(&mut self, key: &'a str, value: Box<RawValue>) {
-        let mut places = self.entries.iter().enumerate().filter(|(_, (name, _))| name == key).map(|(at, _)| at);
+        let mut places =
+            self.entries.iter().enumerate().filter(|(_, (name, _))| name == key).map(|(at, _)| at);
         match places.next() {
             Some(first) => {
                 self.entries[first].1 = Cow::Owned(value);

@@ -46,8 +46,13 @@ impl Era {
 
 impl Revision {
     /// All revisions, oldest first.
-    pub const ALL: [Self; 5] =
-        [Self::V2024_11_05, Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
+    pub const ALL: [Self; 5] = [
+        Self::V2024_11_05,
+        Self::V2025_03_26,
+        Self::V2025_06_18,
+        Self::V2025_11_25,
+        Self::V2026_07_28,
+    ];
     /// The newest revision with a handshake: the answer to an `initialize` that asks
     /// for something unknown.
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
@@ -79,7 +84,9 @@ impl Revision {
     #[must_use]
     pub const fn era(self) -> Era {
         match self {
-            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Legacy,
+            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => {
+                Era::Legacy
+            }
             Self::V2026_07_28 => Era::Modern,
         }
     }
@@ -88,7 +95,9 @@ impl Revision {
     /// legacy revision we know, else our latest legacy one.
     #[must_use]
     pub fn negotiate(requested: &str) -> Self {
-        Self::parse(requested).filter(|revision| revision.era() == Era::Legacy).unwrap_or(Self::LATEST_LEGACY)
+        Self::parse(requested)
+            .filter(|revision| revision.era() == Era::Legacy)
+            .unwrap_or(Self::LATEST_LEGACY)
     }
 
     /// Whether one HTTP body may hold several messages.

@@ -109,7 +109,11 @@ impl SseReader {
     fn end_line(&mut self) -> Option<SseEvent> {
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
-        let line = if std::mem::take(&mut self.at_start) { line.trim_start_matches('\u{feff}') } else { &line };
+        let line = if std::mem::take(&mut self.at_start) {
+            line.trim_start_matches('\u{feff}')
+        } else {
+            &line
+        };
         if line.is_empty() {
             return self.end_event();
         }
@@ -158,8 +162,18 @@ mod tests {
             encode_event(None, "{}")
         );
         let events = SseReader::new(1024).push(text.as_bytes()).expect("small");
-        let seen: Vec<_> = events.iter().map(|event| (event.id.as_deref(), event.data.as_str(), event.retry_ms)).collect();
-        assert_eq!(seen, [(Some("s-0"), "", Some(500)), (Some("s-1"), r#"{"a":1}"#, None), (Some("s-1"), "{}", None)]);
+        let seen: Vec<_> = events
+            .iter()
+            .map(|event| (event.id.as_deref(), event.data.as_str(), event.retry_ms))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (Some("s-0"), "", Some(500)),
+                (Some("s-1"), r#"{"a":1}"#, None),
+                (Some("s-1"), "{}", None)
+            ]
+        );
     }
 
     #[test]
