@@ -5,7 +5,7 @@ use super::{
     Reply,
     failure::{Failure, code},
     levels::{Filter, Level},
-    link::Link,
+    link::{Link, is_lost},
     one::Upstream,
     own::OwnCall,
     params::Crossing,
@@ -98,7 +98,7 @@ impl Upstream {
             };
             let is_lost = is_lost(&error);
             if is_lost && route.own.is_none() {
-                self.lane(link.era()).tell_lost(link.id);
+                self.lane(link.era()).tell_lost(link.id, &error);
             }
             if !is_lost || error.ran() != Ran::No || not.is_some() {
                 return Err(Failure::of_error(&error));
@@ -219,16 +219,6 @@ impl Upstream {
         let outcome = results::outcome(&payload);
         Reply { payload, outcome }
     }
-}
-
-/// Whether the link is of no use after this error.
-fn is_lost(error: &ClientError) -> bool {
-    matches!(
-        error,
-        ClientError::SessionLost
-            | ClientError::Connect(_)
-            | ClientError::Closed { sent: false, .. }
-    )
 }
 
 type Timed = Result<Result<Payload, ClientError>, tokio::time::error::Elapsed>;

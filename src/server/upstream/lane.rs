@@ -8,11 +8,12 @@ use super::{
     wanted::Wanted,
 };
 use arc_swap::ArcSwapOption;
+use mcp_client::ClientError;
 use mcp_protocol::Era;
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -63,7 +64,7 @@ pub(super) struct Lane {
     pub(super) wanted: Wanted,
     /// What to list again.
     pub(super) stale: Stale,
-    lost: AtomicU64,
+    lost: Mutex<Option<(u64, ClientError)>>,
     lost_told: Notify,
 }
 
@@ -77,7 +78,7 @@ impl Lane {
             listed: AtomicBool::new(false),
             wanted: Wanted::default(),
             stale: Stale::default(),
-            lost: AtomicU64::new(0),
+            lost: Mutex::default(),
             lost_told: Notify::new(),
         }
     }
@@ -110,16 +111,20 @@ impl Lane {
         self.listed.load(Ordering::Acquire) || matches!(*self.state.borrow(), LaneState::Absent)
     }
 
-    /// A call found that this link is of no use any more.
-    pub(super) fn tell_lost(&self, link: u64) {
-        self.lost.store(link, Ordering::Release);
+    /// A call found that this link is of no use any more, and why.
+    pub(super) fn tell_lost(&self, link: u64, error: &ClientError) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some((link, error.clone()));
         self.lost_told.notify_one();
     }
 
-    /// Resolves when a call has found this link to be of no use.
-    pub(super) async fn lost(&self, link: u64) {
-        while self.lost.load(Ordering::Acquire) != link {
-            self.lost_told.notified().await;
+    /// Resolves when a call has found this link to be of no use, with the reason.
+    pub(super) async fn lost(&self, link: u64) -> ClientError {
+        loop {
+            let told = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match told {
+                Some((id, error)) if id == link => return error,
+                _ => self.lost_told.notified().await,
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One live connection to an upstream, and what the upstream said it offers there.
 
 use super::listing::Kind;
-use mcp_client::{Connection, Network};
+use mcp_client::{ClientError, Connection, Network};
 use mcp_protocol::{Era, RawValue, Revision};
 use mcp_telemetry as telemetry;
 
@@ -41,6 +41,16 @@ impl Link {
             Network::Stdio => telemetry::Network::Stdio,
         }
     }
+}
+
+/// Whether the link is of no use after this error.
+pub(super) fn is_lost(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::SessionLost
+            | ClientError::Connect(_)
+            | ClientError::Closed { sent: false, .. }
+    )
 }
 
 /// The capabilities of an upstream that matter to us.

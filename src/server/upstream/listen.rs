@@ -1,7 +1,11 @@
 //! `subscriptions/listen` at a modern upstream: kept open, and opened anew when it ends or
 //! when other resources are wanted.
 
-use super::{link::Link, one::Upstream, wanted::Wanted};
+use super::{
+    link::{Link, is_lost},
+    one::Upstream,
+    wanted::Wanted,
+};
 use mcp_client::{BoxFuture, ClientError, OutCall, Sink};
 use mcp_protocol::{
     Era, Method, Notification, Payload, RawValue, Request, RpcError, code, raw_value,
@@ -64,12 +68,8 @@ fn may_listen_again(
             upstream.dropped(Method::SubscriptionsListen.as_str(), "the upstream does not know it");
             false
         }
-        Err(
-            ClientError::Connect(_)
-            | ClientError::SessionLost
-            | ClientError::Closed { sent: false, .. },
-        ) => {
-            upstream.lane(Era::Modern).tell_lost(link.id);
+        Err(error) if is_lost(error) => {
+            upstream.lane(Era::Modern).tell_lost(link.id, error);
             false
         }
         Ok(_) | Err(_) => true,

@@ -38,13 +38,12 @@ impl Crossing<'_> {
         for (name, value) in replaced {
             out.set(name, value.clone());
         }
-        if self.to == Era::Legacy {
+        if self.from == Era::Modern && self.to == Era::Legacy {
             out.remove("inputResponses");
             out.remove("requestState");
         }
-        match self
-            .meta(params.and_then(RawObject::parse).as_ref().and_then(|params| params.get("_meta")))
-        {
+        let meta = out.get("_meta").map(ToOwned::to_owned);
+        match self.meta(meta.as_deref()) {
             Some(meta) => out.set("_meta", meta),
             None => {
                 out.remove("_meta");

@@ -63,29 +63,49 @@ pub(super) async fn supervise(upstream: Arc<Upstream>) {
 impl Upstream {
     /// Finds out what the upstream speaks and keeps it up.
     async fn keep_all(self: &Arc<Self>) {
-        let first = self.first_link().await;
+        let (first, took) = self.first_link().await;
         let (era, other) = (first.era(), first.era().other());
-        let is_whole_answer = self.config.era.is_some() || era == Era::Legacy;
         let rest = async {
-            let second =
-                if is_whole_answer { None } else { self.open_shared(Some(other)).await.ok() };
-            match second {
-                Some(second) => Box::pin(self.keep(other, second)).await,
-                None => {
-                    self.set_lane(other, LaneState::Absent, None);
-                    self.settle();
-                }
+            if let Some(second) = self.second_link(era, took).await {
+                Box::pin(self.keep(other, second)).await;
             }
         };
         tokio::join!(Box::pin(self.keep(era, first)), rest);
     }
 
-    /// Tries until the upstream answers.
-    async fn first_link(self: &Arc<Self>) -> Link {
+    /// The link in the era that was not found first, if the upstream speaks it too. Who answers
+    /// in the modern era may speak the legacy one as well; who answers in the legacy one has
+    /// refused the modern, unless it was only slow to start.
+    async fn second_link(self: &Arc<Self>, first: Era, took: Duration) -> Option<Link> {
+        let other = first.other();
+        let was_slow = took >= self.shared.options().discover_timeout;
+        if self.config.era.is_some() || (first == Era::Legacy && !was_slow) {
+            self.set_absent(other);
+            return None;
+        }
+        if first == Era::Legacy {
+            // Calls of the other era need not wait for so unlikely an answer.
+            self.set_absent(other);
+        }
+        let second = self.open_shared(Some(other)).await.ok();
+        if second.is_none() {
+            self.set_absent(other);
+        }
+        second
+    }
+
+    fn set_absent(&self, era: Era) {
+        self.set_lane(era, LaneState::Absent, None);
+        self.settle();
+    }
+
+    /// Tries until the upstream answers; and how long the last try took.
+    async fn first_link(self: &Arc<Self>) -> (Link, Duration) {
         let mut backoff = Backoff::new();
         loop {
+            let began = Instant::now();
             match self.open_shared(self.config.era).await {
-                Ok(link) => return link,
+                Ok(link) => return (link, began.elapsed()),
                 Err(error) => {
                     let wait = backoff.next();
                     self.standing().next_try = Some(Instant::now() + wait);
@@ -129,7 +149,7 @@ impl Upstream {
         let lane = self.lane(era);
         tokio::select! {
             error = link.connection.closed() => error,
-            () = lane.lost(link.id) => ClientError::SessionLost,
+            error = lane.lost(link.id) => error,
             () = Box::pin(self.attend(era, link)) => ClientError::SessionLost,
         }
     }
