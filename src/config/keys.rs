@@ -1,5 +1,6 @@
 //! Every key that may be set: its path, what it takes, and the flag that sets it. The file,
-//! the environment and the flags are all read against this one list.
+//! the environment and the flags are all read against this one list. A new key of the server is
+//! added here and in `config.default.toml`; tests hold the three together.
 
 /// What a key takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.sessions", Kind::Count),
     key("limits.session_idle", Kind::Seconds),
     key("limits.session_sweep", Kind::Seconds),
+    key("limits.heartbeat", Kind::Seconds),
+    key("limits.heartbeat_timeout", Kind::Seconds),
+    key("limits.write_timeout", Kind::Seconds),
     key("limits.presence_idle", Kind::Seconds),
     key("limits.presences", Kind::Count),
     key("limits.stream_events", Kind::Count),

@@ -102,7 +102,7 @@ fn every_key_of_the_server_is_in_our_list() {
         for name in expected.filter(|name| {
             !["auth", "limits", "names", "builtins", "upstreams"].contains(&name.as_str())
         }) {
-            assert!(keys::find(&nested(&name)).is_some(), "{section} {name}");
+            assert!(keys::find(&nested(&name)).is_some(), "add `{}` to KEYS", nested(&name));
         }
     }
 }
