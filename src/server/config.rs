@@ -63,6 +63,15 @@ pub struct Limits {
     /// How often idle sessions are looked for (default 60 s).
     #[serde(deserialize_with = "seconds")]
     pub session_sweep: Duration,
+    /// How often a WebSocket client is asked whether it is there (default 30 s).
+    #[serde(deserialize_with = "seconds")]
+    pub heartbeat: Duration,
+    /// Longest time until it must have answered (default 10 s).
+    #[serde(deserialize_with = "seconds")]
+    pub heartbeat_timeout: Duration,
+    /// Longest time one message may wait for a WebSocket client to read (default 30 s).
+    #[serde(deserialize_with = "seconds")]
+    pub write_timeout: Duration,
     /// Longest time a modern client counts as present without a request (default 300 s).
     #[serde(deserialize_with = "seconds")]
     pub presence_idle: Duration,
@@ -144,6 +153,9 @@ impl Default for Limits {
             sessions: 10_000,
             session_idle: Duration::from_secs(300),
             session_sweep: Duration::from_secs(60),
+            heartbeat: Duration::from_secs(30),
+            heartbeat_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             presence_idle: Duration::from_secs(300),
             presences: 10_000,
             stream_events: 1_024,

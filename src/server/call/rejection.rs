@@ -11,6 +11,7 @@ pub(crate) enum Refusal {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    NoWebSocket,
     NotAcceptable,
     UnsupportedMediaType,
     BodyTooLarge,
@@ -30,6 +31,7 @@ impl Refusal {
             Self::Forbidden => (StatusCode::FORBIDDEN, 1403, "forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, 1404, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, 1405, "method_not_allowed"),
+            Self::NoWebSocket => (StatusCode::UPGRADE_REQUIRED, 1426, "no_websocket"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, 1406, "not_acceptable"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, 1415, "unsupported_media_type")

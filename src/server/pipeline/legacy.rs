@@ -2,29 +2,36 @@
 
 use super::{Arrival, Stages};
 use crate::{
-    call::{Caller, code},
+    call::{Caller, EventLog, code},
     dispatch::{NamedTool, client_error},
-    session::{LogLevel, Session, negotiate},
+    session::{LogLevel, Opening, Session, negotiate},
     upstream::Reply,
 };
 use mcp_protocol::{Id, Method, Notification, Payload, RawObject, RawValue, Request, RpcError};
-use mcp_telemetry::{CallEnd, ConnectionStatus, Event, Outcome, Reason, Transport};
+use mcp_telemetry::{CallEnd, ConnectionStatus, Event, Outcome, Reason};
 use std::sync::Arc;
 use tokio::time::Instant;
 
 impl Stages {
-    /// `initialize`: opens a session and gives it with the answer, or only an error.
+    /// `initialize`: opens a session with `general` as its general stream and gives it with the
+    /// answer, or only an error.
     pub(crate) fn initialize(
         &self,
         arrival: &Arrival,
         request: &Request,
+        general: &Arc<EventLog>,
     ) -> (Option<Arc<Session>>, Payload) {
         let scope = self.call_started(arrival, None, request, None);
         let opened = negotiate(request.params.as_deref(), &self.dispatch.identity)
             .map_err(|error| (ConnectionStatus::ProtocolError, error))
             .and_then(|(agreement, result)| {
-                let session =
-                    self.sessions.open(arrival.principal.clone(), agreement, Instant::now());
+                let session = self.sessions.open(Opening {
+                    principal: arrival.principal.clone(),
+                    transport: arrival.transport,
+                    agreement,
+                    general: Arc::clone(general),
+                    begun: Instant::now(),
+                });
                 let full = RpcError::new(
                     code::OVER_CAPACITY,
                     "This server has as many sessions as it may have. Try again later.",
@@ -42,7 +49,7 @@ impl Stages {
                 super::refuse(scope, &error);
                 let detail = error.message.as_str();
                 self.telemetry.emit(&Event::ConnectionRefused {
-                    transport: Transport::Http,
+                    transport: arrival.transport,
                     status,
                     detail,
                 });

@@ -32,8 +32,14 @@ pub(crate) struct Stages {
     pub(crate) limits: Limits,
     /// Calls in flight, also those that outlive the connection they came on.
     pub(crate) tasks: TaskTracker,
-    /// Set when the server stops; streams end then.
+    /// Sockets, and what runs as long as the server does.
+    pub(crate) connections: TaskTracker,
+    /// Set when the server stops: nobody new is let in.
     pub(crate) stopping: CancellationToken,
+    /// Set when calls in flight had their time: what is open closes.
+    pub(crate) closing: CancellationToken,
+    /// Set when even that took too long.
+    pub(crate) cut: CancellationToken,
 }
 
 /// What a transport knows of a message beyond its text.

@@ -120,6 +120,9 @@ fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.session_sweep", limits.session_sweep),
         ("limits.session_idle", limits.session_idle),
         ("limits.presence_idle", limits.presence_idle),
+        ("limits.heartbeat", limits.heartbeat),
+        ("limits.heartbeat_timeout", limits.heartbeat_timeout),
+        ("limits.write_timeout", limits.write_timeout),
         ("limits.tool_timeout", limits.tool_timeout),
         ("limits.request_timeout", limits.request_timeout),
     ];
@@ -152,7 +155,10 @@ impl Parts {
             telemetry,
             limits,
             tasks: TaskTracker::new(),
+            connections: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            cut: CancellationToken::new(),
         });
         // Set once: parts are assembled once.
         let _first = self.stages.set((Arc::downgrade(&stages), Arc::clone(status))).is_ok();

@@ -7,7 +7,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use mcp_telemetry::{Event, Transport};
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// Longest time a client may take to send the headers of a request.
@@ -16,13 +15,7 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts until the server stops. Dropping the listener closes the port.
-pub(super) async fn accept(
-    listener: TcpListener,
-    app: Router,
-    stages: Arc<Stages>,
-    connections: TaskTracker,
-    cut: CancellationToken,
-) {
+pub(super) async fn accept(listener: TcpListener, app: Router, stages: Arc<Stages>) {
     loop {
         let accepted = tokio::select! {
             biased;
@@ -32,8 +25,8 @@ pub(super) async fn accept(
         match accepted {
             Ok((socket, peer)) => {
                 let served = serve(socket, peer, app.clone(), Arc::clone(&stages));
-                let cut = cut.clone();
-                connections.spawn(async move {
+                let cut = stages.cut.clone();
+                stages.connections.spawn(async move {
                     tokio::select! {
                         () = served => {}
                         () = cut.cancelled() => {}
@@ -60,7 +53,8 @@ async fn serve(socket: TcpStream, peer: SocketAddr, app: Router, stages: Arc<Sta
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let mut connection =
+        pin!(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     // A connection that ends in an error is a client that went away in the middle: its calls
     // are accounted for by their own scopes.
     tokio::select! {

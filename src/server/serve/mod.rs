@@ -15,7 +15,6 @@ use builder::Parts;
 use mcp_telemetry::{Event, HandshakeMetrics, Reason, Telemetry};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Longest time for answers that are already written to leave their sockets.
 const LINGER: Duration = Duration::from_secs(1);
@@ -84,9 +83,6 @@ pub struct OrchestratorServer {
 struct Running {
     address: SocketAddr,
     stages: Arc<Stages>,
-    connections: TaskTracker,
-    /// Cancelled to cut connections that do not end by themselves.
-    cut: CancellationToken,
 }
 
 impl OrchestratorServer {
@@ -116,21 +112,13 @@ impl OrchestratorServer {
             address,
         });
         let stages = parts.assemble(&self.config, self.telemetry.clone(), &status);
-        let cut = CancellationToken::new();
-        let connections = TaskTracker::new();
         let changes = stages.dispatch.upstreams.changes();
-        connections.spawn(announce_changes(Arc::clone(&stages), changes));
-        connections.spawn(sweep(Arc::clone(&stages)));
+        stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));
+        stages.connections.spawn(sweep(Arc::clone(&stages)));
         let app = router(Shared { stages: Arc::clone(&stages), status });
-        connections.spawn(listener::accept(
-            listener,
-            app,
-            Arc::clone(&stages),
-            connections.clone(),
-            cut.clone(),
-        ));
+        stages.connections.spawn(listener::accept(listener, app, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
-        self.running = Some(Running { address, stages, connections, cut });
+        self.running = Some(Running { address, stages });
         Ok(address)
     }
 
@@ -150,16 +138,17 @@ impl OrchestratorServer {
         stages.tasks.close();
         // Past the drain, calls that still run are cancelled with their sessions below.
         let _drained = tokio::time::timeout(self.config.drain, stages.tasks.wait()).await.is_ok();
+        stages.closing.cancel();
         stages.listeners.end_all();
         for id in stages.sessions.ids() {
             stages.end_session(&id, Reason::ServerShutdown);
         }
         stages.presences.end_all(Reason::ServerShutdown);
         stages.dispatch.upstreams.stop().await;
-        running.connections.close();
-        if tokio::time::timeout(LINGER, running.connections.wait()).await.is_err() {
-            running.cut.cancel();
-            running.connections.wait().await;
+        stages.connections.close();
+        if tokio::time::timeout(LINGER, stages.connections.wait()).await.is_err() {
+            stages.cut.cancel();
+            stages.connections.wait().await;
         }
         self.telemetry.emit(&Event::ServerStopped);
     }
@@ -180,6 +169,7 @@ impl OrchestratorServer {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stages.stopping.cancel();
-        self.cut.cancel();
+        self.stages.closing.cancel();
+        self.stages.cut.cancel();
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use listen::{Filter, Listener, Listeners};
 pub(crate) use outlet::{CallOutlet, LogLevel, ModernOutlet, SessionOutlet};
 pub(crate) use presence::Presences;
 pub(crate) use streams::StreamId;
-pub(crate) use table::Sessions;
+pub(crate) use table::{Opening, Sessions};
 
 use crate::call::{Bounds, EventLog, Principal, SessionRef};
 use mcp_protocol::{Id, RawValue, Revision};
@@ -75,6 +75,7 @@ pub(crate) struct Session {
     pub(crate) id: Arc<str>,
     pub(crate) principal: Principal,
     pub(crate) agreement: Agreement,
+    transport: Transport,
     pub(crate) general: Arc<EventLog>,
     pub(crate) streams: Streams,
     pub(crate) questions: Questions,
@@ -199,7 +200,7 @@ impl Session {
 
     fn report_handshake(&self, ok: bool) {
         self.telemetry.emit(&Event::HandshakeFinished {
-            transport: Transport::Http,
+            transport: self.transport,
             ok,
             elapsed: self.begun.elapsed(),
         });
@@ -234,8 +235,11 @@ impl Session {
         if !self.initialized.swap(true, Ordering::Relaxed) {
             self.report_handshake(false);
         }
-        for call in lock(&self.calls).running.values() {
-            call.cancel.cancel();
+        // A legacy client that goes away has withdrawn nothing: its calls run to their end.
+        if !matches!(reason, Reason::ClientClosed | Reason::ClientGone | Reason::HeartbeatLost) {
+            for call in lock(&self.calls).running.values() {
+                call.cancel.cancel();
+            }
         }
         self.questions.close();
         self.general.close();

@@ -18,6 +18,20 @@ const SHARDS: usize = 16;
 
 type Shard = RwLock<HashMap<Arc<str>, Arc<Session>>>;
 
+/// A session to be.
+pub(crate) struct Opening {
+    /// Whose it is.
+    pub(crate) principal: Principal,
+    /// How its client came.
+    pub(crate) transport: Transport,
+    /// What the handshake agreed on.
+    pub(crate) agreement: Agreement,
+    /// The stream for what belongs to none of its calls.
+    pub(crate) general: Arc<EventLog>,
+    /// When the handshake began.
+    pub(crate) begun: Instant,
+}
+
 /// The table of sessions.
 pub(crate) struct Sessions {
     shards: [Shard; SHARDS],
@@ -39,24 +53,20 @@ impl Sessions {
         &self.shards[sum % SHARDS]
     }
 
-    /// Opens a session that begun its handshake at `begun`; `None` when the table is full.
-    pub(crate) fn open(
-        &self,
-        principal: Principal,
-        agreement: Agreement,
-        begun: Instant,
-    ) -> Option<Arc<Session>> {
+    /// Opens a session; `None` when the table is full.
+    pub(crate) fn open(&self, opening: Opening) -> Option<Arc<Session>> {
+        let Opening { principal, transport, agreement, general, begun } = opening;
         let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
             (count < self.most).then_some(count + 1)
         });
         counted.ok()?;
-        let connection =
-            ConnectionInfo { transport: Transport::Http, kind: ConnectionKind::Session };
+        let connection = ConnectionInfo { transport, kind: ConnectionKind::Session };
         let session = Arc::new(Session {
             id: Uuid::new_v4().hyphenated().to_string().into(),
             principal,
             agreement,
-            general: Arc::new(EventLog::new(self.limits.stream)),
+            transport,
+            general,
             streams: Streams::default(),
             questions: Questions::new(self.limits.questions),
             limits: self.limits,

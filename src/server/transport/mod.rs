@@ -1,7 +1,9 @@
 //! Bytes in, messages to the pipeline, replies out. The only stage that writes to a client.
 
 mod api;
+mod arrive;
 mod http;
+mod ws;
 
 pub(crate) use api::StatusReport;
 
@@ -26,6 +28,7 @@ pub(crate) struct Shared {
 pub(crate) fn router(shared: Shared) -> Router {
     Router::new()
         .route("/mcp", any(http::mcp))
+        .route("/ws", any(ws::upgrade))
         .route("/health", get(api::health))
         .route("/livez", get(api::live))
         .route("/readyz", get(api::ready))

@@ -87,7 +87,8 @@ async fn one_request(
 }
 
 fn handshake(stages: &Stages, arrival: &Arrival, request: &Request) -> Response {
-    let (session, payload) = stages.initialize(arrival, request);
+    let general = Arc::new(EventLog::new(bounds(stages)));
+    let (session, payload) = stages.initialize(arrival, request, &general);
     let mut response =
         json(status(Era::Legacy, &payload), encode(&request.id, &payload), &stages.telemetry);
     if let Some(id) = session.and_then(|session| HeaderValue::from_str(&session.id).ok()) {
@@ -130,8 +131,7 @@ async fn modern_call(
     origin: Origin,
     request: Request,
 ) -> Response {
-    let bounds = Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes };
-    let log = Arc::new(EventLog::new(bounds));
+    let log = Arc::new(EventLog::new(bounds(stages)));
     if request.method == Method::SubscriptionsListen {
         return listen(stages, &arrival, &origin, &request, &log);
     }
@@ -141,6 +141,10 @@ async fn modern_call(
         async move { stages.run(&arrival, &origin, &request, &log).await }
     };
     run::modern(stages, id, log, Box::pin(running)).await
+}
+
+fn bounds(stages: &Stages) -> Bounds {
+    Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes }
 }
 
 fn listen(

@@ -1,0 +1,53 @@
+//! Who is at the door, on any transport: let in before anything is read, or refused and counted.
+
+use super::{Shared, api};
+use crate::{
+    call::{Refusal, Rejection},
+    pipeline::Arrival,
+};
+use axum::http::{HeaderMap, request::Parts};
+use mcp_protocol::{TraceContext, headers::SESSION_ID};
+use mcp_telemetry::{ConnectionStatus, Event, ReconnectOutcome, ReconnectSide, Transport};
+use std::net::SocketAddr;
+
+/// Lets a request in or refuses it, before its body is read.
+pub(super) fn arrive(
+    shared: &Shared,
+    parts: &Parts,
+    transport: Transport,
+) -> Result<Arrival, Rejection> {
+    let stages = &shared.stages;
+    stages.admission.check_door(&parts.headers)?;
+    let principal = api::principal(stages, &parts.headers)?;
+    let text = |name: &str| {
+        parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+    };
+    Ok(Arrival {
+        principal,
+        transport,
+        ambient: TraceContext { traceparent: text("traceparent"), tracestate: text("tracestate") },
+        client_address: parts.extensions.get::<SocketAddr>().map(SocketAddr::ip),
+    })
+}
+
+/// A refusal ends somebody's attempt to connect, or to come back to a session. What is refused
+/// inside a session is neither.
+pub(super) fn count_refusal(
+    shared: &Shared,
+    transport: Transport,
+    headers: &HeaderMap,
+    rejection: &Rejection,
+) {
+    let status = match rejection.refusal {
+        Refusal::Unauthorized => ConnectionStatus::Unauthorized,
+        Refusal::Forbidden => ConnectionStatus::RejectedOrigin,
+        Refusal::SessionNotFound => {
+            let (side, outcome) = (ReconnectSide::Session, ReconnectOutcome::Refused);
+            return shared.stages.telemetry.emit(&Event::ReconnectAttempted { side, outcome });
+        }
+        _ if headers.contains_key(SESSION_ID) => return,
+        _ => ConnectionStatus::ProtocolError,
+    };
+    let detail = rejection.error.message.as_str();
+    shared.stages.telemetry.emit(&Event::ConnectionRefused { transport, status, detail });
+}

@@ -1,0 +1,187 @@
+//! Frames in and out, heartbeat, and the end of a socket. One task serves one socket: its calls
+//! run in it side by side, and a client that does not read holds up nobody but itself.
+
+use super::link::Link;
+use crate::{
+    call::Next,
+    pipeline::{Arrival, Stages},
+};
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use mcp_telemetry::{Direction, Event, Reason, Transport};
+use std::{future::poll_fn, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        error::CapacityError,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+
+/// Longest time for the closing handshake.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// Why a socket ends, and what its client is told.
+struct Ending {
+    reason: Reason,
+    close: Option<(CloseCode, &'static str)>,
+}
+
+impl Ending {
+    const fn gone(reason: Reason) -> Self {
+        Self { reason, close: None }
+    }
+
+    const fn told(reason: Reason, code: CloseCode, sentence: &'static str) -> Self {
+        Self { reason, close: Some((code, sentence)) }
+    }
+}
+
+/// When to ask whether the client is there, and until when it must have answered.
+struct Heartbeat {
+    every: Duration,
+    within: Duration,
+    next: Instant,
+    answer_by: Option<Instant>,
+}
+
+impl Heartbeat {
+    fn new(every: Duration, within: Duration) -> Self {
+        Self { every, within, next: Instant::now() + every, answer_by: None }
+    }
+
+    fn due(&self) -> Instant {
+        self.answer_by.unwrap_or(self.next)
+    }
+
+    fn asked(&mut self) {
+        let now = Instant::now();
+        self.answer_by = Some(now + self.within);
+        self.next = now + self.every;
+    }
+}
+
+/// Serves a socket to its end.
+pub(super) async fn serve(mut socket: Socket, stages: Arc<Stages>, arrival: Arrival) {
+    let _open = stages.telemetry.socket_opened(Transport::Websocket);
+    let mut link = Link::new(Arc::clone(&stages), arrival);
+    let ending = run(&mut socket, &mut link, &stages).await;
+    if let Some((code, sentence)) = ending.close {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(sentence) };
+        // A client that does not take the close frame is cut.
+        let _closed = timeout(CLOSE_WITHIN, socket.close(Some(frame))).await.is_ok();
+    }
+    link.end(ending.reason);
+}
+
+async fn run(socket: &mut Socket, link: &mut Link, stages: &Stages) -> Ending {
+    let mut heartbeat = Heartbeat::new(stages.limits.heartbeat, stages.limits.heartbeat_timeout);
+    loop {
+        tokio::select! {
+            biased;
+            next = poll_fn(|task| link.poll_out(task)) => {
+                if let Some(ending) = write(socket, stages, next).await {
+                    return ending;
+                }
+            }
+            () = stages.closing.cancelled() => return server_closes(),
+            frame = socket.next() => match read(link, &mut heartbeat, frame).await {
+                None => {}
+                Some(ending) => return ending,
+            },
+            () = sleep_until(heartbeat.due()) => {
+                if heartbeat.answer_by.is_some() {
+                    return Ending::told(Reason::HeartbeatLost, CloseCode::Policy, "no pong in time");
+                }
+                if let Some(ending) = send(socket, stages, Message::Ping(Vec::new().into())).await {
+                    return ending;
+                }
+                heartbeat.asked();
+            }
+        }
+    }
+}
+
+const fn server_closes() -> Ending {
+    Ending::told(Reason::ServerShutdown, CloseCode::Away, "the server stops")
+}
+
+/// Writes the next message of the link.
+async fn write(socket: &mut Socket, stages: &Stages, next: Next) -> Option<Ending> {
+    let (entry, missed) = match next {
+        Next::Entry(entry, missed) => (entry, missed),
+        Next::End => return Some(server_closes()),
+    };
+    let transport = Transport::Websocket;
+    if missed > 0 {
+        stages.telemetry.emit(&Event::StreamGap { transport, missed });
+        return Some(slow());
+    }
+    let (direction, bytes) = (Direction::Out, entry.json.len());
+    stages.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes });
+    // What is in a log was written by this crate as JSON text.
+    let text = Utf8Bytes::try_from(entry.json).unwrap_or_default();
+    send(socket, stages, Message::Text(text)).await
+}
+
+const fn slow() -> Ending {
+    Ending::told(Reason::SlowConsumer, CloseCode::Again, "messages are not read fast enough")
+}
+
+async fn send(socket: &mut Socket, stages: &Stages, message: Message) -> Option<Ending> {
+    match timeout(stages.limits.write_timeout, socket.send(message)).await {
+        Ok(Ok(())) => None,
+        Ok(Err(_)) => Some(Ending::gone(Reason::ClientGone)),
+        Err(_) => Some(Ending::gone(Reason::SlowConsumer)),
+    }
+}
+
+/// Takes what the client sent; `Some` when that was the end.
+async fn read(
+    link: &mut Link,
+    heartbeat: &mut Heartbeat,
+    frame: Option<Result<Message, Error>>,
+) -> Option<Ending> {
+    match frame {
+        Some(Ok(Message::Text(text))) => {
+            link.take(&text).await;
+            None
+        }
+        Some(Ok(Message::Pong(_))) => {
+            heartbeat.answer_by = None;
+            None
+        }
+        // The library answers pings.
+        Some(Ok(Message::Ping(_) | Message::Frame(_))) => None,
+        Some(Ok(Message::Binary(_))) => {
+            let sentence = "send text frames, one message each";
+            Some(Ending::told(Reason::ProtocolError, CloseCode::Unsupported, sentence))
+        }
+        Some(Ok(Message::Close(_)) | Err(Error::ConnectionClosed)) => {
+            Some(Ending::gone(Reason::ClientClosed))
+        }
+        Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
+            Some(Ending::told(Reason::ProtocolError, CloseCode::Size, "the message is too large"))
+        }
+        Some(Err(Error::Utf8(_))) => {
+            Some(Ending::told(Reason::ProtocolError, CloseCode::Invalid, "the frame is not UTF-8"))
+        }
+        Some(Err(Error::Protocol(error))) if !is_reset(&error) => {
+            Some(Ending::told(Reason::ProtocolError, CloseCode::Protocol, "a frame broke RFC 6455"))
+        }
+        Some(Err(_)) | None => Some(Ending::gone(Reason::ClientGone)),
+    }
+}
+
+/// The peer vanished without a closing handshake; the library calls that a protocol error.
+fn is_reset(error: &tokio_tungstenite::tungstenite::error::ProtocolError) -> bool {
+    matches!(
+        error,
+        tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake
+    )
+}
