@@ -107,15 +107,17 @@ impl Upstream {
         }
     }
 
-    /// The link to use, but not the one with the id `not`.
+    /// The link to use, but not the one with the id `not`. A session's own link serves also
+    /// while the shared one is down.
     async fn route(self: &Arc<Self>, caller: &Caller, not: Option<u64>) -> Result<Route, Failure> {
-        let link = self.ready(caller.era, not).await?;
-        if link.era() == Era::Modern {
-            return Ok(Route { link, own: None });
-        }
-        match self.own_call(caller, not).await {
-            Some(own) => own.map(|own| Route { link: own.link.clone(), own: Some(own) }),
-            None => Ok(Route { link, own: None }),
+        let shared =
+            if self.has_own(caller, not) { None } else { Some(self.ready(caller.era, not).await?) };
+        let is_modern = shared.as_ref().is_some_and(|link| link.era() == Era::Modern);
+        let own = if is_modern { None } else { self.own_call(caller, not).await.transpose()? };
+        match (own, shared) {
+            (Some(own), _) => Ok(Route { link: own.link.clone(), own: Some(own) }),
+            (None, Some(link)) => Ok(Route { link, own: None }),
+            (None, None) => Ok(Route { link: self.ready(caller.era, not).await?, own: None }),
         }
     }
 

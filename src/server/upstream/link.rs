@@ -1,6 +1,7 @@
 //! One live connection to an upstream, and what the upstream said it offers there.
 
 use super::listing::Kind;
+use futures_util::FutureExt;
 use mcp_client::{ClientError, Connection, Network};
 use mcp_protocol::{Era, RawValue, Revision};
 use mcp_telemetry as telemetry;
@@ -32,6 +33,11 @@ impl Link {
     /// The revision spoken.
     pub(super) fn revision(&self) -> Revision {
         self.connection.revision()
+    }
+
+    /// Whether nothing is known of its end.
+    pub(super) fn is_live(&self) -> bool {
+        self.connection.closed().now_or_never().is_none()
     }
 
     /// What carries it, in the words of telemetry.

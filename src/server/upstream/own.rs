@@ -10,7 +10,6 @@ use super::{
     wanted::Subscriber,
 };
 use crate::call::{Caller, Downstream, SessionRef};
-use futures_util::FutureExt;
 use mcp_client::Network;
 use mcp_protocol::Era;
 use std::{
@@ -116,8 +115,29 @@ impl Upstream {
             return None;
         }
         let (slot, in_flight) = self.slot(session, caller)?;
-        let link = self.own_link(&slot, session, declared, not).await;
+        let link = match slot.live(not) {
+            Some(link) => Ok(link),
+            None => self.own_link_kept(slot, session, declared, not).await,
+        };
         Some(link.map(|link| OwnCall { link, declared, _in_flight: in_flight }))
+    }
+
+    /// Opens the slot's link, and goes on with that when the call is given up: the next one
+    /// finds it open.
+    async fn own_link_kept(
+        self: &Arc<Self>,
+        slot: Arc<Slot>,
+        session: &SessionRef,
+        declared: Declared,
+        not: Option<u64>,
+    ) -> Result<Arc<Link>, Failure> {
+        let opening = self.clone().own_link(slot, session.clone(), declared, not);
+        let stop = self.shared.stop.clone();
+        let opening = async move { stop.run_until_cancelled(opening).await };
+        match self.shared.tasks.spawn(opening).await {
+            Ok(Some(link)) => link,
+            Ok(None) | Err(_) => Err(Failure::unavailable("we are stopping")),
+        }
     }
 
     /// The session's slot with this call in flight on it, so that it does not end meanwhile.
@@ -140,22 +160,22 @@ impl Upstream {
 
     /// The slot's link, opened by whoever comes first.
     async fn own_link(
-        self: &Arc<Self>,
-        slot: &Slot,
-        session: &SessionRef,
+        self: Arc<Self>,
+        slot: Arc<Slot>,
+        session: SessionRef,
         declared: Declared,
         not: Option<u64>,
     ) -> Result<Arc<Link>, Failure> {
         let mut place = slot.link.lock().await;
         if let Some(link) = place.as_ref()
             && Some(link.id) != not
-            && link.connection.closed().now_or_never().is_none()
+            && link.is_live()
         {
             return Ok(link.clone());
         }
         *place = None;
         let sink = OwnSink {
-            upstream: Arc::downgrade(self),
+            upstream: Arc::downgrade(&self),
             session: session.clone(),
             declared,
             running: slot.running.clone(),
@@ -174,10 +194,16 @@ impl Upstream {
         Ok(link)
     }
 
+    /// Whether the caller's session has a live link of its own, other than `not`.
+    pub(super) fn has_own(&self, caller: &Caller, not: Option<u64>) -> bool {
+        let session = caller.session.as_ref().map(|session| &*session.id);
+        let slot = session.and_then(|session| self.own.slots().get(session).cloned());
+        slot.is_some_and(|slot| slot.live(not).is_some())
+    }
+
     /// The link of a session's own, if it has one now.
     pub(super) fn own_link_now(&self, session: &str) -> Option<Arc<Link>> {
-        let slot = self.own.slots().get(session).cloned()?;
-        slot.link.try_lock().ok().and_then(|link| link.clone())
+        self.own.slots().get(session).cloned()?.live(None)
     }
 
     /// Ends a session's own.
@@ -217,6 +243,12 @@ impl OwnSessions {
 }
 
 impl Slot {
+    /// The link, if it is live now and not the one with the id `not`.
+    fn live(&self, not: Option<u64>) -> Option<Arc<Link>> {
+        let link = self.link.try_lock().ok()?.clone()?;
+        (Some(link.id) != not && link.is_live()).then_some(link)
+    }
+
     async fn close(&self) {
         let link = self.link.lock().await.take();
         if let Some(link) = link {
