@@ -5,7 +5,7 @@ use crate::{TelemetryError, export::Exporter, span};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    filter::{LevelFilter, filter_fn},
     fmt,
     layer::{Filter, SubscriberExt},
     registry::LookupSpan,
@@ -89,9 +89,7 @@ impl Guard {
 /// # Errors
 /// When the filter cannot be read, the exporter cannot be made, or something was installed before.
 pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
-    let filter = EnvFilter::try_new(&config.log_level)
-        .map_err(|_| TelemetryError::LogLevel(config.log_level.clone()))?;
-    let lines = lines(config.log_format).with_filter(filter.and(no_spans()));
+    let lines = lines(config.log_format).with_filter(lines_filter(&config.log_level)?);
     let exporter = Exporter::of(config.otlp.as_ref())?;
     let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_spans()));
     let registry = tracing_subscriber::registry().with(spans).with(lines);
@@ -131,13 +129,16 @@ where
 }
 
 /// What the collector gets: our spans and nothing of other crates, least of all of the exporter.
+/// The hint lets a line that nobody reads end at one comparison.
 pub(crate) fn only_spans<S>() -> impl Filter<S> {
-    filter_fn(|about| about.target() == span::TARGET)
+    filter_fn(|about| about.target() == span::TARGET).with_max_level_hint(LevelFilter::INFO)
 }
 
-/// What lines are made of: everything else.
-pub(crate) fn no_spans<S>() -> impl Filter<S> {
-    filter_fn(|about| about.target() != span::TARGET)
+/// What lines are made of: what the configuration asks for, but never our spans.
+pub(crate) fn lines_filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    let unreadable = || TelemetryError::LogLevel(level.to_owned());
+    let no_spans = format!("{}=off", span::TARGET).parse().map_err(|_| unreadable())?;
+    Ok(EnvFilter::try_new(level).map_err(|_| unreadable())?.add_directive(no_spans))
 }
 
 /// Spans lost by this process since start.

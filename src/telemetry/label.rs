@@ -306,3 +306,27 @@ impl<A: Label, B: Label> LabelSet for (A, B) {
         vec![A::ALL[slot / B::ALL.len()].text(), B::ALL[slot % B::ALL.len()].text()]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_slots<L: LabelSet + Label>() {
+        for (place, value) in L::ALL.iter().enumerate() {
+            assert_eq!((LabelSet::slot(*value), L::texts(place)), (place, vec![value.text()]));
+        }
+    }
+
+    #[test]
+    fn a_value_is_found_at_its_place() {
+        assert_slots::<Method>();
+        assert_slots::<Outcome>();
+        assert_slots::<Reason>();
+        for method in Method::ALL {
+            for outcome in Outcome::ALL {
+                let texts = <(Method, Outcome)>::texts((*method, *outcome).slot());
+                assert_eq!(texts, [method.as_str(), outcome.as_str()]);
+            }
+        }
+    }
+}

@@ -2,11 +2,11 @@
 //! spans. Never a token, an argument or a result. What repeats is held back and counted.
 
 use crate::{
-    AttemptEnd, CallEnd, ConnectionInfo, Event, Outcome, Reason, ToolLabel, Transport,
-    UpstreamLabel, UpstreamState, limit::Limiter, span,
+    AttemptEnd, CallEnd, ConnectionInfo, ConnectionStatus, Event, Outcome, Reason, RestartCause,
+    ToolLabel, Transport, UpstreamLabel, UpstreamState, limit::Limiter, span,
 };
 use mcp_protocol::Method;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 /// The target of all our lines.
@@ -45,12 +45,8 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn write(&self, event: &Event<'_>) {
         match *event {
-            Event::ServerStarted { address } => {
-                line!(INFO, "server_started", "listening", { server.address = %address, })
-            }
-            Event::ServerStopping { signal } => {
-                line!(INFO, "server_stopping", "stopping", { signal, })
-            }
+            Event::ServerStarted { address } => started(address),
+            Event::ServerStopping { signal } => stopping(signal),
             Event::ServerStopped => self.stopped(),
             Event::CallStarted { method } => {
                 line!(TRACE, "call_started", "call", { mcp.method.name = method.as_str(), })
@@ -71,9 +67,7 @@ impl Log {
                 connection_ended(connection, reason, elapsed)
             }
             Event::ConnectionRefused { transport, status, detail } => {
-                limited!(self, status, WARN, "connection_refused", "client refused", {
-                    transport = transport.as_str(), status = status.as_str(), detail,
-                });
+                self.refused(transport, status, detail)
             }
             Event::AuthFailed { cause } => {
                 limited!(self, cause, WARN, "auth_failed", "request without a valid token", { cause = cause.as_str(), });
@@ -95,26 +89,16 @@ impl Log {
             Event::StreamEventsReplayed { transport, count } => {
                 wire("stream_events_replayed", transport, count)
             }
-            Event::StreamGap { transport, missed } => {
-                limited!(self, transport, WARN, "stream_gap", "events for a client were lost", {
-                    transport = transport.as_str(), missed,
-                });
-            }
+            Event::StreamGap { transport, missed } => self.gap(transport, missed),
             Event::UpstreamStateChanged { upstream, state, error } => {
                 self.upstream_state(upstream, state, error)
             }
-            Event::UpstreamRestarted { upstream, cause } => {
-                limited!(self, (upstream.name(), cause), WARN, "upstream_restarted", "upstream started anew", {
-                    upstream = upstream.name(), cause = cause.as_str(),
-                });
-            }
+            Event::UpstreamRestarted { upstream, cause } => self.restarted(upstream, cause),
             Event::UpstreamLog { upstream, line } => {
                 line!(INFO, "upstream_log", "upstream says", { upstream = upstream.name(), line, });
             }
             Event::UpstreamMessageDropped { upstream, method, why } => {
-                limited!(self, (upstream.name(), method, why), INFO, "upstream_message_dropped", "message not handed on", {
-                    upstream = upstream.name(), mcp.method.name = method, why,
-                });
+                self.message_dropped(upstream, method, why)
             }
             Event::CatalogueRefreshed { upstream, tools, resources, prompts } => {
                 line!(INFO, "catalogue_refreshed", "upstream's lists read", {
@@ -176,6 +160,32 @@ impl Log {
         line!(INFO, "server_stopped", "stopped", { held_back = (held > 0).then_some(held), });
     }
 
+    fn refused(&self, transport: Transport, status: ConnectionStatus, detail: &str) {
+        limited!(self, status, WARN, "connection_refused", "client refused", {
+            transport = transport.as_str(), status = status.as_str(), detail,
+        });
+    }
+
+    fn gap(&self, transport: Transport, missed: u64) {
+        limited!(self, transport, WARN, "stream_gap", "events for a client were lost", {
+            transport = transport.as_str(), missed,
+        });
+    }
+
+    fn restarted(&self, upstream: &UpstreamLabel, cause: RestartCause) {
+        let upstream = upstream.name();
+        limited!(self, (upstream, cause), WARN, "upstream_restarted", "upstream started anew", {
+            upstream, cause = cause.as_str(),
+        });
+    }
+
+    fn message_dropped(&self, upstream: &UpstreamLabel, method: &str, why: &str) {
+        let (upstream, repeated) = (upstream.name(), (upstream.name(), method, why));
+        limited!(self, repeated, INFO, "upstream_message_dropped", "message not handed on", {
+            upstream, mcp.method.name = method, why,
+        });
+    }
+
     fn call(&self, call: &Call<'_>) {
         let outcome = call.end.outcome;
         if matches!(outcome, Outcome::Ok | Outcome::Cancelled | Outcome::ToolError) {
@@ -222,6 +232,14 @@ impl Log {
             }
         }
     }
+}
+
+fn started(address: SocketAddr) {
+    line!(INFO, "server_started", "listening", { server.address = %address, });
+}
+
+fn stopping(signal: &str) {
+    line!(INFO, "server_stopping", "stopping", { signal, });
 }
 
 fn attempt(upstream: &UpstreamLabel, method: Method, end: AttemptEnd, elapsed: Duration) {

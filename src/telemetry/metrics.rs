@@ -1,8 +1,8 @@
 //! The metrics projection of [`Event`]: atomic adds on handles that were resolved at start.
 
 use crate::{
-    ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Success, TelemetryError,
-    ToolLabel, UpstreamLabel,
+    ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason, Success,
+    TelemetryError, ToolLabel, Transport, UpstreamLabel,
     catalogue::Catalogue,
     in_flight::InFlight,
     label::Signal,
@@ -105,24 +105,14 @@ impl Metrics {
             }
             Event::ConnectionAccepted(connection) => self.connection_accepted(connection),
             Event::ConnectionEnded { connection, reason, elapsed } => {
-                self.connection_ended(connection);
-                m.disconnections.of((connection.transport, reason)).inc();
-                if connection.kind == ConnectionKind::Session {
-                    m.session_duration
-                        .of((connection.transport, reason))
-                        .observe(elapsed.as_secs_f64());
-                }
+                self.connection_ended(connection, reason, elapsed)
             }
             Event::ConnectionRefused { transport, status, .. } => {
                 m.connections.of((transport, status)).inc()
             }
             Event::AuthFailed { cause } => m.auth_failures.of(cause).inc(),
             Event::HandshakeFinished { transport, ok, elapsed } => {
-                m.handshakes.of((transport, Success::of(ok))).inc();
-                m.handshake_duration
-                    .of((transport, Success::of(ok)))
-                    .observe(elapsed.as_secs_f64());
-                self.handshakes.push(ok, elapsed);
+                self.handshake_finished(transport, ok, elapsed)
             }
             Event::ReconnectAttempted { side, outcome } => {
                 m.reconnect_attempts.of((side, outcome)).inc()
@@ -201,12 +191,22 @@ impl Metrics {
         self.population.arrived();
     }
 
-    fn connection_ended(&self, connection: ConnectionInfo) {
-        self.series.active_connections.of(connection.transport).dec();
-        if connection.kind == ConnectionKind::Session {
-            self.series.active_sessions.of(connection.transport).dec();
+    fn connection_ended(&self, connection: ConnectionInfo, reason: Reason, elapsed: Duration) {
+        let ConnectionInfo { transport, kind } = connection;
+        self.series.disconnections.of((transport, reason)).inc();
+        self.series.active_connections.of(transport).dec();
+        if kind == ConnectionKind::Session {
+            self.series.active_sessions.of(transport).dec();
+            self.series.session_duration.of((transport, reason)).observe(elapsed.as_secs_f64());
         }
         self.population.left();
+    }
+
+    fn handshake_finished(&self, transport: Transport, ok: bool, elapsed: Duration) {
+        let labels = (transport, Success::of(ok));
+        self.series.handshakes.of(labels).inc();
+        self.series.handshake_duration.of(labels).observe(elapsed.as_secs_f64());
+        self.handshakes.push(ok, elapsed);
     }
 }
 

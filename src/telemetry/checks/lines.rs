@@ -4,7 +4,7 @@ use super::{call, telemetry};
 use crate::{
     AuthCause, CallEnd, CallInfo, Event, Outcome, Telemetry, UpstreamState,
     export::layer,
-    install::{json, no_spans, only_spans},
+    install::{json, lines_filter, only_spans},
 };
 use mcp_protocol::Method;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -13,7 +13,7 @@ use std::{
     io::{self, Write},
     sync::{Arc, Mutex},
 };
-use tracing_subscriber::{EnvFilter, Layer, filter::FilterExt, layer::SubscriberExt};
+use tracing_subscriber::{Layer, layer::SubscriberExt};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -34,7 +34,7 @@ fn lines(level: &str, what: impl FnOnce(&Telemetry)) -> (Vec<Value>, Vec<SpanDat
     let (written, exporter) = (Written::default(), InMemorySpanExporter::default());
     let writer = written.clone();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-    let filter = EnvFilter::new(level).and(no_spans());
+    let filter = lines_filter(level).expect("a level");
     let subscriber = tracing_subscriber::registry()
         .with(layer(&provider).with_filter(only_spans()))
         .with(json(move || writer.clone()).with_filter(filter));
@@ -98,4 +98,11 @@ fn what_repeats_is_held_back_and_counted() {
     assert_eq!(lines.len(), 5 + 2);
     assert_eq!(lines[5]["error"], "it ended");
     assert_eq!(lines[6]["held_back"], 95);
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_named() {
+    let error = lines_filter("mcp=loud").expect_err("no such level").to_string();
+    assert!(error.contains("mcp=loud") && error.contains("info"), "{error}");
+    assert!(lines_filter("info,mcp_orchestrator=debug").is_ok());
 }

@@ -4,7 +4,7 @@ use super::{attempt, call, telemetry};
 use crate::{
     AttemptEnd, AttemptOutcome, CallEnd, CallInfo, Outcome, Telemetry,
     export::layer,
-    install::{no_spans, only_spans},
+    install::{lines_filter, only_spans},
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use opentelemetry::trace::{SpanId, SpanKind, Status};
@@ -24,7 +24,9 @@ fn receiver(sampler: Sampler) -> (InMemorySpanExporter, tracing::subscriber::Def
     let provider =
         SdkTracerProvider::builder().with_sampler(sampler).with_simple_exporter(exporter.clone());
     let spans = layer(&provider.build()).with_filter(only_spans());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(no_spans());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::sink)
+        .with_filter(lines_filter("trace").expect("a level"));
     let guard =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(spans).with(lines));
     (exporter, guard)
