@@ -249,9 +249,10 @@ fn parse_text(text: &str) -> Result<Message, EnvelopeError> {
         return Err(invalid(id, "`method` must be a string"));
     };
     let known = Method::parse(&method);
-    let name = match known {
-        Method::Other => Cow::Owned(method.into_owned()),
-        known => Cow::Borrowed(known.as_str()),
+    let name = if known == Method::Other {
+        Cow::Owned(method.into_owned())
+    } else {
+        Cow::Borrowed(known.as_str())
     };
     if wire.params.is_some_and(|params| !params.get().starts_with('{')) {
         return Err(EnvelopeError {

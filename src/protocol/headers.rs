@@ -214,14 +214,13 @@ fn annotation(
 }
 
 fn count_annotations(value: &serde_json::Value) -> usize {
-    match value {
-        serde_json::Value::Object(map) => {
-            let own = usize::from(map.get("x-mcp-header").is_some_and(|name| !name.is_object()));
-            own + map.values().map(count_annotations).sum::<usize>()
-        }
-        serde_json::Value::Array(items) => items.iter().map(count_annotations).sum(),
-        _ => 0,
-    }
+    let own = value.get("x-mcp-header").is_some_and(|name| !name.is_object());
+    let inner: usize = match (value.as_object(), value.as_array()) {
+        (Some(map), _) => map.values().map(count_annotations).sum(),
+        (_, Some(items)) => items.iter().map(count_annotations).sum(),
+        (None, None) => 0,
+    };
+    usize::from(own) + inner
 }
 
 impl ParamHeader {

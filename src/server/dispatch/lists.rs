@@ -14,6 +14,7 @@ pub(super) fn render(
     own: &Registry,
     catalogue: &Catalogue,
 ) -> Box<RawValue> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only list methods come here")]
     let (key, definitions) = match method {
         Method::PromptsList => ("prompts", catalogue.prompts(era)),
         Method::ResourcesList => ("resources", catalogue.resources(era)),

@@ -181,19 +181,21 @@ impl Dispatch {
 
     async fn run_own(&self, caller: &Caller, name: &str, params: Option<&RawValue>) -> Reply {
         let params = RawObject::of_params(params).unwrap_or_default();
-        let arguments =
-            match params.get("arguments").map(|text| serde_json::from_str::<Value>(text.get())) {
-                None => json!({}),
-                Some(Ok(arguments)) if arguments.is_object() => arguments,
-                Some(Ok(_)) => {
-                    return client_error(RpcError::invalid_params("`arguments` must be an object."));
-                }
-                Some(Err(error)) => {
-                    return client_error(RpcError::invalid_params(format!(
-                        "`arguments` cannot be read: {error}"
-                    )));
-                }
-            };
+        let arguments = match params
+            .get("arguments")
+            .map(|text| serde_json::from_str::<Value>(text.get()))
+        {
+            None => json!({}),
+            Some(Ok(arguments)) if arguments.is_object() => arguments,
+            Some(Ok(_)) => {
+                return client_error(RpcError::invalid_params("`arguments` must be an object."));
+            }
+            Some(Err(error)) => {
+                return client_error(RpcError::invalid_params(format!(
+                    "`arguments` cannot be read: {error}"
+                )));
+            }
+        };
         let revision =
             caller.session.as_ref().map_or(Revision::LATEST_MODERN, |session| session.revision);
         let caller = ToolCaller {

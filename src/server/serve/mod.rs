@@ -131,9 +131,14 @@ impl OrchestratorServer {
     /// Stops: no new connection, calls in flight finish within `drain`, then every stream,
     /// session, upstream and socket ends. Does nothing when the server does not run.
     pub async fn stop(&mut self) {
+        self.stop_because("stop").await;
+    }
+
+    /// The same, and says in the log what was the cause, for example the name of a signal.
+    pub async fn stop_because(&mut self, signal: &str) {
         let Some(running) = self.running.take() else { return };
         let stages = &running.stages;
-        self.telemetry.emit(&Event::ServerStopping { signal: "stop" });
+        self.telemetry.emit(&Event::ServerStopping { signal });
         stages.stopping.cancel();
         stages.tasks.close();
         // Past the drain, calls that still run are cancelled with their sessions below.

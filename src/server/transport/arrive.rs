@@ -38,6 +38,7 @@ pub(super) fn count_refusal(
     headers: &HeaderMap,
     rejection: &Rejection,
 ) {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all other refusals are of the protocol")]
     let status = match rejection.refusal {
         Refusal::Unauthorized => ConnectionStatus::Unauthorized,
         Refusal::Forbidden => ConnectionStatus::RejectedOrigin,
