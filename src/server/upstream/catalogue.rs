@@ -8,9 +8,9 @@ use super::{
     Change,
     listing::{Item, Listing},
     names::{self, Candidate, Note},
-    templates::Template,
+    view::View,
 };
-use mcp_protocol::{Era, RawObject, RawValue, headers::ParamHeader, raw_string};
+use mcp_protocol::{Era, RawValue, headers::ParamHeader};
 use mcp_telemetry::{ToolLabel, UpstreamLabel};
 use std::{
     collections::{HashMap, HashSet},
@@ -53,20 +53,6 @@ pub(crate) struct Catalogue {
     modern: View,
 }
 
-/// Everything on offer to clients of one era.
-#[derive(Debug, Default)]
-struct View {
-    tools: EraList,
-    tools_by_name: HashMap<Arc<str>, Arc<ToolEntry>>,
-    prompts: EraList,
-    prompts_by_name: HashMap<Arc<str>, Arc<PromptEntry>>,
-    resources: EraList,
-    resource_owners: HashMap<Arc<str>, Arc<str>>,
-    templates: EraList,
-    template_owners: Vec<(Arc<str>, Option<Template>, Arc<str>)>,
-    readers: Vec<Arc<str>>,
-}
-
 /// One upstream's part.
 pub(super) struct Offer {
     /// Its name.
@@ -82,7 +68,8 @@ pub(super) struct Offer {
 }
 
 impl Offer {
-    fn listing(&self, era: Era) -> Option<&Listing> {
+    /// What clients of an era see of it.
+    pub(super) fn listing(&self, era: Era) -> Option<&Listing> {
         match era {
             Era::Legacy => self.legacy.as_deref().or(self.modern.as_deref()),
             Era::Modern => self.modern.as_deref().or(self.legacy.as_deref()),
@@ -124,25 +111,12 @@ impl Catalogue {
     /// The upstreams to ask for a resource, in turn: the one that lists it, else the one with
     /// a template for it, else all that have resources.
     pub(super) fn readers(&self, era: Era, uri: &str) -> Vec<Arc<str>> {
-        let view = self.view(era);
-        let templated = || {
-            let owner = |(_, template, _): &&(_, Option<Template>, _)| {
-                template.as_ref().is_some_and(|template| template.matches(uri))
-            };
-            view.template_owners.iter().find(owner).map(|(_, _, upstream)| upstream)
-        };
-        match view.resource_owners.get(uri).or_else(templated) {
-            Some(upstream) => vec![upstream.clone()],
-            None => view.readers.clone(),
-        }
+        self.view(era).readers(uri)
     }
 
     /// The upstream that a completion for this template, or URI, belongs to.
     pub(super) fn template_owner(&self, era: Era, template: &str) -> Option<Arc<str>> {
-        let listed = self.view(era).template_owners.iter().find(|(text, _, _)| &**text == template);
-        listed
-            .map(|(_, _, upstream)| upstream.clone())
-            .or_else(|| self.readers(era, template).into_iter().next())
+        self.view(era).template_owner(template)
     }
 
     /// Which views differ.
@@ -193,12 +167,14 @@ pub(super) fn merge(
 }
 
 /// Public names by upstream and original name.
-struct Names(HashMap<(Arc<str>, Arc<str>), Arc<str>>);
+pub(super) struct Names(HashMap<(Arc<str>, Arc<str>), Arc<str>>);
 
 /// Both sets of names.
-struct PublicNames<'a> {
-    tools: &'a Names,
-    prompts: &'a Names,
+pub(super) struct PublicNames<'a> {
+    /// Of tools.
+    pub(super) tools: &'a Names,
+    /// Of prompts.
+    pub(super) prompts: &'a Names,
 }
 
 impl Names {
@@ -230,73 +206,9 @@ impl Names {
         (Self(map), notes)
     }
 
-    fn get(&self, upstream: &Arc<str>, original: &Arc<str>) -> Arc<str> {
+    /// The public name.
+    pub(super) fn get(&self, upstream: &Arc<str>, original: &Arc<str>) -> Arc<str> {
         self.0.get(&(upstream.clone(), original.clone())).unwrap_or(original).clone()
-    }
-}
-
-impl View {
-    fn build(offers: &[Offer], era: Era, names: &PublicNames<'_>, register: &Register<'_>) -> Self {
-        let mut view = Self::default();
-        let (mut tools, mut prompts, mut resources, mut templates) =
-            (vec![], vec![], vec![], vec![]);
-        for (offer, listing) in offers.iter().filter_map(|offer| Some((offer, offer.listing(era)?)))
-        {
-            let upstream = &offer.upstream;
-            for item in listing.tools.iter() {
-                let name = names.tools.get(upstream, &item.key);
-                tools.push(renamed(item, &name));
-                let label = register(&offer.label, &item.key);
-                view.tools_by_name
-                    .insert(name.clone(), Arc::new(ToolEntry::new(name, item, upstream, label)));
-            }
-            for item in listing.prompts.iter() {
-                let name = names.prompts.get(upstream, &item.key);
-                prompts.push(renamed(item, &name));
-                let (original, upstream) = (item.key.clone(), upstream.clone());
-                view.prompts_by_name
-                    .insert(name.clone(), Arc::new(PromptEntry { name, original, upstream }));
-            }
-            for item in listing.resources.iter() {
-                if !view.resource_owners.contains_key(&item.key) {
-                    view.resource_owners.insert(item.key.clone(), upstream.clone());
-                    resources.push(item.definition.clone());
-                }
-            }
-            for item in listing.templates.iter() {
-                if view.template_owners.iter().all(|(text, _, _)| *text != item.key) {
-                    let template = Template::parse(&item.key);
-                    view.template_owners.push((item.key.clone(), template, upstream.clone()));
-                    templates.push(item.definition.clone());
-                }
-            }
-            if listing.reads {
-                view.readers.push(upstream.clone());
-            }
-        }
-        view.tools = tools.into();
-        view.prompts = prompts.into();
-        view.resources = resources.into();
-        view.templates = templates.into();
-        view
-    }
-}
-
-impl ToolEntry {
-    fn new(name: Arc<str>, item: &Item, upstream: &Arc<str>, label: ToolLabel) -> Self {
-        let (original, upstream) = (item.key.clone(), upstream.clone());
-        Self { name, original, upstream, label, headers: item.headers.clone() }
-    }
-}
-
-/// The definition under its public name; untouched if that is its own.
-fn renamed(item: &Item, name: &Arc<str>) -> Arc<RawValue> {
-    match RawObject::parse(&item.definition) {
-        Some(mut definition) if item.key != *name => {
-            definition.set("name", raw_string(name));
-            definition.to_raw().into()
-        }
-        _ => item.definition.clone(),
     }
 }
 

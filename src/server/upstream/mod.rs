@@ -37,6 +37,7 @@ mod state;
 mod subscribe;
 mod supervisor;
 mod templates;
+mod view;
 mod wanted;
 
 use crate::config::{Config, UpstreamConfig};

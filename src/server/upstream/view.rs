@@ -1,0 +1,153 @@
+//! What all upstreams offer together, as clients of one era see it.
+
+use super::{
+    catalogue::{EraList, Offer, PromptEntry, PublicNames, Register, ToolEntry},
+    listing::{Item, Listing},
+    templates::Template,
+};
+use mcp_protocol::{Era, RawObject, RawValue, raw_string};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Everything on offer to clients of one era.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    pub(super) tools: EraList,
+    pub(super) tools_by_name: HashMap<Arc<str>, Arc<ToolEntry>>,
+    pub(super) prompts: EraList,
+    pub(super) prompts_by_name: HashMap<Arc<str>, Arc<PromptEntry>>,
+    pub(super) resources: EraList,
+    pub(super) templates: EraList,
+    resource_owners: HashMap<Arc<str>, Arc<str>>,
+    template_owners: Vec<TemplateOwner>,
+    readers: Vec<Arc<str>>,
+}
+
+#[derive(Debug)]
+struct TemplateOwner {
+    text: Arc<str>,
+    /// `None` if the text is no template that can be matched.
+    template: Option<Template>,
+    upstream: Arc<str>,
+}
+
+/// Lists that grow while a view is built.
+#[derive(Default)]
+struct Lists {
+    tools: Vec<Arc<RawValue>>,
+    prompts: Vec<Arc<RawValue>>,
+    resources: Vec<Arc<RawValue>>,
+    templates: Vec<Arc<RawValue>>,
+    seen_templates: HashSet<Arc<str>>,
+}
+
+impl View {
+    /// The view that clients of an era have of these offers.
+    pub(super) fn build(
+        offers: &[Offer],
+        era: Era,
+        names: &PublicNames<'_>,
+        register: &Register<'_>,
+    ) -> Self {
+        let (mut view, mut lists) = (Self::default(), Lists::default());
+        for offer in offers {
+            if let Some(listing) = offer.listing(era) {
+                view.add_named(offer, listing, names, register, &mut lists);
+                view.add_resources(&offer.upstream, listing, &mut lists);
+            }
+        }
+        view.tools = lists.tools.into();
+        view.prompts = lists.prompts.into();
+        view.resources = lists.resources.into();
+        view.templates = lists.templates.into();
+        view
+    }
+
+    fn add_named(
+        &mut self,
+        offer: &Offer,
+        listing: &Listing,
+        names: &PublicNames<'_>,
+        register: &Register<'_>,
+        lists: &mut Lists,
+    ) {
+        for item in listing.tools.iter() {
+            let name = names.tools.get(&offer.upstream, &item.key);
+            lists.tools.push(renamed(item, &name));
+            let entry = ToolEntry {
+                name: name.clone(),
+                original: item.key.clone(),
+                upstream: offer.upstream.clone(),
+                label: register(&offer.label, &item.key),
+                headers: item.headers.clone(),
+            };
+            self.tools_by_name.insert(name, Arc::new(entry));
+        }
+        for item in listing.prompts.iter() {
+            let name = names.prompts.get(&offer.upstream, &item.key);
+            lists.prompts.push(renamed(item, &name));
+            let (original, upstream) = (item.key.clone(), offer.upstream.clone());
+            let entry = PromptEntry { name: name.clone(), original, upstream };
+            self.prompts_by_name.insert(name, Arc::new(entry));
+        }
+    }
+
+    /// Of resources and templates that several upstreams list, the first one's are served.
+    fn add_resources(&mut self, upstream: &Arc<str>, listing: &Listing, lists: &mut Lists) {
+        for item in listing.resources.iter() {
+            if !self.resource_owners.contains_key(&item.key) {
+                self.resource_owners.insert(item.key.clone(), upstream.clone());
+                lists.resources.push(item.definition.clone());
+            }
+        }
+        for item in listing.templates.iter() {
+            if lists.seen_templates.insert(item.key.clone()) {
+                self.template_owners.push(TemplateOwner {
+                    text: item.key.clone(),
+                    template: Template::parse(&item.key),
+                    upstream: upstream.clone(),
+                });
+                lists.templates.push(item.definition.clone());
+            }
+        }
+        if listing.reads {
+            self.readers.push(upstream.clone());
+        }
+    }
+
+    /// The upstreams to ask for a resource, in turn: the one that lists it, else the one with
+    /// a template for it, else all that have resources.
+    pub(super) fn readers(&self, uri: &str) -> Vec<Arc<str>> {
+        let templated = || {
+            let is_from = |owner: &&TemplateOwner| {
+                owner.template.as_ref().is_some_and(|template| template.matches(uri))
+            };
+            self.template_owners.iter().find(is_from).map(|owner| &owner.upstream)
+        };
+        match self.resource_owners.get(uri).or_else(templated) {
+            Some(upstream) => vec![upstream.clone()],
+            None => self.readers.clone(),
+        }
+    }
+
+    /// The upstream that a completion for this template, or URI, belongs to.
+    pub(super) fn template_owner(&self, template: &str) -> Option<Arc<str>> {
+        let listed = self.template_owners.iter().find(|owner| &*owner.text == template);
+        listed
+            .map(|owner| owner.upstream.clone())
+            .or_else(|| self.readers(template).into_iter().next())
+    }
+}
+
+/// The definition under its public name; untouched if that is its own.
+fn renamed(item: &Item, name: &Arc<str>) -> Arc<RawValue> {
+    match RawObject::parse(&item.definition) {
+        Some(mut definition) if item.key != *name => {
+            definition.set("name", raw_string(name));
+            definition.to_raw().into()
+        }
+        _ => item.definition.clone(),
+    }
+}
