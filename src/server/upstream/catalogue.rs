@@ -161,20 +161,22 @@ pub(super) fn merge(
     let (tools, mut notes) = Names::assign(offers, |listing| &listing.tools, reserved);
     let (prompts, prompt_notes) = Names::assign(offers, |listing| &listing.prompts, &[]);
     notes.extend(prompt_notes);
-    let view =
-        |era| View::build(offers, era, &PublicNames { tools: &tools, prompts: &prompts }, register);
+    let names = PublicNames { tools: &tools, prompts: &prompts, register };
+    let view = |era| View::build(offers, era, &names);
     (Catalogue { legacy: view(Era::Legacy), modern: view(Era::Modern) }, notes)
 }
 
 /// Public names by upstream and original name.
 pub(super) struct Names(HashMap<(Arc<str>, Arc<str>), Arc<str>>);
 
-/// Both sets of names.
+/// Both sets of names, and how to count by them.
 pub(super) struct PublicNames<'a> {
     /// Of tools.
     pub(super) tools: &'a Names,
     /// Of prompts.
     pub(super) prompts: &'a Names,
+    /// Makes a tool's name one that is counted.
+    pub(super) register: &'a Register<'a>,
 }
 
 impl Names {

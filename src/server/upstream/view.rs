@@ -1,7 +1,7 @@
 //! What all upstreams offer together, as clients of one era see it.
 
 use super::{
-    catalogue::{EraList, Offer, PromptEntry, PublicNames, Register, ToolEntry},
+    catalogue::{EraList, Offer, PromptEntry, PublicNames, ToolEntry},
     listing::{Item, Listing},
     templates::Template,
 };
@@ -45,16 +45,11 @@ struct Lists {
 
 impl View {
     /// The view that clients of an era have of these offers.
-    pub(super) fn build(
-        offers: &[Offer],
-        era: Era,
-        names: &PublicNames<'_>,
-        register: &Register<'_>,
-    ) -> Self {
+    pub(super) fn build(offers: &[Offer], era: Era, names: &PublicNames<'_>) -> Self {
         let (mut view, mut lists) = (Self::default(), Lists::default());
         for offer in offers {
             if let Some(listing) = offer.listing(era) {
-                view.add_named(offer, listing, names, register, &mut lists);
+                view.add_named(offer, listing, names, &mut lists);
                 view.add_resources(&offer.upstream, listing, &mut lists);
             }
         }
@@ -70,7 +65,6 @@ impl View {
         offer: &Offer,
         listing: &Listing,
         names: &PublicNames<'_>,
-        register: &Register<'_>,
         lists: &mut Lists,
     ) {
         for item in listing.tools.iter() {
@@ -80,7 +74,7 @@ impl View {
                 name: name.clone(),
                 original: item.key.clone(),
                 upstream: offer.upstream.clone(),
-                label: register(&offer.label, &item.key),
+                label: (names.register)(&offer.label, &item.key),
                 headers: item.headers.clone(),
             };
             self.tools_by_name.insert(name, Arc::new(entry));
