@@ -32,12 +32,11 @@ const CRATES: [(&str, &[&str]); 7] = [
 ];
 
 /// Dependencies of which only these crates may know; a name that ends in `*` is a prefix.
-const KEPT_TO: [(&str, &[&str]); 5] = [
+const KEPT_TO: [(&str, &[&str]); 4] = [
     ("prometheus", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
     ("tracing*", &["telemetry"]),
     ("axum*", &["server", "chaos", "lab"]),
-    ("reqwest", &["client", "lab"]),
 ];
 
 fn root() -> &'static Path {

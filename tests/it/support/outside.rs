@@ -26,7 +26,7 @@ pub fn tool(path: &str) -> PathBuf {
 
 /// The Node that `./test` installed.
 pub fn node() -> PathBuf {
-    tool("node/node_modules/node/bin/node")
+    tool("node_modules/node/bin/node")
 }
 
 /// The Python with the packages of the tests.
@@ -62,7 +62,7 @@ pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
     } else {
         let mut command = Command::new(node());
         let input = File::open(&path).expect("the script is there");
-        command.arg("--input-type=module").current_dir(tool("node")).stdin(input);
+        command.arg("--input-type=module").current_dir(tool("")).stdin(input);
         command
     };
     command.env("MCP_PLAN", plan.to_string()).env("MCP_CLIENTS", clients()).kill_on_drop(true);

@@ -12,13 +12,22 @@ pub struct Messages {
     ready: VecDeque<Value>,
     /// Ids of the events seen, in order.
     pub ids: Vec<String>,
+    /// How many events came without data.
+    pub empty: usize,
 }
 
 impl Messages {
     /// Starts reading an answer.
     pub fn of(response: reqwest::Response) -> Self {
         let events = content_type(&response).starts_with("text/event-stream");
-        Self { response, events, buffer: Vec::new(), ready: VecDeque::new(), ids: Vec::new() }
+        Self {
+            response,
+            events,
+            buffer: Vec::new(),
+            ready: VecDeque::new(),
+            ids: Vec::new(),
+            empty: 0,
+        }
     }
 
     /// Whether the answer is an event stream.
@@ -33,12 +42,15 @@ impl Messages {
 
     /// The next message; `None` at the end. Fails the test after 30 s without either.
     pub async fn next(&mut self) -> Option<Value> {
+        within(30, "the next message of a stream", self.read()).await
+    }
+
+    async fn read(&mut self) -> Option<Value> {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 return Some(message);
             }
-            let chunk = within(30, "the next message of a stream", self.response.chunk()).await;
-            match chunk.expect("the stream stays readable") {
+            match self.response.chunk().await.expect("the stream stays readable") {
                 Some(chunk) => self.take(&chunk),
                 None if self.events || self.buffer.is_empty() => return None,
                 None => {
@@ -85,7 +97,9 @@ impl Messages {
     fn event(&mut self, event: &str) {
         self.ids.extend(field(event, "id:").into_iter().map(str::to_owned));
         let data = field(event, "data:").join("\n");
-        if !data.is_empty() {
+        if data.is_empty() {
+            self.empty += usize::from(event.lines().any(|line| line.starts_with("data")));
+        } else {
             self.ready
                 .push_back(serde_json::from_str(&data).expect("the data of an event is JSON"));
         }
