@@ -175,7 +175,7 @@ mod tests {
             (r#"{"command":"npx"}"#, "command = \"npx\"\n"),
             (
                 r#"{"type":"stdio","command":"npx","args":["-y","${P}"],"cwd":"/tmp","env":{"PORT":80,"X":null}}"#,
-                "args = [\"-y\", \"${P}\"]\ncommand = \"npx\"\ncwd = \"/tmp\"\n\n[env]\nPORT = \"80\"\n",
+                "command = \"npx\"\nargs = [\"-y\", \"${P}\"]\ncwd = \"/tmp\"\n\n[env]\nPORT = \"80\"\n",
             ),
             (
                 r#"{"type":"http","url":"https://h/mcp","headers":{"Authorization":"Bearer ${T}"}}"#,

@@ -6,6 +6,7 @@ use super::{
     keys::{self, ENV_PREFIX, FLAGS, Flag, KEYS, Kind, UPSTREAM_KEYS},
     value,
 };
+use indexmap::IndexMap;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -62,7 +63,7 @@ pub(crate) struct Layers {
     /// The value of each key that is set, and its source.
     pub(crate) values: BTreeMap<&'static str, (Value, Source)>,
     /// The tables of `[upstreams.NAME]`, as written.
-    pub(crate) upstreams: BTreeMap<String, (Table, Source)>,
+    pub(crate) upstreams: IndexMap<String, (Table, Source)>,
     /// What is wrong, one sentence each.
     pub(crate) problems: Vec<String>,
     /// What is odd, one sentence each.

@@ -234,7 +234,7 @@ fn servers_of_agents_and_of_the_file_become_upstreams() {
     let settings =
         Settings::load(&scratch.given(toml, &[]), &variables).unwrap_or_else(|why| panic!("{why}"));
     let names: Vec<&String> = settings.server.upstreams.keys().collect();
-    assert_eq!(names, ["a", "f"], "{:?}", settings.refused);
+    assert_eq!(names, ["f", "a"], "as written, the file first: {:?}", settings.refused);
     for (name, word) in [
         ("`b`", "leads back"),
         ("`c`", "`MISSING`"),

@@ -7,11 +7,9 @@ use super::{
     ourselves::Ourselves,
 };
 use crate::mcp_servers::{self, ServersFile};
+use indexmap::{IndexMap, map::Entry};
 use mcp_server::config::UpstreamConfig;
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    path::Path,
-};
+use std::path::Path;
 use toml::{Table, Value};
 
 /// One upstream as written: its unexpanded table, which `config show` prints.
@@ -25,10 +23,10 @@ pub(crate) struct Written {
 /// All upstreams.
 #[derive(Default)]
 pub(crate) struct Upstreams {
-    /// Those that are started.
-    pub(crate) accepted: BTreeMap<String, UpstreamConfig>,
+    /// Those that are started, in the order they are written.
+    pub(crate) accepted: IndexMap<String, UpstreamConfig>,
     /// All that were written and not refused, for showing.
-    pub(crate) written: BTreeMap<String, Written>,
+    pub(crate) written: IndexMap<String, Written>,
     /// Why an entry is left out, one sentence each.
     pub(crate) refused: Vec<String>,
     /// What makes the whole unusable.
@@ -39,7 +37,7 @@ pub(crate) struct Upstreams {
 
 impl Upstreams {
     /// Adds the upstreams of the TOML file.
-    pub(crate) fn add_tables(&mut self, tables: &BTreeMap<String, (Table, Source)>) {
+    pub(crate) fn add_tables(&mut self, tables: &IndexMap<String, (Table, Source)>) {
         for (name, (table, source)) in tables {
             self.add(name, Ok(table.clone()), source);
         }

@@ -1,6 +1,7 @@
 //! What an operator may set. Every field has a default; unknown keys are errors.
 //! Durations in files are seconds; they may be fractions.
 
+use indexmap::IndexMap;
 use mcp_client::{Secret, Target};
 use mcp_protocol::Era;
 use serde::{Deserialize, Deserializer};
@@ -30,8 +31,8 @@ pub struct Config {
     /// Longest time a first list waits for upstreams that are not known yet (default 10 s).
     #[serde(deserialize_with = "seconds")]
     pub first_list_wait: Duration,
-    /// Upstream MCP servers by name.
-    pub upstreams: BTreeMap<String, UpstreamConfig>,
+    /// Upstream MCP servers by name. Where bare names collide, the order counts.
+    pub upstreams: IndexMap<String, UpstreamConfig>,
 }
 
 /// Who may come in.
@@ -141,7 +142,7 @@ impl Default for Config {
             builtins: Builtins::default(),
             drain: Duration::from_secs(10),
             first_list_wait: Duration::from_secs(10),
-            upstreams: BTreeMap::new(),
+            upstreams: IndexMap::new(),
         }
     }
 }

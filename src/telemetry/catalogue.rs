@@ -24,6 +24,7 @@ const ATTEMPT_SECONDS: &[f64] =
 const SESSION_SECONDS: &[f64] =
     &[1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0];
 const STREAM_SECONDS: &[f64] = &[0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 86_400.0];
+const HEARTBEAT_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
 const SIZE_BYTES: &[f64] = &[
     256.0,
     1_024.0,
@@ -108,6 +109,10 @@ metrics! {
     stream_replayed: Counters<Transport> = "mcp_stream_replayed_events_total" ["transport"];
     /// Events lost to clients.
     stream_gap: Counters<Transport> = "mcp_stream_gap_total" ["transport"];
+    /// Time until a client answered a heartbeat.
+    heartbeat_rtt: Histograms<Transport> = "mcp_heartbeat_rtt_seconds" ["transport"] buckets HEARTBEAT_SECONDS;
+    /// Heartbeats that clients did not answer in time.
+    heartbeats_missed: Counters<Transport> = "mcp_heartbeats_missed_total" ["transport"];
     /// Requests without a valid token.
     auth_failures: Counters<AuthCause> = "mcp_auth_failures_total" ["cause"];
 

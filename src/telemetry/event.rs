@@ -244,6 +244,19 @@ pub enum Event<'a> {
         missed: u64,
     },
 
+    /// A client answered a heartbeat.
+    HeartbeatAnswered {
+        /// Over what.
+        transport: Transport,
+        /// From the question to the answer.
+        elapsed: Duration,
+    },
+    /// A client did not answer a heartbeat in time.
+    HeartbeatMissed {
+        /// Over what.
+        transport: Transport,
+    },
+
     /// An upstream changed its state.
     UpstreamStateChanged {
         /// The upstream.

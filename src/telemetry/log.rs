@@ -90,6 +90,8 @@ impl Log {
                 wire("stream_events_replayed", transport, count)
             }
             Event::StreamGap { transport, missed } => self.gap(transport, missed),
+            Event::HeartbeatAnswered { transport, elapsed } => heartbeat(transport, Some(elapsed)),
+            Event::HeartbeatMissed { transport } => heartbeat(transport, None),
             Event::UpstreamStateChanged { upstream, state, error } => {
                 self.upstream_state(upstream, state, error)
             }
@@ -236,6 +238,16 @@ impl Log {
 
 fn started(address: SocketAddr) {
     line!(INFO, "server_started", "listening", { server.address = %address, });
+}
+
+fn heartbeat(transport: Transport, elapsed: Option<Duration>) {
+    let transport = transport.as_str();
+    match elapsed {
+        Some(elapsed) => line!(DEBUG, "heartbeat_answered", "client is there", {
+            transport, duration_ms = millis(elapsed),
+        }),
+        None => line!(INFO, "heartbeat_missed", "client did not answer", { transport, }),
+    }
 }
 
 fn stopping(signal: &str) {

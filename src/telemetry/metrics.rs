@@ -137,6 +137,10 @@ impl Metrics {
                 m.stream_replayed.of(transport).inc_by(count)
             }
             Event::StreamGap { transport, missed } => m.stream_gap.of(transport).inc_by(missed),
+            Event::HeartbeatAnswered { transport, elapsed } => {
+                m.heartbeat_rtt.of(transport).observe(elapsed.as_secs_f64())
+            }
+            Event::HeartbeatMissed { transport } => m.heartbeats_missed.of(transport).inc(),
             Event::UpstreamStateChanged { upstream, state, .. } => {
                 upstream.series().inspect(|series| series.enter(state));
             }

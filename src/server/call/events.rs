@@ -107,6 +107,11 @@ impl EventLog {
         self.lock().closed
     }
 
+    /// The number of the newest message; 0 before the first.
+    pub(crate) fn last_number(&self) -> u64 {
+        self.lock().last_number
+    }
+
     /// Starts reading after a number, or after what was read last, and ends any earlier reader.
     pub(crate) fn read_from(&self, after: Option<u64>) -> Cursor {
         let mut inner = self.lock();

@@ -138,7 +138,7 @@ impl Stages {
     ///
     /// # Errors
     /// When its params are wrong or there are too many listeners.
-    pub(crate) fn listen(
+    pub(crate) async fn listen(
         &self,
         arrival: &Arrival,
         origin: &Origin,
@@ -146,8 +146,10 @@ impl Stages {
         log: &Arc<EventLog>,
     ) -> Result<(Listener, Listening), RpcError> {
         let scope = self.call_started(arrival, Some(origin), request, None);
-        let opened = Filter::of_params(request.params.as_deref()).and_then(|filter| {
-            let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions);
+        let opened = async {
+            let mut filter = Filter::of_params(request.params.as_deref())?;
+            let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions).await;
+            filter.resource_subscriptions.clone_from(&listening.uris);
             let full = || {
                 RpcError::new(
                     code::OVER_CAPACITY,
@@ -156,7 +158,8 @@ impl Stages {
             };
             let listener = self.listeners.open(request.id.clone(), filter, log).ok_or_else(full)?;
             Ok((listener, listening))
-        });
+        };
+        let opened = scope.run(opened).await;
         match &opened {
             Ok(_) => scope.finish(CallEnd::of(Outcome::Ok)),
             Err(error) => refuse(scope, error),

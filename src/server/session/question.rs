@@ -2,6 +2,7 @@
 
 use super::lock;
 use crate::call::{BoxFuture, EventLog};
+use bytes::Bytes;
 use mcp_protocol::{
     Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request,
     raw_value,
@@ -23,6 +24,7 @@ struct Open {
 #[derive(Debug, Clone)]
 pub(crate) struct Questions {
     open: Arc<Mutex<Open>>,
+    general: Arc<EventLog>,
     most: usize,
 }
 
@@ -30,6 +32,7 @@ pub(crate) struct Questions {
 struct Withdraw {
     open: Arc<Mutex<Open>>,
     log: Arc<EventLog>,
+    general: Arc<EventLog>,
     id: Id,
 }
 
@@ -37,15 +40,20 @@ impl Drop for Withdraw {
     fn drop(&mut self) {
         if lock(&self.open).waiting.remove(&self.id).is_some() {
             let params = serde_json::json!({ "requestId": self.id.to_raw(), "reason": "nobody waits for it any more" });
-            self.log
-                .push(encode_notification(Method::Cancelled.as_str(), Some(&raw_value(&params))));
+            let params = raw_value(&params);
+            let json = Bytes::from(encode_notification(Method::Cancelled.as_str(), Some(&params)));
+            // The stream that carried the question may have ended with its call.
+            if !self.log.push(json.clone()) {
+                self.general.push(json);
+            }
         }
     }
 }
 
 impl Questions {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { open: Arc::default(), most }
+    /// Questions of a session with that general stream; at most `most` at once.
+    pub(crate) fn new(general: &Arc<EventLog>, most: usize) -> Self {
+        Self { open: Arc::default(), general: Arc::clone(general), most }
     }
 
     /// Puts a question on a stream and waits for the answer. Dropping the future withdraws it.
@@ -72,8 +80,12 @@ impl Questions {
             open.waiting.insert(id.clone(), sender);
             id
         };
-        let withdraw =
-            Withdraw { open: Arc::clone(&self.open), log: Arc::clone(&log), id: id.clone() };
+        let withdraw = Withdraw {
+            open: Arc::clone(&self.open),
+            log: Arc::clone(&log),
+            general: Arc::clone(&self.general),
+            id: id.clone(),
+        };
         if !log.push(encode_request(&id, method, params.as_deref())) {
             drop(withdraw);
             return Box::pin(std::future::ready(refused("The client's stream has ended.")));
@@ -107,7 +119,8 @@ mod tests {
     use crate::call::Bounds;
 
     fn setup() -> (Questions, Arc<EventLog>) {
-        (Questions::new(2), Arc::new(EventLog::new(Bounds { events: 10, bytes: 1000 })))
+        let log = || Arc::new(EventLog::new(Bounds { events: 10, bytes: 1000 }));
+        (Questions::new(&log(), 2), log())
     }
 
     #[tokio::test]
@@ -128,6 +141,15 @@ mod tests {
         assert!(questions.answer(answer(1, "first")));
         assert_eq!(first.await.expect("a result").get(), "\"first\"");
         assert_eq!(second.await.expect("a result").get(), "\"second\"");
+    }
+
+    #[tokio::test]
+    async fn a_question_whose_stream_has_ended_is_withdrawn_on_the_general_one() {
+        let (questions, log) = setup();
+        let asked = questions.ask(Arc::clone(&log), "roots/list", None);
+        log.close();
+        drop(asked);
+        assert!(!questions.general.is_untouched());
     }
 
     #[tokio::test]

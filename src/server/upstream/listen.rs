@@ -11,7 +11,12 @@ use mcp_protocol::{
     Era, Method, Notification, Payload, RawValue, Request, RpcError, code, raw_value,
 };
 use std::{
-    sync::{Arc, Weak},
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,31 +25,74 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Changes that come at once make one new subscription.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// One open subscription.
+struct Subscription {
+    ended: Pin<Box<dyn Future<Output = Result<Payload, ClientError>> + Send>>,
+    in_force: Arc<AtomicBool>,
+}
+
+impl Subscription {
+    /// Asks for what is wanted as of `version`; `None` when there is nothing to ask for.
+    fn open(upstream: &Arc<Upstream>, link: &Arc<Link>, version: u64) -> Option<Self> {
+        let params = params(link, &upstream.lane(Era::Modern).wanted)?;
+        let in_force = Arc::new(AtomicBool::new(false));
+        let sink =
+            ListenSink { upstream: Arc::downgrade(upstream), version, in_force: in_force.clone() };
+        let call = OutCall {
+            sink: Some(Arc::new(sink)),
+            ..OutCall::new(Method::SubscriptionsListen.as_str(), params)
+        };
+        let link = link.clone();
+        let ended = Box::pin(async move { link.connection.call(call).await });
+        Some(Self { ended, in_force })
+    }
+
+    /// Runs to its end. Until it is in force the one before it is kept open, so that nothing
+    /// goes unheard in between.
+    async fn run(&mut self, before: &mut Option<Self>) -> Result<Payload, ClientError> {
+        poll_fn(|task| {
+            let ended = self.ended.as_mut().poll(task);
+            if self.in_force.load(Ordering::Acquire) {
+                *before = None;
+            }
+            let is_over = |before: &mut Self| before.ended.as_mut().poll(task).is_ready();
+            if before.as_mut().is_some_and(is_over) {
+                *before = None;
+            }
+            ended
+        })
+        .await
+    }
+}
+
 /// Listens for as long as the link is used. Does not end.
 pub(super) async fn keep_listening(upstream: &Arc<Upstream>, link: &Arc<Link>) {
     let wanted = &upstream.lane(Era::Modern).wanted;
     let mut changes = wanted.changes();
     let mut wait = FIRST_WAIT;
+    let mut before = None;
     loop {
-        changes.mark_unchanged();
-        let Some(params) = params(link, wanted) else {
+        let version = *changes.borrow_and_update();
+        let Some(mut subscription) = Subscription::open(upstream, link, version) else {
+            before = None;
+            wanted.in_force(version);
             // The sender lives in the lane, so this waits for a change.
             let _changed = changes.changed().await;
             continue;
         };
-        let sink = Arc::new(ListenSink(Arc::downgrade(upstream)));
-        let call = OutCall {
-            sink: Some(sink),
-            ..OutCall::new(Method::SubscriptionsListen.as_str(), params)
-        };
         let began = tokio::time::Instant::now();
         let ended = tokio::select! {
-            ended = link.connection.call(call) => ended,
+            ended = subscription.run(&mut before) => ended,
             _ = changes.changed() => {
+                if subscription.in_force.load(Ordering::Acquire) {
+                    before = Some(subscription);
+                }
                 tokio::time::sleep(GATHER).await;
                 continue;
             }
         };
+        // Nobody waits for an upstream that does not acknowledge.
+        wanted.in_force(version);
         if !may_listen_again(upstream, link, &ended) {
             return std::future::pending().await;
         }
@@ -99,13 +147,19 @@ fn params(link: &Link, wanted: &Wanted) -> Option<Box<RawValue>> {
 }
 
 /// Takes what comes on the subscription.
-struct ListenSink(Weak<Upstream>);
+struct ListenSink {
+    upstream: Weak<Upstream>,
+    version: u64,
+    in_force: Arc<AtomicBool>,
+}
 
 impl Sink for ListenSink {
     fn notification(&self, notification: Notification) {
-        let Some(upstream) = self.0.upgrade() else { return };
-        let is_expected = notification.method == Method::SubscriptionsAcknowledged;
-        if !is_expected && !upstream.hear(Era::Modern, &notification) {
+        let Some(upstream) = self.upstream.upgrade() else { return };
+        if notification.method == Method::SubscriptionsAcknowledged {
+            self.in_force.store(true, Ordering::Release);
+            upstream.lane(Era::Modern).wanted.in_force(self.version);
+        } else if !upstream.hear(Era::Modern, &notification) {
             upstream.dropped(&notification.name, "it does not belong on a subscription");
         }
     }

@@ -11,10 +11,14 @@ use super::{
     wanted::Subscriber,
 };
 use crate::call::Caller;
+use futures_util::FutureExt;
 use mcp_client::{Network, OutCall};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_value};
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// Longest time a new subscription waits for its upstreams to take it.
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(2);
 
 /// The resources that one modern `subscriptions/listen` is told of. Dropping it ends that.
 pub(crate) struct Listening {
@@ -89,10 +93,12 @@ impl Upstreams {
     }
 
     /// The `resourceSubscriptions` of a modern `subscriptions/listen`, kept up until the
-    /// returned value is dropped.
-    pub(crate) fn listen(&self, uris: &[String]) -> Listening {
+    /// returned value is dropped. They are in force when this returns, unless an upstream takes
+    /// longer than [`IN_FORCE_WITHIN`].
+    pub(crate) async fn listen(&self, uris: &[String]) -> Listening {
         let shared = self.inner.shared.clone();
         let mut listening = Listening { id: shared.next_id(), shared, uris: Vec::new() };
+        let mut pending = Vec::new();
         for uri in uris {
             let readers = self.catalogue().readers(Era::Modern, uri);
             let mut tellers = readers.iter().filter_map(|name| self.upstream(name));
@@ -104,10 +110,21 @@ impl Upstreams {
                 continue;
             };
             listening.uris.push(uri.clone());
-            if is_first && lane.era == Era::Legacy {
-                upstream.subscribe_later(uri);
+            if lane.era == Era::Modern {
+                pending.push(
+                    async move { upstream.lane(Era::Modern).wanted.until_in_force().await }.boxed(),
+                );
+            } else if is_first {
+                let params = uri_params(uri);
+                pending.push(
+                    async move { upstream.tell_legacy(Method::ResourcesSubscribe, params).await }
+                        .boxed(),
+                );
             }
         }
+        let all = futures_util::future::join_all(pending);
+        // Too late is no failure: what is wanted stays wanted.
+        let _in_time = tokio::time::timeout(IN_FORCE_WITHIN, all).await.is_ok();
         listening
     }
 
@@ -163,13 +180,6 @@ impl Upstream {
     /// Whether it tells of changes; while it is down nobody can say that it does not.
     fn tells(&self, era: Era) -> bool {
         self.lane_for(era).link().is_none_or(|link| link.offers.subscriptions)
-    }
-
-    fn subscribe_later(self: &Arc<Self>, uri: &str) {
-        let (upstream, params) = (self.clone(), uri_params(uri));
-        self.shared.tasks.spawn(async move {
-            upstream.tell_legacy(Method::ResourcesSubscribe, params).await;
-        });
     }
 
     /// Takes a subscriber out everywhere, and the upstream's subscriptions that nobody wants.

@@ -23,6 +23,7 @@ pub(super) enum Subscriber {
 pub(super) struct Wanted {
     uris: Mutex<BTreeMap<Arc<str>, HashSet<Subscriber>>>,
     version: watch::Sender<u64>,
+    in_force: watch::Sender<u64>,
 }
 
 /// The bound is reached.
@@ -74,6 +75,19 @@ impl Wanted {
     /// Tells when the set of resources changes.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()
+    }
+
+    /// What was wanted as of `version` is in force at the upstream, or never will be.
+    pub(super) fn in_force(&self, version: u64) {
+        self.in_force.send_modify(|known| *known = version.max(*known));
+    }
+
+    /// Waits until what is wanted now is in force.
+    pub(super) async fn until_in_force(&self) {
+        let version = *self.version.borrow();
+        let mut in_force = self.in_force.subscribe();
+        // Fails only when the sender is gone, and it lives here.
+        let _known = in_force.wait_for(|known| *known >= version).await;
     }
 
     fn take_out(&self, subscriber: &Subscriber, of: impl Fn(&str) -> bool) -> Vec<Arc<str>> {

@@ -33,6 +33,8 @@ pub(super) struct SseBody {
     cursor: Cursor,
     id: Option<StreamId>,
     priming: Option<String>,
+    /// Events up to this number were written before the client came back.
+    replay_to: u64,
     keep_alive: Interval,
     telemetry: Telemetry,
     /// Drives a modern call; dropped with the body, which cancels the call.
@@ -52,6 +54,7 @@ impl SseBody {
             cursor: log.read_from(after),
             id: None,
             priming: None,
+            replay_to: 0,
             keep_alive,
             telemetry: telemetry.clone(),
             driver: None,
@@ -65,6 +68,12 @@ impl SseBody {
     pub(super) fn resumable(mut self, id: StreamId, prime: bool) -> Self {
         self.id = Some(id);
         self.priming = prime.then(|| encode_priming(&id.event_id(self.cursor.last()), RETRY_MS));
+        self
+    }
+
+    /// Counts what was written before now as sent again.
+    pub(super) fn replaying(mut self) -> Self {
+        self.replay_to = self.log.last_number();
         self
     }
 
@@ -86,6 +95,9 @@ impl SseBody {
             self.telemetry.emit(&Event::StreamGap { transport, missed });
         }
         self.telemetry.emit(&Event::StreamEventSent { transport });
+        if number <= self.replay_to {
+            self.telemetry.emit(&Event::StreamEventsReplayed { transport, count: 1 });
+        }
         let bytes = json.len();
         self.telemetry.emit(&Event::MessageTransferred {
             transport,

@@ -133,7 +133,7 @@ async fn modern_call(
 ) -> Response {
     let log = Arc::new(EventLog::new(bounds(stages)));
     if request.method == Method::SubscriptionsListen {
-        return listen(stages, &arrival, &origin, &request, &log);
+        return listen(stages, &arrival, &origin, &request, &log).await;
     }
     let id = request.id.clone();
     let running = {
@@ -147,14 +147,14 @@ fn bounds(stages: &Stages) -> Bounds {
     Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes }
 }
 
-fn listen(
+async fn listen(
     stages: &Stages,
     arrival: &Arrival,
     origin: &Origin,
     request: &Request,
     log: &Arc<EventLog>,
 ) -> Response {
-    match stages.listen(arrival, origin, request, log) {
+    match stages.listen(arrival, origin, request, log).await {
         Ok(listening) => events(SseBody::new(log, Some(0), &stages.telemetry).with(listening)),
         Err(error) => {
             let payload = Err(error);

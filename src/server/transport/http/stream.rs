@@ -33,18 +33,19 @@ pub(super) fn get(
         .map(|value| value.to_str().ok().and_then(StreamId::parse_event_id));
     let telemetry = &stages.telemetry;
     let prime = session.agreement.revision.has_priming_events();
-    let open = |id, log: &Arc<EventLog>, after| {
-        events(SseBody::new(log, after, telemetry).resumable(id, prime).with(session.open_stream()))
+    let body = |id, log: &Arc<EventLog>, after| {
+        SseBody::new(log, after, telemetry).resumable(id, prime).with(session.open_stream())
     };
+    let resume = |id, log: &Arc<EventLog>, after| events(body(id, log, Some(after)).replaying());
     Ok(match last {
-        None => open(StreamId::GENERAL, &session.general, None),
+        None => events(body(StreamId::GENERAL, &session.general, None)),
         Some(last) => {
             let found = last.and_then(|(id, after)| find(&session, id).map(|log| (id, log, after)));
             let outcome =
                 if found.is_some() { ReconnectOutcome::Resumed } else { ReconnectOutcome::Failed };
             telemetry.emit(&Event::ReconnectAttempted { side: ReconnectSide::Session, outcome });
             match found {
-                Some((id, log, after)) => open(id, &log, Some(after)),
+                Some((id, log, after)) => resume(id, &log, after),
                 None => events(SseBody::new(&ended(), None, telemetry)),
             }
         }

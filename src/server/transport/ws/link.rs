@@ -14,7 +14,7 @@ use mcp_protocol::{
 };
 use mcp_telemetry::{
     ConnectionInfo, ConnectionKind, ConnectionScope, ConnectionStatus, Direction, Event, Reason,
-    Transport,
+    Telemetry, Transport,
 };
 use std::{
     collections::HashMap,
@@ -62,6 +62,10 @@ impl Link {
             listening: HashMap::new(),
             refused: false,
         }
+    }
+
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        &self.stages.telemetry
     }
 
     /// Moves the calls on, and gives the next message to write.
@@ -169,7 +173,7 @@ impl Link {
         }
         let origin = Origin::Modern(meta);
         if request.method == Method::SubscriptionsListen {
-            match self.stages.listen(&self.arrival, &origin, &request, &self.log) {
+            match self.stages.listen(&self.arrival, &origin, &request, &self.log).await {
                 Ok(listening) => drop(self.listening.insert(request.id, listening)),
                 Err(error) => self.answer(&request.id, &Err(error)),
             }

@@ -9,7 +9,7 @@ use crate::{
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use mcp_telemetry::{Direction, Event, Reason, Transport};
+use mcp_telemetry::{Direction, Event, Reason, Telemetry, Transport};
 use std::{future::poll_fn, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::{
@@ -47,22 +47,29 @@ struct Heartbeat {
     every: Duration,
     within: Duration,
     next: Instant,
-    answer_by: Option<Instant>,
+    asked_at: Option<Instant>,
 }
 
 impl Heartbeat {
     fn new(every: Duration, within: Duration) -> Self {
-        Self { every, within, next: Instant::now() + every, answer_by: None }
+        Self { every, within, next: Instant::now() + every, asked_at: None }
     }
 
     fn due(&self) -> Instant {
-        self.answer_by.unwrap_or(self.next)
+        self.asked_at.map_or(self.next, |asked| asked + self.within)
     }
 
     fn asked(&mut self) {
         let now = Instant::now();
-        self.answer_by = Some(now + self.within);
+        self.asked_at = Some(now);
         self.next = now + self.every;
+    }
+
+    fn answered(&mut self, telemetry: &Telemetry) {
+        if let Some(asked) = self.asked_at.take() {
+            let (transport, elapsed) = (Transport::Websocket, asked.elapsed());
+            telemetry.emit(&Event::HeartbeatAnswered { transport, elapsed });
+        }
     }
 }
 
@@ -95,7 +102,8 @@ async fn run(socket: &mut Socket, link: &mut Link, stages: &Stages) -> Ending {
                 Some(ending) => return ending,
             },
             () = sleep_until(heartbeat.due()) => {
-                if heartbeat.answer_by.is_some() {
+                if heartbeat.asked_at.is_some() {
+                    stages.telemetry.emit(&Event::HeartbeatMissed { transport: Transport::Websocket });
                     return Ending::told(Reason::HeartbeatLost, CloseCode::Policy, "no pong in time");
                 }
                 if let Some(ending) = send(socket, stages, Message::Ping(Vec::new().into())).await {
@@ -153,7 +161,7 @@ async fn read(
             None
         }
         Some(Ok(Message::Pong(_))) => {
-            heartbeat.answer_by = None;
+            heartbeat.answered(link.telemetry());
             None
         }
         // The library answers pings.
