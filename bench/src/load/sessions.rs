@@ -1,6 +1,7 @@
 //! Many idle sessions: what each costs in memory, whether calls are as fast with them as
-//! without, and whether the memory comes back. Memory that an allocator keeps is reused by the
-//! next round, so a leak shows in growth from round to round.
+//! without, and whether the memory comes back. What an allocator keeps after a close is reused by
+//! the next round, so a leak shows in growth from one round to the next, once the first two have
+//! settled where things lie.
 
 use crate::{
     client::{Client, Target, patiently},
@@ -46,8 +47,8 @@ pub(crate) async fn hold(target: &Target, plan: &Plan, pid: Option<u32>) -> anyh
     close_one(target, alone, &mut None).await?;
 
     let (mut rounds, mut probe_all) = (Vec::new(), Vec::new());
+    sleep(plan.settle).await;
     for _ in 0..plan.rounds {
-        sleep(plan.settle).await;
         let (before, start) = (memory(), Instant::now());
         let mut open = open_all(target, plan, &failures).await;
         let (opened, opening) = (open.len(), start.elapsed());
@@ -65,8 +66,8 @@ pub(crate) async fn hold(target: &Target, plan: &Plan, pid: Option<u32>) -> anyh
         "probe_all_p99_ms": median(&mut probe_all),
         "rounds": rounds.iter().map(Round::report).collect::<Vec<_>>(),
     });
-    if let [first, .., last] = &rounds[..] {
-        report["kept_growth"] = growth(first.after, last.after).into();
+    if let [.., before, last] = &rounds[..] {
+        report["growth"] = growth(before.during, last.during).into();
     }
     if let Some(each) = rounds.first().and_then(Round::each) {
         report["kib_each"] = each.into();
@@ -101,8 +102,8 @@ impl Round {
     }
 }
 
-fn growth(first: Option<f64>, last: Option<f64>) -> Option<f64> {
-    first.zip(last).map(|(first, last)| rounded(last / first.max(1.0)))
+fn growth(before: Option<f64>, last: Option<f64>) -> Option<f64> {
+    before.zip(last).map(|(before, last)| rounded(last / before.max(1.0)))
 }
 
 fn median(values: &mut [f64]) -> Option<f64> {
