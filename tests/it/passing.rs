@@ -2,6 +2,7 @@
 
 use crate::support::{Legacy, Modern, Server, Setup, text};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn server(eras: &str) -> Server {
     let server = Setup::new().fixture("fix", json!({"FIXTURE_ERAS": eras})).start().await;
@@ -22,7 +23,7 @@ async fn a_legacy_subscriber_hears_of_its_resource_and_others_do_not() {
     subscriber.call("fix__touch_resource", json!({"uri": WATCHED})).await;
     let updated = stream.method("notifications/resources/updated").await;
     assert_eq!(updated["params"]["uri"], WATCHED);
-    let wait = std::time::Duration::from_millis(300);
+    let wait = Duration::from_millis(300);
     let heard = tokio::time::timeout(wait, silence.method("notifications/resources/updated")).await;
     assert!(heard.is_err(), "another session hears {heard:?}");
     let ended = subscriber.ask("resources/unsubscribe", json!({"uri": WATCHED})).await;
