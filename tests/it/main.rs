@@ -24,3 +24,4 @@ mod soak;
 mod support;
 mod traces;
 mod upstreams;
+mod websocket;
