@@ -52,17 +52,30 @@ async fn minutes_of_clients_that_come_call_and_go_leave_nothing_open() {
 }
 
 #[tokio::test]
-async fn hundreds_of_crashes_of_a_child_are_all_survived() {
+async fn a_child_that_crashes_again_and_again_is_started_again_every_time() {
     let server = Setup::new().fixture("fix", json!({})).start().await;
     let client = Modern::new(&server);
     let begun = Instant::now();
-    let mut crashes = 0;
+    let mut crashes = 0.0;
     while begun.elapsed() < LONG {
-        server.upstreams(&["fix"], "connected").await;
+        connected_again(&server).await;
         client.ask("tools/call", json!({"name": "fix__crash", "arguments": {}})).await;
-        crashes += 1;
+        crashes += 1.0;
     }
-    assert!(crashes >= 3, "{crashes}");
+    connected_again(&server).await;
+    assert!(crashes >= 4.0, "{crashes}");
     assert!(client.tools().await.contains(&"fix__sleep".to_owned()));
+    let restarts = server.scrape().await.sum("mcp_upstream_restarts_total", &[]);
+    assert!(restarts >= crashes, "{restarts} restarts after {crashes} crashes");
     server.finish().await;
+}
+
+/// The pauses between restarts grow to half a minute.
+async fn connected_again(server: &Server) {
+    let state = [("upstream", "fix"), ("state", "connected")];
+    let end = Instant::now() + Duration::from_secs(60);
+    while server.scrape().await.sum("mcp_upstream_state", &state) == 0.0 {
+        assert!(Instant::now() < end, "not connected again within a minute\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
