@@ -123,9 +123,10 @@ fn install_config(settings: &Settings) -> InstallConfig {
 
 fn failed(error: ServerError) -> Failure {
     match error {
-        ServerError::NoToken | ServerError::OpenToTheNetwork(_) | ServerError::Zero(_) => {
-            Failure::usage(error.to_string())
-        }
+        ServerError::NoToken
+        | ServerError::Auth(_)
+        | ServerError::OpenToTheNetwork(_)
+        | ServerError::Zero(_) => Failure::usage(error.to_string()),
         ServerError::Tool(_)
         | ServerError::Listen { .. }
         | ServerError::StartedAlready

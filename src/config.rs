@@ -169,17 +169,22 @@ fn read_upstreams(layers: &Layers) -> Result<Upstreams, Failure> {
 fn server_config(layers: &Layers) -> Result<Config, Failure> {
     let mut root = Table::new();
     for (path, (value, _)) in layers.values.iter().filter(|(path, _)| !keys::OWN.contains(path)) {
-        match path.split_once('.') {
-            None => drop(root.insert((*path).to_owned(), value.clone())),
-            Some((section, name)) => {
-                let section = root.entry(section).or_insert_with(|| Value::Table(Table::new()));
-                if let Value::Table(table) = section {
-                    table.insert(name.to_owned(), value.clone());
-                }
+        nest(&mut root, path, value);
+    }
+    root.try_into().map_err(|error: toml::de::Error| Failure::usage(error.message().to_owned()))
+}
+
+/// Puts a value at its path, in the sections that it names.
+fn nest(table: &mut Table, path: &str, value: &Value) {
+    match path.split_once('.') {
+        None => drop(table.insert(path.to_owned(), value.clone())),
+        Some((section, rest)) => {
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                nest(section, rest, value);
             }
         }
     }
-    root.try_into().map_err(|error: toml::de::Error| Failure::usage(error.message().to_owned()))
 }
 
 /// Of a token, a token file and no token at all, the highest layer wins; two in one layer

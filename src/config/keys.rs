@@ -21,6 +21,10 @@ pub(crate) enum Kind {
     Switch,
     /// A list of texts.
     Texts,
+    /// A list of tokens, each with the name of its principal; tokens are never shown.
+    Tokens,
+    /// For each principal, which tools it has.
+    ToolLists,
     /// One of a few words.
     Choice(&'static [&'static str]),
 }
@@ -67,6 +71,17 @@ pub(crate) const KEYS: &[Key] = &[
     key("auth.disabled", Kind::Switch),
     key("auth.allowed_origins", Kind::Texts),
     key("auth.allowed_hosts", Kind::Texts),
+    key("auth.trusted_proxies", Kind::Texts),
+    key("auth.tokens", Kind::Tokens),
+    key("auth.principals", Kind::ToolLists),
+    key("auth.jwt.issuer", Kind::Text),
+    key("auth.jwt.audience", Kind::Text),
+    key("auth.jwt.algorithms", Kind::Texts),
+    key("auth.jwt.leeway", Kind::Seconds),
+    key("auth.jwt.keys_file", Kind::Path),
+    key("auth.jwt.jwks_url", Kind::Text),
+    key("auth.jwt.jwks_refresh", Kind::Seconds),
+    key("auth.jwt.resource", Kind::Text),
     key("names.prefix", Kind::Switch),
     key("builtins.enabled", Kind::Switch),
     key("limits.body_bytes", Kind::Count),
@@ -87,6 +102,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.request_timeout", Kind::Seconds),
     key("limits.own_upstream_sessions", Kind::Count),
     key("limits.own_upstream_idle", Kind::Seconds),
+    key("limits.rate.per_principal", Kind::Count),
+    key("limits.rate.per_principal_burst", Kind::Count),
+    key("limits.rate.per_address", Kind::Count),
+    key("limits.rate.per_address_burst", Kind::Count),
     key("log.format", Kind::Choice(&["auto", "json", "pretty"])),
     key("log.level", Kind::Text),
     key("telemetry.otlp_endpoint", Kind::Text),
@@ -161,7 +180,7 @@ pub(crate) fn nearest_path(path: &str) -> Option<&'static str> {
     let last = |path: &'static str| path.rsplit('.').next().unwrap_or(path);
     let word = path.rsplit('.').next().unwrap_or(path);
     let elsewhere = || KEYS.iter().find(|key| last(key.path) == word);
-    let sections = KEYS.iter().filter_map(|key| key.path.split_once('.').map(|(name, _)| name));
+    let sections = KEYS.iter().filter_map(|key| key.path.rsplit_once('.').map(|(name, _)| name));
     let known = KEYS.iter().map(|key| key.path).chain(sections).chain(["upstreams"]);
     nearest(path, known).or_else(|| elsewhere().map(|key| key.path))
 }

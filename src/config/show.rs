@@ -14,7 +14,7 @@ pub(crate) fn show(settings: &Settings) -> String {
     let mut out = String::new();
     let mut section = "";
     for key in KEYS {
-        let name = key.path.split_once('.').map_or("", |(name, _)| name);
+        let name = key.path.rsplit_once('.').map_or("", |(name, _)| name);
         if let Some((value, source)) = settings.layers.values.get(key.path) {
             if name != section {
                 line(&mut out, format_args!("\n[{name}]"));
@@ -41,7 +41,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn keys_url(path: &str) -> bool {
-    path == "telemetry.otlp_endpoint"
+    matches!(path, "telemetry.otlp_endpoint" | "auth.jwt.jwks_url")
 }
 
 fn token_words(token: &TokenFrom) -> String {

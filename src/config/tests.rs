@@ -48,6 +48,16 @@ fn the_commented_defaults_are_the_defaults() {
         "mcp_servers",
         "token_file",
         "auth.token",
+        "auth.tokens",
+        "auth.principals",
+        "auth.jwt.issuer",
+        "auth.jwt.audience",
+        "auth.jwt.algorithms",
+        "auth.jwt.leeway",
+        "auth.jwt.keys_file",
+        "auth.jwt.jwks_url",
+        "auth.jwt.jwks_refresh",
+        "auth.jwt.resource",
         "telemetry.otlp_endpoint",
     ];
     for key in KEYS {
@@ -84,6 +94,9 @@ fn what_is_commented_out_in_the_defaults_is_right_too() {
     let settings = settings.unwrap_or_else(|why| panic!("{why}"));
     assert_eq!((settings.server.upstreams.len(), settings.refused.len()), (2, 0));
     assert!(settings.server.instructions.is_some() && settings.otlp.is_some());
+    let auth = settings.server.auth;
+    assert!(auth.jwt.is_some_and(|jwt| jwt.issuer.is_some() && jwt.jwks_url.is_some()));
+    assert_eq!((auth.tokens.len(), auth.principals.len()), (2, 2));
 }
 
 fn is_key(word: &str) -> bool {
@@ -92,7 +105,7 @@ fn is_key(word: &str) -> bool {
 
 #[test]
 fn every_key_of_the_server_is_in_our_list() {
-    for section in ["", "auth", "limits", "names", "builtins"] {
+    for section in ["", "auth", "auth.jwt", "limits", "limits.rate", "names", "builtins"] {
         let nested = |name: &str| {
             if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
         };
@@ -100,7 +113,8 @@ fn every_key_of_the_server_is_in_our_list() {
             .expect_err("unknown");
         let expected = refused.message().split('`').skip(3).step_by(2).map(str::to_owned);
         for name in expected.filter(|name| {
-            !["auth", "limits", "names", "builtins", "upstreams"].contains(&name.as_str())
+            !["auth", "jwt", "limits", "rate", "names", "builtins", "upstreams"]
+                .contains(&name.as_str())
         }) {
             assert!(keys::find(&nested(&name)).is_some(), "add `{}` to KEYS", nested(&name));
         }
@@ -262,7 +276,9 @@ fn a_name_in_both_places_is_an_error_that_names_both() {
 #[test]
 fn what_is_shown_has_sources_and_no_secret_and_can_be_read_again() {
     let scratch = Scratch::new();
-    let toml = "[auth]\ntoken = \"hunter2\"\n[telemetry]\notlp_endpoint = \"http://me:hunter2@h:4317/x?k=hunter2\"\n\
+    let toml = "[auth]\ntoken = \"hunter2\"\ntokens = [{ name = \"ci\", token = \"hunter2\" }]\n\
+        [auth.jwt]\naudience = \"us\"\njwks_url = \"https://me:hunter2@h/k?k=hunter2\"\n\
+        [auth.principals.\"jwt:*\"]\nallow = [\"echo\"]\n[telemetry]\notlp_endpoint = \"http://me:hunter2@h:4317/x?k=hunter2\"\n\
         [upstreams.\"a b\"]\nurl = \"https://me:hunter2@h/p?k=hunter2#hunter2\"\nheaders = { Authorization = \"hunter2\" }\n";
     let settings =
         Settings::load(&scratch.given(toml, &[("listen", "127.0.0.1:9")]), &Environment::new());
@@ -279,4 +295,7 @@ fn what_is_shown_has_sources_and_no_secret_and_can_be_read_again() {
     );
     let again = toml::from_str::<Table>(&text).expect("TOML");
     assert!(again["upstreams"]["a b"]["headers"]["Authorization"].is_str());
+    assert_eq!(again["auth"]["jwt"]["audience"].as_str(), Some("us"));
+    assert!(again["auth"]["principals"]["jwt:*"]["allow"].is_array());
+    assert_eq!(again["auth"]["tokens"][0]["name"].as_str(), Some("ci"));
 }

@@ -14,6 +14,7 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Seconds => text.parse().map(Value::Float).map_err(|_| wanted(kind, text))?,
         Kind::Switch => Value::Boolean(switch(text).ok_or_else(|| wanted(kind, text))?),
         Kind::Texts => Value::Array(list(text)),
+        Kind::Tokens | Kind::ToolLists => written(text).ok_or_else(|| wanted(kind, ""))?,
         Kind::Address | Kind::Text | Kind::Secret | Kind::Path | Kind::Choice(_) => {
             Value::String(text.to_owned())
         }
@@ -32,6 +33,8 @@ pub(crate) fn checked(kind: Kind, value: Value) -> Result<Value, String> {
         (Kind::Seconds, Value::Integer(number)) => (0.0..=YEAR).contains(&(*number as f64)),
         (Kind::Seconds, Value::Float(number)) => (0.0..=YEAR).contains(number),
         (Kind::Texts, Value::Array(items)) => items.iter().all(Value::is_str),
+        (Kind::Tokens, Value::Array(items)) => items.iter().all(is_token),
+        (Kind::ToolLists, Value::Table(principals)) => principals.values().all(is_tool_lists),
         _ => false,
     };
     if fits { Ok(value) } else { Err(wanted(kind, &shown(kind, &value))) }
@@ -39,7 +42,53 @@ pub(crate) fn checked(kind: Kind, value: Value) -> Result<Value, String> {
 
 /// The value as a file would hold it, or `"***"`.
 pub(crate) fn shown(kind: Kind, value: &Value) -> String {
-    if kind == Kind::Secret { "\"***\"".to_owned() } else { value.to_string() }
+    match kind {
+        Kind::Secret => "\"***\"".to_owned(),
+        Kind::Tokens => masked_tokens(value),
+        Kind::Address
+        | Kind::Text
+        | Kind::Path
+        | Kind::Count
+        | Kind::Seconds
+        | Kind::Switch
+        | Kind::Texts
+        | Kind::ToolLists
+        | Kind::Choice(_) => value.to_string(),
+    }
+}
+
+/// A value as a file would hold it.
+fn written(text: &str) -> Option<Value> {
+    toml::from_str::<toml::Table>(&format!("value = {text}")).ok()?.remove("value")
+}
+
+fn is_token(item: &Value) -> bool {
+    let known = |key: &String| ["name", "token", "sha256"].contains(&key.as_str());
+    item.as_table().is_some_and(|token| {
+        token.contains_key("name") && token.keys().all(known) && token.values().all(Value::is_str)
+    })
+}
+
+fn is_tool_lists(item: &Value) -> bool {
+    let is_list = |(key, value): (&String, &Value)| {
+        let is_texts = value.as_array().is_some_and(|items| items.iter().all(Value::is_str));
+        ["allow", "deny"].contains(&key.as_str()) && is_texts
+    };
+    item.as_table().is_some_and(|lists| lists.iter().all(is_list))
+}
+
+/// The tokens with their names alone.
+fn masked_tokens(value: &Value) -> String {
+    let masked = |item: &Value| {
+        let mut item = item.clone();
+        for key in ["token", "sha256"] {
+            if let Some(secret) = item.get_mut(key) {
+                *secret = Value::String("***".to_owned());
+            }
+        }
+        item
+    };
+    Value::Array(value.as_array().into_iter().flatten().map(masked).collect()).to_string()
 }
 
 fn wanted(kind: Kind, got: &str) -> String {
@@ -51,9 +100,21 @@ fn wanted(kind: Kind, got: &str) -> String {
         Kind::Seconds => "must be a number of seconds from 0 to a year".to_owned(),
         Kind::Switch => "must be true or false".to_owned(),
         Kind::Texts => "must be a list of texts".to_owned(),
+        Kind::Tokens => {
+            "must be a list of tokens, each with `name` and either `token` or `sha256`, all \
+                         texts in quotes"
+                .to_owned()
+        }
+        Kind::ToolLists => {
+            "has a section for each principal with `allow` and `deny`, lists of texts, and \
+                            nothing else"
+                .to_owned()
+        }
         Kind::Choice(words) => format!("must be one of {}", words.join(", ")),
     };
-    if kind == Kind::Secret { what } else { format!("{what}, not {got}") }
+    // What was given may be a secret, or long.
+    let is_kept_back = matches!(kind, Kind::Secret | Kind::Tokens | Kind::ToolLists);
+    if is_kept_back { what } else { format!("{what}, not {got}") }
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -82,6 +143,8 @@ mod tests {
             (Kind::Secret, "12345", Value::String("12345".into())),
             (Kind::Texts, "a, b", Value::Array(vec!["a".into(), "b".into()])),
             (Kind::Choice(&["a", "b"]), "b", Value::String("b".into())),
+            (Kind::Tokens, "[]", Value::Array(vec![])),
+            (Kind::ToolLists, "{}", Value::Table(toml::Table::new())),
         ] {
             assert_eq!(from_text(kind, text), Ok(value), "{text}");
         }
@@ -103,5 +166,19 @@ mod tests {
         }
         let refused = checked(Kind::Secret, Value::Integer(8_675_309)).expect_err("no text");
         assert!(!refused.contains("8675309"), "{refused}");
+        for text in [
+            "8675309",
+            "[8675309]",
+            "[{ token = \"8675309\" }]",
+            "[{ name = \"a\", token = 8675309 }]",
+            "[{ name = \"a\", tokn = \"8675309\" }]",
+            "[{ name = \"8675309",
+        ] {
+            let refused = from_text(Kind::Tokens, text).expect_err(text);
+            assert!(refused.contains("`sha256`") && !refused.contains("8675309"), "{refused}");
+        }
+        for text in ["[]", "{ ci = 1 }", "{ ci = { allow = 1 } }", "{ ci = { alow = [] } }"] {
+            from_text(Kind::ToolLists, text).expect_err(text);
+        }
     }
 }

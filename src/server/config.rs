@@ -1,6 +1,10 @@
 //! What an operator may set. Every field has a default; unknown keys are errors.
 //! Durations in files are seconds; they may be fractions.
 
+mod auth;
+
+pub use auth::{AuthConfig, JwtConfig, NamedToken, RateLimits, ToolLists};
+
 use indexmap::IndexMap;
 use mcp_client::{Secret, Target};
 use mcp_protocol::Era;
@@ -33,21 +37,6 @@ pub struct Config {
     pub first_list_wait: Duration,
     /// Upstream MCP servers by name. Where bare names collide, the order counts.
     pub upstreams: IndexMap<String, UpstreamConfig>,
-}
-
-/// Who may come in.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AuthConfig {
-    /// The bearer token; `None` with [`AuthConfig::disabled`] unset means that whoever composes
-    /// the server must make one.
-    pub token: Option<Secret>,
-    /// Ask for no token. Refused unless the listener is loopback.
-    pub disabled: bool,
-    /// Origins that browsers may send besides loopback ones, for example `https://app.example`.
-    pub allowed_origins: Vec<String>,
-    /// Host names that clients may use besides loopback ones, without port.
-    pub allowed_hosts: Vec<String>,
 }
 
 /// Bounds on clients and their sessions.
@@ -99,6 +88,8 @@ pub struct Limits {
     /// Longest time such a session lives without a call (default 300 s).
     #[serde(deserialize_with = "seconds")]
     pub own_upstream_idle: Duration,
+    /// How fast requests may come (default: no limit).
+    pub rate: RateLimits,
 }
 
 /// Names of tools and prompts.
@@ -168,6 +159,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(30),
             own_upstream_sessions: 64,
             own_upstream_idle: Duration::from_secs(300),
+            rate: RateLimits::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ mod tools;
 mod transport;
 mod upstream;
 
+pub use admission::AuthError;
 pub use config::Config;
 pub use mcp_telemetry::HandshakeMetrics;
 pub use serve::{Builder, OrchestratorServer, ServerError};

@@ -2,8 +2,8 @@
 //! tests that compare it with `/metrics`. The doc comment is the help text.
 
 use crate::{
-    AttemptOutcome, AuthCause, ConnectionStatus, Direction, Outcome, Reason, ReconnectOutcome,
-    ReconnectSide, Success, Transport,
+    AttemptOutcome, AuthCause, ConnectionStatus, Direction, Outcome, RateLimit, Reason,
+    ReconnectOutcome, ReconnectSide, Success, Transport,
     family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
     label::Signal,
 };
@@ -115,6 +115,8 @@ metrics! {
     heartbeats_missed: Counters<Transport> = "mcp_heartbeats_missed_total" ["transport"];
     /// Requests without a valid token.
     auth_failures: Counters<AuthCause> = "mcp_auth_failures_total" ["cause"];
+    /// Requests and messages that came faster than a limit allows.
+    rate_limited: Counters<RateLimit> = "mcp_rate_limited_total" ["limit"];
 
     /// Calls of tools that ended.
     tool_calls: Open<IntCounterVec> = "mcp_tool_calls_total" ["upstream", "tool", "status"];

@@ -3,8 +3,8 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel, Transport, UpstreamLabel,
-    UpstreamState,
+    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel, Transport,
+    UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -175,6 +175,16 @@ pub enum Event<'a> {
     AuthFailed {
         /// What was wrong.
         cause: AuthCause,
+    },
+    /// A request or message came faster than a limit allows.
+    RateLimited {
+        /// Which limit.
+        limit: RateLimit,
+    },
+    /// The keys that tokens are checked with were not fetched; the last good ones stay in use.
+    KeysNotFetched {
+        /// Why; no secrets.
+        error: &'a str,
     },
     /// An `initialize` (legacy) or a first request (modern) was answered.
     HandshakeFinished {

@@ -160,6 +160,18 @@ labels! {
         Malformed = "malformed",
         /// A token that is not ours.
         Wrong = "wrong",
+        /// A token that was valid once.
+        Expired = "expired",
+        /// A token that cannot be checked, because its issuer's keys are not known.
+        NoKeys = "no_keys",
+    }
+
+    /// What bounds how fast requests may come.
+    RateLimit {
+        /// All requests of one principal.
+        Principal = "principal",
+        /// All requests from one address.
+        Address = "address",
     }
 
     /// Which way a message went, seen from us.

@@ -30,7 +30,7 @@ pub use family::{MetricInfo, MetricKind};
 pub use install::{Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, install};
 pub use label::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success, Transport,
+    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success, Transport,
     UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};

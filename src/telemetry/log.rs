@@ -2,8 +2,8 @@
 //! spans. Never a token, an argument or a result. What repeats is held back and counted.
 
 use crate::{
-    AttemptEnd, CallEnd, ConnectionInfo, ConnectionStatus, Event, Outcome, Reason, RestartCause,
-    ToolLabel, Transport, UpstreamLabel, UpstreamState, limit::Limiter, span,
+    AttemptEnd, AuthCause, CallEnd, ConnectionInfo, ConnectionStatus, Event, Outcome, RateLimit,
+    Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState, limit::Limiter, span,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -69,9 +69,9 @@ impl Log {
             Event::ConnectionRefused { transport, status, detail } => {
                 self.refused(transport, status, detail)
             }
-            Event::AuthFailed { cause } => {
-                limited!(self, cause, WARN, "auth_failed", "request without a valid token", { cause = cause.as_str(), });
-            }
+            Event::AuthFailed { cause } => self.auth_failed(cause),
+            Event::RateLimited { limit } => self.rate_limited(limit),
+            Event::KeysNotFetched { error } => self.keys_not_fetched(error),
             Event::HandshakeFinished { transport, ok, elapsed } => {
                 self.handshake(transport, ok, elapsed)
             }
@@ -160,6 +160,18 @@ impl Log {
     fn stopped(&self) {
         let held = self.limiter.held_back();
         line!(INFO, "server_stopped", "stopped", { held_back = (held > 0).then_some(held), });
+    }
+
+    fn auth_failed(&self, cause: AuthCause) {
+        limited!(self, cause, WARN, "auth_failed", "request without a valid token", { cause = cause.as_str(), });
+    }
+
+    fn rate_limited(&self, limit: RateLimit) {
+        limited!(self, limit, WARN, "rate_limited", "requests come too fast", { limit = limit.as_str(), });
+    }
+
+    fn keys_not_fetched(&self, error: &str) {
+        limited!(self, "", WARN, "keys_not_fetched", "keys of tokens were not fetched", { error, });
     }
 
     fn refused(&self, transport: Transport, status: ConnectionStatus, detail: &str) {

@@ -111,6 +111,7 @@ impl Metrics {
                 m.connections.of((transport, status)).inc()
             }
             Event::AuthFailed { cause } => m.auth_failures.of(cause).inc(),
+            Event::RateLimited { limit } => m.rate_limited.of(limit).inc(),
             Event::HandshakeFinished { transport, ok, elapsed } => {
                 self.handshake_finished(transport, ok, elapsed)
             }
@@ -162,6 +163,7 @@ impl Metrics {
             | Event::NameConflict { .. }
             | Event::NameShortened { .. }
             | Event::ConfigWarning { .. }
+            | Event::KeysNotFetched { .. }
             | Event::InternalError { .. } => {}
         }
     }

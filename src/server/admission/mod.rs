@@ -1,215 +1,166 @@
-//! Who may come in: the name a client called us by, the page it comes from, its token.
+//! Who may come in: the name a client called us by, the page it comes from, its token, and
+//! how fast it asks.
 //!
-//! Pure decisions over headers. `Host` and `Origin` keep web pages out that reach a loopback
-//! listener through DNS rebinding; the token says which principal calls.
+//! All of it is one value, made of the configuration alone, so that a reload swaps it whole.
+
+mod challenge;
+mod door;
+mod error;
+mod forwarded;
+mod jwt;
+mod policies;
+mod rate;
+mod slots;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub(crate) use challenge::METADATA;
+pub use error::AuthError;
+pub(crate) use rate::TooFast;
 
 use crate::{
     call::{Principal, Refusal, Rejection},
-    config::AuthConfig,
+    config::Config,
 };
-use http::{
-    HeaderMap,
-    header::{AUTHORIZATION, HOST, ORIGIN},
-    uri::Authority,
-};
-use mcp_telemetry::AuthCause;
-use sha2::{Digest, Sha256};
-use std::{
-    collections::HashSet,
-    net::{IpAddr, SocketAddr},
-};
-use subtle::ConstantTimeEq;
+use challenge::Issuer;
+use door::Door;
+use forwarded::Proxies;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use jwt::Jwt;
+use mcp_telemetry::{AuthCause, RateLimit, Telemetry};
+use policies::Policies;
+use rate::Rates;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use tokens::Tokens;
 
 /// The guard at the door.
-#[derive(Debug)]
 pub(crate) struct Admission {
-    token_digest: Option<[u8; 32]>,
-    origins: HashSet<String>,
-    hosts: HashSet<String>,
+    door: Door,
+    proxies: Proxies,
+    /// Whoever comes, when no token is asked for.
+    anybody: Option<Principal>,
+    tokens: Tokens<Principal>,
+    jwt: Option<Jwt>,
+    issuer: Option<Issuer>,
+    policies: Policies,
+    rates: Rates,
 }
 
 impl Admission {
-    /// A guard for a listener; `auth.token` of `None` asks for no token.
-    pub(crate) fn new(auth: &AuthConfig, listen: SocketAddr) -> Self {
-        let token = auth.token.as_ref().filter(|_| !auth.disabled);
-        let mut hosts: HashSet<String> =
-            auth.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        if !listen.ip().is_unspecified() {
-            hosts.insert(host_text(listen.ip()));
-        }
-        let origins = auth
-            .allowed_origins
-            .iter()
-            .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
-        Self {
-            token_digest: token.map(|token| Sha256::digest(token.expose()).into()),
-            origins: origins.collect(),
-            hosts,
-        }
+    /// The guard that the configuration asks for.
+    pub(crate) fn new(config: &Config) -> Result<Self, AuthError> {
+        let auth = &config.auth;
+        let policies = Policies::new(&auth.principals);
+        let jwt = auth.jwt.as_ref().filter(|_| !auth.disabled);
+        Ok(Self {
+            door: Door::new(auth, config.listen),
+            proxies: Proxies::new(&auth.trusted_proxies)?,
+            tokens: Tokens::new(auth, |name| policies.principal(name))?,
+            jwt: jwt.map(Jwt::new).transpose()?,
+            issuer: Issuer::new(jwt)?,
+            anybody: auth.disabled.then(|| policies.principal("anonymous")),
+            rates: Rates::new(&config.limits.rate),
+            policies,
+        })
+    }
+
+    /// Whether nobody at all could come in.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.anybody.is_none() && self.tokens.is_empty() && self.jwt.is_none()
+    }
+
+    /// What has to run beside the server until this is dropped: keys are kept fresh.
+    pub(crate) fn background(
+        &self,
+        telemetry: Telemetry,
+    ) -> Option<impl Future<Output = ()> + use<>> {
+        self.jwt.as_ref().and_then(|jwt| jwt.refresh(telemetry))
     }
 
     /// Checks `Host` and `Origin`.
     pub(crate) fn check_door(&self, headers: &HeaderMap) -> Result<(), Rejection> {
-        let forbidden = |sentence: &str| Err(Rejection::new(Refusal::Forbidden, sentence));
-        let mut hosts = headers.get_all(HOST).iter();
-        let host = hosts
-            .next()
-            .and_then(|host| host.to_str().ok())
-            .and_then(|host| host.parse::<Authority>().ok());
-        let known = host.is_some_and(|host| self.is_known_host(host.host()));
-        if !known || hosts.next().is_some() {
-            return forbidden(
-                "This server is not called by that name. Use a loopback address, or add the name to `auth.allowed_hosts`.",
-            );
+        self.door.check(headers)
+    }
+
+    /// The origin of the page that asks, if its pages may read our answers.
+    pub(crate) fn shared_with(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        self.door.shared_with(headers)
+    }
+
+    /// Who asks, by address.
+    pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.proxies.client(peer, headers)
+    }
+
+    /// Counts a request from an address.
+    pub(crate) fn check_address(&self, address: IpAddr) -> Result<(), TooFast> {
+        self.rates.check_address(address)
+    }
+
+    /// Counts a request of a principal.
+    pub(crate) fn check_rate(&self, principal: &Principal) -> Result<(), TooFast> {
+        self.rates.check_principal(principal)
+    }
+
+    /// Finds the principal of the bearer token.
+    pub(crate) async fn principal(&self, headers: &HeaderMap) -> Result<Principal, AuthCause> {
+        if let Some(anybody) = &self.anybody {
+            return Ok(anybody.clone());
         }
-        match headers.get(ORIGIN).map(|origin| origin.to_str()) {
-            None => Ok(()),
-            Some(Ok(origin)) if self.is_known_origin(origin) => Ok(()),
-            Some(_) => forbidden(
-                "Pages of that origin may not call this server. Add it to `auth.allowed_origins`.",
-            ),
+        let token = bearer(headers)?;
+        let digest = tokens::digest(token);
+        if let Some(principal) = self.tokens.find(&digest) {
+            return Ok(principal.clone());
+        }
+        let Some(jwt) = self.jwt.as_ref().filter(|_| Jwt::looks_like_one(token)) else {
+            return Err(AuthCause::Wrong);
+        };
+        match jwt.remembered(&digest) {
+            Some(principal) => Ok(principal),
+            // Boxed, because it is rare and large.
+            None => Box::pin(jwt.check(token, digest, &self.policies)).await,
         }
     }
 
-    fn is_known_host(&self, host: &str) -> bool {
-        is_loopback(host) || self.hosts.contains(&host.to_ascii_lowercase())
+    /// The refusal of a request without a good token.
+    pub(crate) fn unauthorized(&self, cause: AuthCause, headers: &HeaderMap) -> Rejection {
+        challenge::refuse(cause, self.issuer.as_ref(), headers)
     }
 
-    fn is_known_origin(&self, origin: &str) -> bool {
-        if self.origins.contains(&origin.to_ascii_lowercase()) {
-            return true;
-        }
-        let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        rest.and_then(|rest| rest.parse::<Authority>().ok()).is_some_and(|authority| {
-            !authority.as_str().contains('@') && is_loopback(authority.host())
-        })
-    }
-
-    /// Finds the principal of the bearer token, comparing digests in constant time.
-    pub(crate) fn principal(&self, headers: &HeaderMap) -> Result<Principal, AuthCause> {
-        let Some(expected) = &self.token_digest else { return Ok(Principal::anonymous()) };
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let value = values.next().ok_or(AuthCause::Missing)?;
-        let (scheme, token) = value
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .ok_or(AuthCause::Malformed)?;
-        if !scheme.eq_ignore_ascii_case("bearer") || values.next().is_some() {
-            return Err(AuthCause::Malformed);
-        }
-        let digest: [u8; 32] = Sha256::digest(token.trim()).into();
-        if digest.ct_eq(expected).into() {
-            Ok(Principal::named("token"))
-        } else {
-            Err(AuthCause::Wrong)
-        }
+    /// The protected-resource metadata, if there is an issuer.
+    pub(crate) fn metadata(&self, headers: &HeaderMap) -> Option<Value> {
+        self.issuer.as_ref().and_then(|issuer| issuer.metadata(headers))
     }
 }
 
-/// The sentence for a client without a valid token; it never says what the token looked like.
-pub(crate) fn unauthorized(cause: AuthCause) -> Rejection {
-    let sentence = match cause {
-        AuthCause::Missing => "A bearer token is needed: send `Authorization: Bearer <token>`.",
-        AuthCause::Malformed => "The Authorization header must be `Bearer <token>`, once.",
-        AuthCause::Wrong => {
-            "That token is not valid here. `mcp-orchestrator token show` prints the right one."
+fn bearer(headers: &HeaderMap) -> Result<&str, AuthCause> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(AuthCause::Missing)?;
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(AuthCause::Malformed)?;
+    if !scheme.eq_ignore_ascii_case("bearer") || values.next().is_some() {
+        return Err(AuthCause::Malformed);
+    }
+    Ok(token.trim())
+}
+
+/// The refusal of a request that came too fast.
+pub(crate) fn rate_limited(early: TooFast) -> Rejection {
+    let sentence = match early.limit {
+        RateLimit::Principal => {
+            "Too many requests of this principal. Wait as long as `Retry-After` says."
+        }
+        RateLimit::Address => {
+            "Too many requests from this address. Wait as long as `Retry-After` says."
         }
     };
-    Rejection::new(Refusal::Unauthorized, sentence)
-}
-
-fn host_text(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderValue;
-
-    fn admission() -> Admission {
-        let auth = AuthConfig {
-            token: Some("right".to_owned().into()),
-            allowed_origins: vec!["https://app.example".into()],
-            allowed_hosts: vec!["mcp-server".into()],
-            ..AuthConfig::default()
-        };
-        Admission::new(&auth, SocketAddr::from(([127, 0, 0, 1], 3001)))
-    }
-
-    fn headers(pairs: &[(http::HeaderName, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(name, HeaderValue::from_str(value).expect("a header"));
-        }
-        headers
-    }
-
-    #[test]
-    fn only_known_names_and_pages_come_in() {
-        let admission = admission();
-        for host in [
-            "127.0.0.1:3001",
-            "localhost:1",
-            "[::1]:3001",
-            "LOCALHOST",
-            "mcp-server:3001",
-            "127.9.9.9",
-        ] {
-            assert!(admission.check_door(&headers(&[(HOST, host)])).is_ok(), "{host}");
-        }
-        for host in ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "", "10.0.0.1"] {
-            assert!(admission.check_door(&headers(&[(HOST, host)])).is_err(), "{host}");
-        }
-        assert!(admission.check_door(&headers(&[])).is_err(), "no Host at all");
-        assert!(
-            admission.check_door(&headers(&[(HOST, "localhost"), (HOST, "localhost")])).is_err()
-        );
-        let with = |origin| {
-            admission.check_door(&headers(&[(HOST, "localhost"), (ORIGIN, origin)])).is_ok()
-        };
-        for origin in [
-            "http://localhost:5173",
-            "https://127.0.0.1",
-            "http://[::1]:8080",
-            "https://app.example",
-        ] {
-            assert!(with(origin), "{origin}");
-        }
-        for origin in [
-            "null",
-            "https://evil.example",
-            "http://localhost.evil",
-            "http://localhost@evil.example",
-            "ftp://localhost",
-        ] {
-            assert!(!with(origin), "{origin}");
-        }
-    }
-
-    #[test]
-    fn only_the_right_token_opens() {
-        let admission = admission();
-        let with = |value| admission.principal(&headers(&[(AUTHORIZATION, value)]));
-        assert!(with("Bearer right").is_ok() && with("bearer right").is_ok());
-        assert_eq!(admission.principal(&headers(&[])), Err(AuthCause::Missing));
-        for value in ["right", "Basic right", ""] {
-            assert_eq!(with(value), Err(AuthCause::Malformed), "{value}");
-        }
-        for value in ["Bearer righ", "Bearer rightt", "Bearer Right", "Bearer "] {
-            assert_eq!(with(value), Err(AuthCause::Wrong), "{value}");
-        }
-        let twice = headers(&[(AUTHORIZATION, "Bearer right"), (AUTHORIZATION, "Bearer right")]);
-        assert_eq!(admission.principal(&twice), Err(AuthCause::Malformed));
-    }
+    let mut rejection = Rejection::new(Refusal::RateLimited, sentence).retry_after(early.wait);
+    let data = json!({
+        "code": Refusal::RateLimited.word(),
+        "retry_after_ms": u64::try_from(early.wait.as_millis()).unwrap_or(u64::MAX).max(1),
+    });
+    rejection.error = rejection.error.with_data(&data);
+    rejection
 }

@@ -3,3 +3,6 @@
 
 /// As many of something as there may be; try again later.
 pub(crate) const OVER_CAPACITY: i64 = 1503;
+
+/// Requests come faster than a limit allows; try again later.
+pub(crate) const RATE_LIMITED: i64 = 1429;

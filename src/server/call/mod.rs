@@ -3,9 +3,11 @@
 
 pub(crate) mod code;
 mod events;
+mod policy;
 mod rejection;
 
 pub(crate) use events::{Bounds, Cursor, EventLog, Next};
+pub(crate) use policy::{Pattern, ToolPolicy};
 pub(crate) use rejection::{Refusal, Rejection};
 
 use mcp_protocol::{Era, ModernMeta, Payload, RawValue, Revision};
@@ -14,27 +16,56 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// A boxed future, for traits that are used as objects.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Who a token belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Principal(pub(crate) Arc<str>);
+/// Who a token belongs to, and what is theirs. Two of one name are the same principal.
+#[derive(Debug, Clone)]
+pub(crate) struct Principal {
+    name: Arc<str>,
+    tools: ToolPolicy,
+}
 
 impl Principal {
-    /// The principal of a server that asks for no token.
-    #[must_use]
-    pub(crate) fn anonymous() -> Self {
-        Self("anonymous".into())
-    }
-
-    /// A principal of that name.
+    /// A principal of that name, who has every tool.
     #[must_use]
     pub(crate) fn named(name: &str) -> Self {
-        Self(name.into())
+        Self { name: name.into(), tools: ToolPolicy::default() }
+    }
+
+    /// The same with these tools.
+    #[must_use]
+    pub(crate) fn with_tools(self, tools: ToolPolicy) -> Self {
+        Self { tools, ..self }
     }
 
     /// The name.
     #[must_use]
     pub(crate) fn name(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The name, to keep.
+    #[must_use]
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
+    /// Which tools it has.
+    #[must_use]
+    pub(crate) fn tools(&self) -> &ToolPolicy {
+        &self.tools
+    }
+}
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Principal {}
+
+impl std::hash::Hash for Principal {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 

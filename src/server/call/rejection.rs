@@ -1,8 +1,9 @@
 //! What is refused before it becomes a call, and the one table from refusal to HTTP status
 //! and JSON-RPC code.
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use mcp_protocol::{Id, RpcError, code};
+use std::time::Duration;
 
 /// Why something was refused. The words are what `code` says in an error body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) enum Refusal {
     InvalidMessage,
     SessionRequired,
     SessionNotFound,
+    RateLimited,
+    KeysUnknown,
     Internal,
 }
 
@@ -47,6 +50,12 @@ impl Refusal {
             Self::SessionNotFound => {
                 (StatusCode::NOT_FOUND, code::SESSION_NOT_FOUND, "session_not_found")
             }
+            Self::RateLimited => {
+                (StatusCode::TOO_MANY_REQUESTS, super::code::RATE_LIMITED, "rate_limited")
+            }
+            Self::KeysUnknown => {
+                (StatusCode::SERVICE_UNAVAILABLE, super::code::OVER_CAPACITY, "keys_unknown")
+            }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "internal"),
         }
     }
@@ -63,13 +72,15 @@ pub(crate) struct Rejection {
     pub(crate) status: StatusCode,
     pub(crate) error: RpcError,
     pub(crate) id: Option<Id>,
+    /// What the answer's headers say besides.
+    pub(crate) header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Rejection {
     pub(crate) fn new(refusal: Refusal, sentence: impl Into<String>) -> Self {
         let (status, code, word) = refusal.row();
         let error = RpcError::new(code, sentence).with_data(&serde_json::json!({ "code": word }));
-        Self { refusal, status, error, id: None }
+        Self { refusal, status, error, id: None, header: None }
     }
 
     /// A message that breaks the protocol, with the error that the protocol has for it.
@@ -79,11 +90,27 @@ impl Rejection {
         } else {
             StatusCode::BAD_REQUEST
         };
-        Self { refusal: Refusal::InvalidMessage, status, error, id: None }
+        Self { refusal: Refusal::InvalidMessage, status, error, id: None, header: None }
+    }
+
+    /// The same with a header in the answer.
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some(Box::new((name, value)));
+        self
+    }
+
+    /// The same with the time after which to try again.
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))
     }
 
     pub(crate) fn for_request(mut self, id: Option<Id>) -> Self {
         self.id = id;
         self
     }
+}
+
+/// A wait as `Retry-After` says it: whole seconds, rounded up, at least one.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }

@@ -6,7 +6,7 @@ mod lists;
 pub(crate) use identity::{Identity, capabilities, server_info};
 
 use crate::{
-    call::Caller,
+    call::{Caller, Principal},
     tools::{Registry, ToolCaller, ToolInput},
     upstream::{Reply, ToolEntry, Upstreams},
 };
@@ -80,7 +80,13 @@ impl Dispatch {
 
     /// Finds the tool that `tools/call` names, as a client of that era sees them. At the very
     /// first start an unknown name waits for upstreams whose tools are not known yet.
-    pub(crate) async fn named_tool(&self, era: Era, request: &Request) -> NamedTool {
+    /// A tool that the principal does not have is unknown, and takes as long to be so.
+    pub(crate) async fn named_tool(
+        &self,
+        principal: &Principal,
+        era: Era,
+        request: &Request,
+    ) -> NamedTool {
         if request.method != Method::ToolsCall {
             return NamedTool::None;
         }
@@ -88,19 +94,27 @@ impl Dispatch {
         let Some(name) = params.and_then(|params| params.get_str("name")) else {
             return NamedTool::Missing;
         };
-        if let Some(label) = self.tools.label(&name) {
+        let own = self.tools.label(&name).filter(|_| principal.tools().allows(&name));
+        if let Some(label) = own {
             return NamedTool::Own(name, label);
         }
-        if let Some(entry) = self.upstream_tool(era, &name) {
+        if let Some(entry) = self.upstream_tool(principal, era, &name) {
             return NamedTool::Upstream(entry);
         }
         self.upstreams.first_known(self.first_list_wait).await;
-        self.upstream_tool(era, &name).map_or(NamedTool::Unknown(name), NamedTool::Upstream)
+        self.upstream_tool(principal, era, &name)
+            .map_or(NamedTool::Unknown(name), NamedTool::Upstream)
     }
 
-    /// The upstream tool of that name, as a client of that era sees it.
-    pub(crate) fn upstream_tool(&self, era: Era, name: &str) -> Option<Arc<ToolEntry>> {
-        self.upstreams.catalogue().tool(era, name)
+    /// The upstream tool of that name, as this client sees it.
+    pub(crate) fn upstream_tool(
+        &self,
+        principal: &Principal,
+        era: Era,
+        name: &str,
+    ) -> Option<Arc<ToolEntry>> {
+        let known = self.upstreams.catalogue().tool(era, name);
+        known.filter(|_| principal.tools().allows(name))
     }
 
     /// Answers a request. `tool` is what [`Dispatch::named_tool`] found for `tools/call`.
@@ -134,7 +148,7 @@ impl Dispatch {
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
-            | Method::ResourcesTemplatesList => self.list(caller.era, request.method, params).await,
+            | Method::ResourcesTemplatesList => self.list(caller, request.method, params).await,
             Method::ToolsCall => self.call_tool(caller, tool, params).await,
             Method::PromptsGet => self.get_prompt(caller, params).await,
             Method::ResourcesRead => self.upstreams.read(caller, params).await,
@@ -146,7 +160,7 @@ impl Dispatch {
         }
     }
 
-    async fn list(&self, era: Era, method: Method, params: Option<&RawValue>) -> Reply {
+    async fn list(&self, caller: &Caller, method: Method, params: Option<&RawValue>) -> Reply {
         if RawObject::of_params(params).is_some_and(|params| params.contains("cursor")) {
             return client_error(RpcError::invalid_params(
                 "Unknown `cursor`: lists here have one page.",
@@ -155,7 +169,7 @@ impl Dispatch {
         self.upstreams.first_known(self.first_list_wait).await;
         let catalogue = self.upstreams.catalogue();
         Reply {
-            payload: Ok(lists::render(era, method, &self.tools, &catalogue)),
+            payload: Ok(lists::render(caller, method, &self.tools, &catalogue)),
             outcome: Outcome::Ok,
         }
     }
@@ -199,7 +213,7 @@ impl Dispatch {
         let revision =
             caller.session.as_ref().map_or(Revision::LATEST_MODERN, |session| session.revision);
         let caller = ToolCaller {
-            principal: Arc::clone(&caller.principal.0),
+            principal: caller.principal.shared_name(),
             era: caller.era,
             revision,
             session_id: caller.session.as_ref().map(|session| Arc::clone(&session.id)),

@@ -6,8 +6,8 @@ mod legacy;
 pub(crate) use housekeeping::{announce_changes, sweep};
 
 use crate::{
-    admission::Admission,
-    call::{Caller, EventLog, Principal, code},
+    admission::{Admission, TooFast, rate_limited},
+    call::{Caller, EventLog, Principal, Rejection, code},
     config::Limits,
     dispatch::Dispatch,
     session::{
@@ -16,14 +16,16 @@ use crate::{
     },
     upstream::{Listening, Reply},
 };
+use arc_swap::ArcSwap;
 use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
-use mcp_telemetry::{CallEnd, CallInfo, CallScope, Outcome, Telemetry, Transport};
+use mcp_telemetry::{CallEnd, CallInfo, CallScope, Event, Outcome, Telemetry, Transport};
 use std::{net::IpAddr, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Every stage of the server, and what they share.
 pub(crate) struct Stages {
-    pub(crate) admission: Admission,
+    /// Swapped whole when the configuration changes.
+    pub(crate) admission: ArcSwap<Admission>,
     pub(crate) sessions: Sessions,
     pub(crate) presences: Presences,
     pub(crate) listeners: Listeners,
@@ -90,7 +92,7 @@ impl Stages {
     ) -> Option<Payload> {
         // A stop waits for calls in flight.
         let _in_flight = self.tasks.token();
-        let tool = self.dispatch.named_tool(origin.era(), request).await;
+        let tool = self.dispatch.named_tool(&arrival.principal, origin.era(), request).await;
         let mut scope = self.call_started(arrival, Some(origin), request, tool.known_name());
         if let Some(label) = tool.label() {
             scope.set_tool(label);
@@ -126,6 +128,21 @@ impl Stages {
         let message = error.map(|error| error.message.as_str());
         scope.finish(CallEnd { outcome, code: error.map(|error| error.code), message });
         Some(payload)
+    }
+
+    /// Counts a message of a principal against its rate.
+    ///
+    /// # Errors
+    /// When it came too fast.
+    pub(crate) fn check_rate(&self, arrival: &Arrival) -> Result<(), Rejection> {
+        let checked = self.admission.load().check_rate(&arrival.principal);
+        checked.map_err(|early| self.too_fast(early))
+    }
+
+    /// The refusal of what came too fast, counted.
+    pub(crate) fn too_fast(&self, early: TooFast) -> Rejection {
+        self.telemetry.emit(&Event::RateLimited { limit: early.limit });
+        rate_limited(early)
     }
 
     /// Counts a request that was refused before it could become a call.
@@ -194,7 +211,9 @@ impl Stages {
 
 fn refuse(scope: CallScope, error: &RpcError) {
     let (code, message) = (Some(error.code), Some(error.message.as_str()));
-    scope.finish(CallEnd { outcome: Outcome::ClientError, code, message });
+    let is_too_fast = error.code == self::code::RATE_LIMITED;
+    let outcome = if is_too_fast { Outcome::RateLimited } else { Outcome::ClientError };
+    scope.finish(CallEnd { outcome, code, message });
 }
 
 /// A modern call has no place to leave: its client withdraws it by going away.

@@ -12,6 +12,7 @@ use crate::{
     transport::StatusReport,
     upstream::Upstreams,
 };
+use arc_swap::ArcSwap;
 use mcp_telemetry::Telemetry;
 use std::sync::{Arc, OnceLock, Weak};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,6 +29,7 @@ pub struct Builder {
 /// What is made before the start and put together at it.
 pub(super) struct Parts {
     tools: Registry,
+    admission: Admission,
     state_key: [u8; 32],
     /// Filled at the start: the status tool needs the stages, which need the tool.
     stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>>,
@@ -71,6 +73,10 @@ impl Builder {
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
         let Self { config, telemetry, mut tools, state_key } = self;
         check(&config)?;
+        let admission = Admission::new(&config)?;
+        if admission.is_shut() {
+            return Err(ServerError::NoToken);
+        }
         let telemetry = telemetry.map_or_else(Telemetry::new, Ok)?;
         let stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>> = Arc::default();
         if config.builtins.enabled {
@@ -86,7 +92,7 @@ impl Builder {
         }
         let tools = Registry::new(tools, config.limits.tool_timeout, &telemetry)?;
         let state_key = state_key.unwrap_or_else(draw_key);
-        let parts = Parts { tools, state_key, stages };
+        let parts = Parts { tools, admission, state_key, stages };
         Ok(OrchestratorServer { config, telemetry, parts: Some(parts), running: None })
     }
 }
@@ -104,7 +110,7 @@ fn check(config: &Config) -> Result<(), ServerError> {
         return Err(ServerError::OpenToTheNetwork(config.listen));
     }
     let token = auth.token.as_ref().map(|token| token.expose().trim());
-    if !auth.disabled && token.is_none_or(str::is_empty) {
+    if !auth.disabled && token.is_some_and(str::is_empty) {
         return Err(ServerError::NoToken);
     }
     let limits = &config.limits;
@@ -147,7 +153,7 @@ impl Parts {
         };
         let limits = config.limits.clone();
         let stages = Arc::new(Stages {
-            admission: Admission::new(&config.auth, config.listen),
+            admission: ArcSwap::from_pointee(self.admission),
             sessions: Sessions::new(limits.sessions, session_limits(&limits), telemetry.clone()),
             presences: Presences::new(limits.presences, telemetry.clone()),
             listeners: Listeners::new(limits.presences),
@@ -160,6 +166,16 @@ impl Parts {
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
         });
+        let refresh = stages.admission.load().background(stages.telemetry.clone());
+        if let Some(refresh) = refresh {
+            let stopping = stages.stopping.clone();
+            stages.connections.spawn(async move {
+                tokio::select! {
+                    () = refresh => {}
+                    () = stopping.cancelled() => {}
+                }
+            });
+        }
         // Set once: parts are assembled once.
         let _first = self.stages.set((Arc::downgrade(&stages), Arc::clone(status))).is_ok();
         stages

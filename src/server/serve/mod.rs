@@ -6,6 +6,7 @@ mod listener;
 pub use builder::Builder;
 
 use crate::{
+    admission::AuthError,
     config::Config,
     pipeline::{Stages, announce_changes, sweep},
     tools::RegistryError,
@@ -28,6 +29,9 @@ pub enum ServerError {
     /// No token, and nobody said that none is wanted.
     #[error("no token is set: give `auth.token`, or set `auth.disabled` on a loopback listener")]
     NoToken,
+    /// What says who may come in is not valid.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// Without a token only this machine may come in.
     #[error(
         "without a token the server listens on loopback only, and {0} is not: give a token, or listen on 127.0.0.1"

@@ -3,7 +3,7 @@
 
 use super::lock;
 use crate::call::Principal;
-use mcp_protocol::RawValue;
+use mcp_protocol::{ModernMeta, RawValue, Request};
 use mcp_telemetry::{
     ConnectionInfo, ConnectionKind, ConnectionScope, Reason, Telemetry, Transport,
 };
@@ -49,6 +49,14 @@ impl Presences {
             }),
         };
         present.entry(key).or_insert_with(open).last_seen = now;
+    }
+
+    /// Whether the client that sent this request counts as connected.
+    pub(crate) fn has(&self, principal: &Principal, request: &Request) -> bool {
+        let meta = ModernMeta::of_params(request.params.as_deref());
+        let Ok(Some(meta)) = meta else { return false };
+        let info = meta.client_info.as_deref().map(RawValue::get).unwrap_or_default();
+        lock(&self.present).contains_key(&(principal.clone(), info.to_owned()))
     }
 
     /// Ends those that sent nothing for `limit`.

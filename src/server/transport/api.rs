@@ -1,8 +1,7 @@
 //! The paths beside MCP: health, readiness, metrics, status. Their errors are JSON too.
 
-use super::Here;
+use super::{Here, cors::share};
 use crate::{
-    admission::unauthorized,
     call::{Principal, Refusal, Rejection},
     pipeline::Stages,
 };
@@ -37,9 +36,8 @@ fn json_answer(status: StatusCode, body: &Value) -> Response {
 pub(super) fn plain_rejection(rejection: &Rejection) -> Response {
     let body = json!({ "code": rejection.refusal.word(), "message": rejection.error.message });
     let mut response = json_answer(rejection.status, &body);
-    if rejection.refusal == Refusal::Unauthorized {
-        let bearer = HeaderValue::from_static("Bearer");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+    if let Some((name, value)) = rejection.header.as_deref() {
+        response.headers_mut().insert(name, value.clone());
     }
     response
 }
@@ -85,7 +83,7 @@ pub(super) async fn ready(State(shared): Here) -> Response {
 /// Open on loopback, else behind the token.
 pub(super) async fn metrics(State(shared): Here, headers: HeaderMap) -> Response {
     if !shared.status.address.ip().is_loopback()
-        && let Err(rejection) = principal(&shared.stages, &headers)
+        && let Err(rejection) = principal(&shared.stages, &headers).await
     {
         return plain_rejection(&rejection);
     }
@@ -95,7 +93,12 @@ pub(super) async fn metrics(State(shared): Here, headers: HeaderMap) -> Response
 
 pub(super) async fn status(State(shared): Here, headers: HeaderMap) -> Response {
     let stages = &shared.stages;
-    match stages.admission.check_door(&headers).and_then(|()| principal(stages, &headers)) {
+    let checked = stages.admission.load().check_door(&headers);
+    let checked = match checked {
+        Ok(()) => principal(stages, &headers).await,
+        Err(rejection) => Err(rejection),
+    };
+    match checked {
         Ok(_principal) => json_answer(StatusCode::OK, &shared.status.render(stages)),
         Err(rejection) => plain_rejection(&rejection),
     }
@@ -119,11 +122,31 @@ pub(super) async fn method_not_allowed() -> Response {
 }
 
 /// The principal of a request, with the failure counted and put into words.
-pub(super) fn principal(stages: &Stages, headers: &HeaderMap) -> Result<Principal, Rejection> {
-    stages.admission.principal(headers).map_err(|cause| {
+pub(super) async fn principal(
+    stages: &Stages,
+    headers: &HeaderMap,
+) -> Result<Principal, Rejection> {
+    let admission = stages.admission.load_full();
+    admission.principal(headers).await.map_err(|cause| {
         stages.telemetry.emit(&Event::AuthFailed { cause });
-        unauthorized(cause)
+        admission.unauthorized(cause, headers)
     })
+}
+
+/// Where tokens for this server are made (RFC 9728); nothing unless an issuer is configured.
+pub(super) async fn resource_metadata(State(shared): Here, request: Request<Body>) -> Response {
+    let admission = shared.stages.admission.load_full();
+    if let Err(rejection) = admission.check_door(request.headers()) {
+        return plain_rejection(&rejection);
+    }
+    match admission.metadata(request.headers()) {
+        Some(metadata) => {
+            let mut response = json_answer(StatusCode::OK, &metadata);
+            share(&mut response, admission.shared_with(request.headers()));
+            response
+        }
+        None => not_found(request).await,
+    }
 }
 
 impl StatusReport {

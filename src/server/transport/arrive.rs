@@ -3,22 +3,22 @@
 use super::{Shared, api};
 use crate::{
     call::{Refusal, Rejection},
-    pipeline::Arrival,
+    pipeline::{Arrival, Stages},
 };
 use axum::http::{HeaderMap, request::Parts};
 use mcp_protocol::{TraceContext, headers::SESSION_ID};
 use mcp_telemetry::{ConnectionStatus, Event, ReconnectOutcome, ReconnectSide, Transport};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Lets a request in or refuses it, before its body is read.
-pub(super) fn arrive(
+pub(super) async fn arrive(
     shared: &Shared,
     parts: &Parts,
     transport: Transport,
 ) -> Result<Arrival, Rejection> {
     let stages = &shared.stages;
-    stages.admission.check_door(&parts.headers)?;
-    let principal = api::principal(stages, &parts.headers)?;
+    let client_address = at_the_door(stages, parts)?;
+    let principal = api::principal(stages, &parts.headers).await?;
     let text = |name: &str| {
         parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
     };
@@ -26,8 +26,21 @@ pub(super) fn arrive(
         principal,
         transport,
         ambient: TraceContext { traceparent: text("traceparent"), tracestate: text("tracestate") },
-        client_address: parts.extensions.get::<SocketAddr>().map(SocketAddr::ip),
+        client_address,
     })
+}
+
+/// What needs no token: the name we are called by, the page that asks, and how fast its
+/// address does. Guesses at tokens are slowed down here.
+fn at_the_door(stages: &Stages, parts: &Parts) -> Result<Option<IpAddr>, Rejection> {
+    let admission = stages.admission.load();
+    admission.check_door(&parts.headers)?;
+    let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+    let client = peer.map(|peer| admission.client_address(peer, &parts.headers));
+    if let Some(client) = client {
+        admission.check_address(client).map_err(|early| stages.too_fast(early))?;
+    }
+    Ok(client)
 }
 
 /// A refusal ends somebody's attempt to connect, or to come back to a session. What is refused
@@ -47,6 +60,7 @@ pub(super) fn count_refusal(
             return shared.stages.telemetry.emit(&Event::ReconnectAttempted { side, outcome });
         }
         _ if headers.contains_key(SESSION_ID) => return,
+        Refusal::RateLimited => ConnectionStatus::RateLimited,
         _ => ConnectionStatus::ProtocolError,
     };
     let detail = rejection.error.message.as_str();

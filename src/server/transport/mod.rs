@@ -2,12 +2,13 @@
 
 mod api;
 mod arrive;
+mod cors;
 mod http;
 mod ws;
 
 pub(crate) use api::StatusReport;
 
-use crate::pipeline::Stages;
+use crate::{admission::METADATA, pipeline::Stages};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
@@ -34,6 +35,8 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/readyz", get(api::ready))
         .route("/metrics", get(api::metrics))
         .route("/api/status", get(api::status))
+        .route(METADATA, get(api::resource_metadata))
+        .route(&format!("{METADATA}/mcp"), get(api::resource_metadata))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
         // The handlers read bodies themselves, against the configured bound.

@@ -30,6 +30,7 @@ pub(super) async fn batch(
     if super::says_modern(headers) {
         return refuse("This revision has no batches: send one message in each request.");
     }
+    stages.check_rate(&arrival)?;
     let session = session(stages, headers, &arrival)?;
     if !session.agreement.revision.has_batches() {
         return refuse(
@@ -41,6 +42,13 @@ pub(super) async fn batch(
     }
     let log = session.new_log();
     let (mut calls, mut texts) = (Vec::new(), Vec::new());
+    // The batch as a whole has paid for one request.
+    let mut is_paid = true;
+    let mut too_fast = || {
+        let checked = if is_paid { Ok(()) } else { stages.check_rate(&arrival) };
+        is_paid = false;
+        checked.err().map(|rejection| rejection.error)
+    };
     for item in items {
         match item {
             Ok(Message::Request(request)) if request.method == Method::Initialize => {
@@ -49,9 +57,13 @@ pub(super) async fn batch(
                 stages.count_refused(&arrival, &request, &error);
                 texts.push(encode_error(Some(&request.id), &error));
             }
-            Ok(Message::Request(request)) => {
-                calls.push(call_in_session(stages, &arrival, &session, request, &log));
-            }
+            Ok(Message::Request(request)) => match too_fast() {
+                Some(error) => {
+                    stages.count_refused(&arrival, &request, &error);
+                    texts.push(encode_error(Some(&request.id), &error));
+                }
+                None => calls.push(call_in_session(stages, &arrival, &session, request, &log)),
+            },
             Ok(Message::Notification(notification)) => {
                 stages.notified(&session, &notification).await
             }

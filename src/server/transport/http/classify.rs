@@ -31,7 +31,7 @@ pub(super) fn classify(
     if let Some(meta) =
         ModernMeta::of_params(request.params.as_deref()).map_err(Rejection::protocol)?
     {
-        check_modern(stages, headers, request, &meta).map_err(Rejection::protocol)?;
+        check_modern(stages, headers, arrival, request, &meta).map_err(Rejection::protocol)?;
         stages.presences.seen(&arrival.principal, meta.client_info.as_deref());
         return Ok(Belongs::To(Origin::Modern(Arc::new(meta))));
     }
@@ -50,6 +50,7 @@ pub(super) fn classify(
 fn check_modern(
     stages: &Stages,
     headers: &HeaderMap,
+    arrival: &Arrival,
     request: &Request,
     meta: &ModernMeta,
 ) -> Result<(), RpcError> {
@@ -60,8 +61,9 @@ fn check_modern(
         return Ok(());
     }
     let Some(params) = params.and_then(RawObject::parse) else { return Ok(()) };
-    let tool =
-        params.get_str("name").and_then(|name| stages.dispatch.upstream_tool(Era::Modern, &name));
+    let tool = params
+        .get_str("name")
+        .and_then(|name| stages.dispatch.upstream_tool(&arrival.principal, Era::Modern, &name));
     tool.map_or(Ok(()), |tool| names::check_params(&lookup, &tool.headers, params.get("arguments")))
 }
 

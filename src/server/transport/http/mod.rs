@@ -13,14 +13,15 @@ mod stream;
 pub(super) use answer::rejected;
 
 use super::{
-    Here,
+    Here, Shared,
     arrive::{arrive, count_refusal},
+    cors::{allowed, is_preflight, share},
 };
 use crate::call::{Refusal, Rejection};
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Method},
+    http::{HeaderMap, Method, request::Parts},
     response::Response,
 };
 use mcp_protocol::Era;
@@ -29,17 +30,41 @@ use mcp_telemetry::Transport;
 /// Every request to `/mcp`.
 pub(super) async fn mcp(State(shared): Here, request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
-    let answered = match arrive(&shared, &parts, Transport::Http) {
+    let page = shared.stages.admission.load().shared_with(&parts.headers);
+    let mut response = if page.is_some() && is_preflight(&parts) {
+        preflight(&shared, &parts.headers)
+    } else {
+        answer(&shared, &parts, body).await
+    };
+    share(&mut response, page);
+    response
+}
+
+fn preflight(shared: &Shared, headers: &HeaderMap) -> Response {
+    match shared.stages.admission.load().check_door(headers) {
+        Ok(()) => allowed(headers),
+        Err(rejection) => rejected(&rejection),
+    }
+}
+
+async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
+    let answered = match arrive(shared, parts, Transport::Http).await {
         Ok(arrival) => match parts.method {
-            Method::POST => post::post(&shared, &parts.headers, arrival, body).await,
-            Method::GET => stream::get(&shared, &parts.headers, &arrival),
-            Method::DELETE => stream::delete(&shared, &parts.headers, &arrival),
+            Method::POST => post::post(shared, &parts.headers, arrival, body).await,
+            Method::GET => shared
+                .stages
+                .check_rate(&arrival)
+                .and_then(|()| stream::get(shared, &parts.headers, &arrival)),
+            Method::DELETE => shared
+                .stages
+                .check_rate(&arrival)
+                .and_then(|()| stream::delete(shared, &parts.headers, &arrival)),
             _ => Err(only("POST, GET and DELETE")),
         },
         Err(rejection) => Err(rejection),
     };
     answered.unwrap_or_else(|rejection| {
-        count_refusal(&shared, Transport::Http, &parts.headers, &rejection);
+        count_refusal(shared, Transport::Http, &parts.headers, &rejection);
         rejected(&rejection)
     })
 }

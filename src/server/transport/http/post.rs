@@ -1,7 +1,7 @@
 //! POST: one message, or in old revisions a batch of them.
 
 use super::{
-    answer::{SESSION_ID, accepted, encode, events, json, status},
+    answer::{SESSION_ID, accepted, encode, events, json, rejected, status},
     batch,
     body::SseBody,
     classify::{Belongs, classify, session},
@@ -44,9 +44,13 @@ pub(super) async fn post(
             one_request(stages, headers, arrival, request).await
         }
         Ok(Parsed::One(Message::Notification(message))) => {
+            stages.check_rate(&arrival)?;
             notification(stages, headers, &arrival, &message).await
         }
-        Ok(Parsed::One(Message::Response(answer))) => answered(stages, headers, &arrival, answer),
+        Ok(Parsed::One(Message::Response(answer))) => {
+            stages.check_rate(&arrival)?;
+            answered(stages, headers, &arrival, answer)
+        }
         Ok(Parsed::Batch(items)) => batch::batch(stages, headers, arrival, items).await,
         Err(error) => Err(Rejection::protocol(error.error).for_request(error.id)),
     }
@@ -71,6 +75,13 @@ async fn one_request(
     arrival: Arrival,
     request: Request,
 ) -> Result<Response, Rejection> {
+    if let Err(rejection) = stages.check_rate(&arrival) {
+        stages.count_refused(&arrival, &request, &rejection.error);
+        let rejection = rejection.for_request(Some(request.id.clone()));
+        // Somebody who is connected already has not failed to connect.
+        let is_here = stages.presences.has(&arrival.principal, &request);
+        return if is_here { Ok(rejected(&rejection)) } else { Err(rejection) };
+    }
     let belongs = classify(stages, headers, &arrival, &request).map_err(|rejection| {
         stages.count_refused(&arrival, &request, &rejection.error);
         rejection.for_request(Some(request.id.clone()))

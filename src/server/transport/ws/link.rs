@@ -118,6 +118,9 @@ impl Link {
     }
 
     async fn request(&mut self, request: Request) {
+        if let Err(rejection) = self.stages.check_rate(&self.arrival) {
+            return self.refuse(&request, rejection.error);
+        }
         match ModernMeta::of_params(request.params.as_deref()) {
             Ok(Some(meta)) => match check_revision(&meta.protocol_version) {
                 Ok(()) => self.modern_request(Arc::new(meta), request).await,
@@ -239,9 +242,14 @@ impl Link {
             && self.presence.is_none()
             && !std::mem::replace(&mut self.refused, true)
         {
+            let status = if error.code == code::RATE_LIMITED {
+                ConnectionStatus::RateLimited
+            } else {
+                ConnectionStatus::ProtocolError
+            };
             self.stages.telemetry.emit(&Event::ConnectionRefused {
                 transport: Transport::Websocket,
-                status: ConnectionStatus::ProtocolError,
+                status,
                 detail: &error.message,
             });
         }

@@ -36,8 +36,9 @@ const READ_BUFFER: usize = 4 << 10;
 pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> Response {
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let opened = arrive(&shared, &parts, Transport::Websocket)
-        .and_then(|arrival| Ok((arrival, handshake(&parts.method, &parts.headers)?)));
+    let arrived = arrive(&shared, &parts, Transport::Websocket).await;
+    let opened =
+        arrived.and_then(|arrival| Ok((arrival, handshake(&parts.method, &parts.headers)?)));
     let (arrival, response) = match opened {
         Ok(opened) => opened,
         Err(rejection) => {

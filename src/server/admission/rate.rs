@@ -1,0 +1,200 @@
+//! How fast requests may come, of one principal and from one address.
+
+use super::slots::Slots;
+use crate::{call::Principal, config::RateLimits};
+use governor::{Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, nanos::Nanos};
+use mcp_telemetry::RateLimit;
+use std::{
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// Most principals, and most addresses, that are told apart.
+const MOST_KEYS: usize = 100_000;
+
+/// A request came too fast.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooFast {
+    /// What it broke.
+    pub(crate) limit: RateLimit,
+    /// After which time it would have been in time.
+    pub(crate) wait: Duration,
+}
+
+/// Both limits.
+pub(super) struct Rates {
+    principals: Option<Limiter<Arc<str>>>,
+    addresses: Option<Limiter<IpAddr>>,
+}
+
+impl Rates {
+    pub(super) fn new(limits: &RateLimits) -> Self {
+        let principals = quota(limits.per_principal, limits.per_principal_burst);
+        let addresses = quota(limits.per_address, limits.per_address_burst);
+        Self {
+            principals: principals.map(|quota| Limiter::new(quota, MOST_KEYS)),
+            addresses: addresses.map(|quota| Limiter::new(quota, MOST_KEYS)),
+        }
+    }
+
+    /// Counts a request of a principal.
+    pub(super) fn check_principal(&self, principal: &Principal) -> Result<(), TooFast> {
+        let Some(limiter) = &self.principals else { return Ok(()) };
+        let limit = RateLimit::Principal;
+        limiter.check(&principal.shared_name()).map_err(|wait| TooFast { limit, wait })
+    }
+
+    /// Counts a request from an address.
+    pub(super) fn check_address(&self, address: IpAddr) -> Result<(), TooFast> {
+        let Some(limiter) = &self.addresses else { return Ok(()) };
+        let limit = RateLimit::Address;
+        limiter.check(&network(address)).map_err(|wait| TooFast { limit, wait })
+    }
+}
+
+/// `None` where there is no limit.
+fn quota(per_second: u32, burst: u32) -> Option<Quota> {
+    let per_second = NonZeroU32::new(per_second)?;
+    Some(Quota::per_second(per_second).allow_burst(NonZeroU32::new(burst).unwrap_or(per_second)))
+}
+
+/// One client of IPv6 has a whole network of addresses.
+fn network(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = !0 << 64;
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+    }
+}
+
+/// One limit over keys.
+struct Limiter<K: Hash + Eq + Clone>(
+    RateLimiter<K, Slots<K>, SinceStart, NoOpMiddleware<<SinceStart as Clock>::Instant>>,
+);
+
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    fn new(quota: Quota, most: usize) -> Self {
+        let started = Instant::now();
+        Self(RateLimiter::new(quota, Slots::new(most, started), SinceStart(started)))
+    }
+
+    /// Counts a request, or says how long it should have waited.
+    fn check(&self, key: &K) -> Result<(), Duration> {
+        let now = self.0.clock().now();
+        self.0.check_key(key).map_err(|early| early.wait_time_from(now))
+    }
+}
+
+/// The runtime's clock, which tests can pause.
+#[derive(Debug, Clone)]
+struct SinceStart(Instant);
+
+impl Clock for SinceStart {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Instant::now().saturating_duration_since(self.0).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{
+        prelude::prop,
+        prop_assert,
+        test_runner::{Config, TestRunner},
+    };
+
+    fn paused<T>(run: impl Future<Output = T>) -> T {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(run)
+    }
+
+    #[test]
+    fn in_no_span_of_time_more_pass_than_burst_and_rate_allow() {
+        let steps = prop::collection::vec((0_u64..400, 0_u8..3), 1..200);
+        let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
+        let mut runner = TestRunner::new(config);
+        let ran = runner.run(&(1_u32..20, 1_u32..30, steps), |(rate, burst, steps)| {
+            paused(async {
+                let limits = RateLimits {
+                    per_principal: rate,
+                    per_principal_burst: burst,
+                    ..RateLimits::default()
+                };
+                let rates = Rates::new(&limits);
+                let start = Instant::now();
+                let mut passed: Vec<Vec<Duration>> = vec![Vec::new(); 3];
+                for (millis, who) in steps {
+                    tokio::time::advance(Duration::from_millis(millis)).await;
+                    let principal = Principal::named(&who.to_string());
+                    match rates.check_principal(&principal) {
+                        Ok(()) => passed[usize::from(who)].push(start.elapsed()),
+                        Err(early) => {
+                            prop_assert!(
+                                !early.wait.is_zero() && early.limit == RateLimit::Principal
+                            );
+                        }
+                    }
+                }
+                for times in &passed {
+                    for (first, from) in times.iter().enumerate() {
+                        for (last, until) in times.iter().enumerate().skip(first) {
+                            let span = (*until - *from).as_secs_f64();
+                            let most = f64::from(burst) + span * f64::from(rate) + 0.001;
+                            prop_assert!((last - first + 1) as f64 <= most, "{times:?}");
+                        }
+                    }
+                }
+                Ok(())
+            })
+        });
+        ran.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_as_long_as_told_comes_in() {
+        let limits = RateLimits { per_address: 2, per_address_burst: 3, ..RateLimits::default() };
+        let rates = Rates::new(&limits);
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        for _ in 0..3 {
+            assert_eq!(rates.check_address(one), Ok(()));
+        }
+        let early = rates.check_address(one).expect_err("too fast");
+        assert!(early.wait <= Duration::from_millis(500), "{early:?}");
+        assert_eq!(rates.check_address(other), Ok(()), "another address has its own");
+        tokio::time::advance(early.wait).await;
+        assert_eq!(rates.check_address(one), Ok(()));
+        assert!(rates.check_address(one).is_err());
+        assert_eq!(Rates::new(&RateLimits::default()).check_address(one), Ok(()), "off");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_counts_as_one() {
+        let parse = |text: &str| network(text.parse().expect("an address"));
+        assert_eq!(parse("2001:db8::1"), parse("2001:db8::ffff"));
+        assert_ne!(parse("2001:db8::1"), parse("2001:db8:0:1::1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_keys_take_no_more_room_than_there_is() {
+        const MOST: usize = 160;
+        let quota = quota(1, 2).expect("a quota");
+        let limiter: Limiter<u32> = Limiter::new(quota, MOST);
+        let passed = |limiter: &Limiter<u32>, keys: std::ops::Range<u32>| {
+            keys.filter(|key| limiter.check(key).is_ok()).count()
+        };
+        let first = passed(&limiter, 0..100_000);
+        assert!((100..300).contains(&first), "{first}");
+        // When the old ones have faded, new ones have room of their own.
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(passed(&limiter, 200_000..200_100) >= 90);
+        assert!(limiter.0.into_state_store().len() <= MOST);
+    }
+}
