@@ -7,6 +7,7 @@
     reason = "a failing test panics, and nothing is public here"
 )]
 
+mod auth;
 mod builtins;
 mod cancelling;
 mod cli;
