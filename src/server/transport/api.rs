@@ -1,6 +1,6 @@
 //! The paths beside MCP: health, readiness, metrics, status. Their errors are JSON too.
 
-use super::{Here, cors::share};
+use super::{Here, arrive::check_address, cors::share};
 use crate::{
     call::{Principal, Refusal, Rejection},
     pipeline::Stages,
@@ -8,7 +8,7 @@ use crate::{
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use mcp_telemetry::{Event, UpstreamState};
@@ -81,9 +81,9 @@ pub(super) async fn ready(State(shared): Here) -> Response {
 }
 
 /// Open on loopback, else behind the token.
-pub(super) async fn metrics(State(shared): Here, headers: HeaderMap) -> Response {
+pub(super) async fn metrics(State(shared): Here, parts: Parts) -> Response {
     if !shared.status.address.ip().is_loopback()
-        && let Err(rejection) = principal(&shared.stages, &headers).await
+        && let Err(rejection) = guarded(&shared.stages, &parts).await
     {
         return plain_rejection(&rejection);
     }
@@ -91,15 +91,15 @@ pub(super) async fn metrics(State(shared): Here, headers: HeaderMap) -> Response
     ([(header::CONTENT_TYPE, text)], shared.stages.telemetry.encode()).into_response()
 }
 
-pub(super) async fn status(State(shared): Here, headers: HeaderMap) -> Response {
+pub(super) async fn status(State(shared): Here, parts: Parts) -> Response {
     let stages = &shared.stages;
-    let checked = stages.admission.load().check_door(&headers);
+    let checked = stages.admission.load().check_door(&parts.headers);
     let checked = match checked {
-        Ok(()) => principal(stages, &headers).await,
+        Ok(()) => guarded(stages, &parts).await,
         Err(rejection) => Err(rejection),
     };
     match checked {
-        Ok(_principal) => json_answer(StatusCode::OK, &shared.status.render(stages)),
+        Ok(()) => json_answer(StatusCode::OK, &shared.status.render(stages)),
         Err(rejection) => plain_rejection(&rejection),
     }
 }
@@ -119,6 +119,12 @@ pub(super) async fn method_not_allowed() -> Response {
         Refusal::MethodNotAllowed,
         "That HTTP method does nothing here. Use GET.",
     ))
+}
+
+/// Lets a request in that has a good token.
+async fn guarded(stages: &Stages, parts: &Parts) -> Result<(), Rejection> {
+    check_address(stages, parts)?;
+    principal(stages, &parts.headers).await.map(drop)
 }
 
 /// The principal of a request, with the failure counted and put into words.

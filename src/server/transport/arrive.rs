@@ -17,7 +17,8 @@ pub(super) async fn arrive(
     transport: Transport,
 ) -> Result<Arrival, Rejection> {
     let stages = &shared.stages;
-    let client_address = at_the_door(stages, parts)?;
+    stages.admission.load().check_door(&parts.headers)?;
+    let client_address = check_address(stages, parts)?;
     let principal = api::principal(stages, &parts.headers).await?;
     let text = |name: &str| {
         parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
@@ -30,11 +31,10 @@ pub(super) async fn arrive(
     })
 }
 
-/// What needs no token: the name we are called by, the page that asks, and how fast its
-/// address does. Guesses at tokens are slowed down here.
-fn at_the_door(stages: &Stages, parts: &Parts) -> Result<Option<IpAddr>, Rejection> {
+/// Who asks, by address, unless that address asks too fast. Wherever a token is looked at, this
+/// comes first: it slows down guesses.
+pub(super) fn check_address(stages: &Stages, parts: &Parts) -> Result<Option<IpAddr>, Rejection> {
     let admission = stages.admission.load();
-    admission.check_door(&parts.headers)?;
     let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
     let client = peer.map(|peer| admission.client_address(peer, &parts.headers));
     if let Some(client) = client {
