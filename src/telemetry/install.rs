@@ -1,7 +1,7 @@
 //! What only the binary does: sends the process's log lines to standard error and its spans to a
 //! collector. A library that embeds the server brings its own subscriber instead.
 
-use crate::{TelemetryError, export::Exporter, span};
+use crate::{TelemetryError, export::Exporter, pretty::ForPeople, span};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
     EnvFilter, Layer,
@@ -109,7 +109,8 @@ where
         LogFormat::Pretty => true,
     };
     if pretty {
-        return fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).boxed();
+        let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+        return layer.event_format(ForPeople).boxed();
     }
     json(std::io::stderr).boxed()
 }

@@ -19,6 +19,7 @@ mod label;
 mod limit;
 mod log;
 mod metrics;
+mod pretty;
 mod recent;
 mod registry;
 mod scope;

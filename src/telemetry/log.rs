@@ -237,10 +237,10 @@ impl Log {
         let (upstream, text) = (upstream.name(), state.as_str());
         match state {
             UpstreamState::Connecting | UpstreamState::Connected | UpstreamState::Stopped => {
-                line!(INFO, "upstream_state_changed", "upstream", { upstream, state = text, error, });
+                line!(INFO, "upstream_state_changed", "upstream changed", { upstream, state = text, error, });
             }
             UpstreamState::Reconnecting | UpstreamState::Failed => {
-                limited!(self, (upstream, state), WARN, "upstream_state_changed", "upstream", {
+                limited!(self, (upstream, state), WARN, "upstream_state_changed", "upstream changed", {
                     upstream, state = text, error,
                 });
             }
