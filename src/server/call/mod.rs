@@ -11,7 +11,7 @@ pub(crate) use policy::{Pattern, ToolPolicy};
 pub(crate) use rejection::{Refusal, Rejection};
 
 use mcp_protocol::{Era, ModernMeta, Payload, RawValue, Revision};
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
 
 /// A boxed future, for traits that are used as objects.
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,19 +21,32 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub(crate) struct Principal {
     name: Arc<str>,
     tools: ToolPolicy,
+    until: Option<SystemTime>,
 }
 
 impl Principal {
     /// A principal of that name, who has every tool.
     #[must_use]
     pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.into(), tools: ToolPolicy::default() }
+        Self { name: name.into(), tools: ToolPolicy::default(), until: None }
     }
 
     /// The same with these tools.
     #[must_use]
     pub(crate) fn with_tools(self, tools: ToolPolicy) -> Self {
         Self { tools, ..self }
+    }
+
+    /// The same, known by a token that ends.
+    #[must_use]
+    pub(crate) fn known_until(self, until: SystemTime) -> Self {
+        Self { until: Some(until), ..self }
+    }
+
+    /// Whether the token that it is known by has ended. What outlives a request asks again.
+    #[must_use]
+    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| until <= now)
     }
 
     /// The name.

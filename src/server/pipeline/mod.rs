@@ -7,7 +7,7 @@ pub(crate) use housekeeping::{announce_changes, sweep};
 
 use crate::{
     admission::{Admission, TooFast, rate_limited},
-    call::{Caller, EventLog, Principal, Rejection, code},
+    call::{Caller, EventLog, Principal, Refusal, Rejection, code},
     config::Limits,
     dispatch::Dispatch,
     session::{
@@ -18,8 +18,10 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
-use mcp_telemetry::{CallEnd, CallInfo, CallScope, Event, Outcome, Telemetry, Transport};
-use std::{net::IpAddr, sync::Arc};
+use mcp_telemetry::{
+    AuthCause, CallEnd, CallInfo, CallScope, Event, Outcome, Telemetry, Transport,
+};
+use std::{net::IpAddr, sync::Arc, time::SystemTime};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Every stage of the server, and what they share.
@@ -128,6 +130,19 @@ impl Stages {
         let message = error.map(|error| error.message.as_str());
         scope.finish(CallEnd { outcome, code: error.map(|error| error.code), message });
         Some(payload)
+    }
+
+    /// Whether the token of a connection that lives on is still good.
+    ///
+    /// # Errors
+    /// When it has expired since the connection was made.
+    pub(crate) fn check_expiry(&self, arrival: &Arrival) -> Result<(), Rejection> {
+        if !arrival.principal.has_expired(SystemTime::now()) {
+            return Ok(());
+        }
+        self.telemetry.emit(&Event::AuthFailed { cause: AuthCause::Expired });
+        let sentence = "The token of this connection has expired. Connect again with a new one.";
+        Err(Rejection::new(Refusal::Unauthorized, sentence))
     }
 
     /// Counts a message of a principal against its rate.

@@ -1,8 +1,14 @@
 //! Tokens, and what each of their principals has.
 
 use super::{CI, OPS, ask, bye, guarded, hello, signed, toml, with_issuer};
-use crate::support::{Legacy, Modern, Reply, Setup, http};
+use crate::support::{Legacy, Modern, Reply, Setup, http, modern_meta};
+use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_tungstenite::{
+    connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
 
 const METADATA: &str = "/.well-known/oauth-protected-resource";
 
@@ -170,5 +176,31 @@ async fn only_configured_pages_may_read_answers() {
     let plain = Reply::of(request.send().await.expect("an answer")).await;
     assert!(!plain.headers.keys().any(|name| name.as_str().starts_with("access-control")));
     assert_eq!(plain.json()["error"]["data"]["code"], Value::from("unauthorized"));
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_websocket_is_good_for_as_long_as_its_token() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = with_issuer(&dir).set("auth.jwt.leeway", 0).start().await;
+    let url = format!("{}/ws", server.base().replacen("http", "ws", 1));
+    let mut request = url.into_client_request().expect("a request");
+    let token = format!("Bearer {}", signed(3)).parse().expect("a header");
+    request.headers_mut().insert("authorization", token);
+    let (mut socket, _) = connect_async(request).await.expect("it opens");
+    let params = json!({ "_meta": modern_meta("long", &json!({})) });
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": params});
+    let error = loop {
+        server.sent("server/discover");
+        socket.send(Message::text(message.to_string())).await.expect("sent");
+        let frame = socket.next().await.expect("an answer").expect("a frame");
+        let answer: Value = serde_json::from_str(frame.to_text().expect("text")).expect("JSON");
+        if let Some(error) = answer.get("error") {
+            break error.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!((&error["code"], &error["data"]["code"]), (&json!(1401), &json!("unauthorized")));
+    socket.close(None).await.expect("closed");
     server.finish().await;
 }

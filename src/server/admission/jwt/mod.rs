@@ -98,8 +98,8 @@ impl Jwt {
             Bad::UnknownKey if keys.is_unknown() => AuthCause::NoKeys,
             Bad::UnknownKey => AuthCause::Wrong,
         })?;
-        let principal = policies.principal(&claims.principal());
         let until = claims.expires() + self.leeway;
+        let principal = policies.principal(&claims.principal()).known_until(until);
         self.cache.keep(digest, &principal, keys.generation, until);
         Ok(principal)
     }

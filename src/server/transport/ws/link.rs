@@ -118,7 +118,8 @@ impl Link {
     }
 
     async fn request(&mut self, request: Request) {
-        if let Err(rejection) = self.stages.check_rate(&self.arrival) {
+        let checked = self.stages.check_expiry(&self.arrival);
+        if let Err(rejection) = checked.and_then(|()| self.stages.check_rate(&self.arrival)) {
             return self.refuse(&request, rejection.error);
         }
         match ModernMeta::of_params(request.params.as_deref()) {
