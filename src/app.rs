@@ -99,7 +99,7 @@ async fn until_told(
         signals.next().await;
     }
     tokio::select! {
-        () = server.stop() => Ok(()),
+        () = server.stop_because(signal) => Ok(()),
         () = signals.next() => Err(Failure::Interrupted),
     }
 }
@@ -126,6 +126,7 @@ fn failed(error: ServerError) -> Failure {
         ServerError::NoToken
         | ServerError::Auth(_)
         | ServerError::OpenToTheNetwork(_)
+        | ServerError::HeaderBytes(_)
         | ServerError::Zero(_) => Failure::usage(error.to_string()),
         ServerError::Tool(_)
         | ServerError::Listen { .. }

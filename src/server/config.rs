@@ -45,6 +45,15 @@ pub struct Config {
 pub struct Limits {
     /// Largest request body, in bytes (default 4 MiB).
     pub body_bytes: usize,
+    /// Longest time for a request's headers, and again for its body (default 30 s).
+    #[serde(deserialize_with = "seconds")]
+    pub receive_timeout: Duration,
+    /// Largest head of a request, in bytes (default 64 KiB, at least 8 KiB).
+    pub header_bytes: usize,
+    /// Most sockets at once (default 20,000); beyond, a client gets 503.
+    pub connections: usize,
+    /// Most calls in flight at once, of all clients (default 10,000).
+    pub calls: usize,
     /// Most sessions at once (default 10,000).
     pub sessions: usize,
     /// Longest time a session lives without request, call in flight or open stream (default 300 s).
@@ -142,6 +151,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 4 << 20,
+            receive_timeout: Duration::from_secs(30),
+            header_bytes: 64 << 10,
+            connections: 20_000,
+            calls: 10_000,
             sessions: 10_000,
             session_idle: Duration::from_secs(300),
             session_sweep: Duration::from_secs(60),

@@ -15,6 +15,7 @@ mod clients;
 mod embedding;
 mod layers;
 mod lifecycle;
+mod limits;
 mod malformed;
 mod passing;
 mod questions;

@@ -17,6 +17,7 @@ pub(crate) enum Refusal {
     UnsupportedMediaType,
     BodyTooLarge,
     BodyIncomplete,
+    BodyTooSlow,
     InvalidMessage,
     SessionRequired,
     SessionNotFound,
@@ -40,6 +41,7 @@ impl Refusal {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, 1415, "unsupported_media_type")
             }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 1413, "body_too_large"),
+            Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, 1408, "body_too_slow"),
             Self::BodyIncomplete => (StatusCode::BAD_REQUEST, 1400, "body_incomplete"),
             Self::InvalidMessage => {
                 (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "invalid_message")

@@ -99,6 +99,14 @@ impl Stages {
         if let Some(label) = tool.label() {
             scope.set_tool(label);
         }
+        if self.tasks.len() > self.limits.calls {
+            let sentence =
+                "This server has as many calls in flight as it may have. Try again later.";
+            let error = RpcError::new(code::OVER_CAPACITY, sentence);
+            let (code, message) = (Some(error.code), Some(error.message.as_str()));
+            scope.finish(CallEnd { outcome: Outcome::Unavailable, code, message });
+            return Some(Err(error));
+        }
         let bound = match bind(origin, &request.id, log) {
             Ok(bound) => bound,
             Err(error) => {

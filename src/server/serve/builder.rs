@@ -17,6 +17,9 @@ use mcp_telemetry::Telemetry;
 use std::sync::{Arc, OnceLock, Weak};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+/// Least room for a request's head, in bytes: the HTTP library needs it.
+const LEAST_HEADER_BYTES: usize = 8 << 10;
+
 /// Makes a server.
 #[derive(Default)]
 pub struct Builder {
@@ -113,10 +116,15 @@ fn check(config: &Config) -> Result<(), ServerError> {
     if !auth.disabled && token.is_some_and(str::is_empty) {
         return Err(ServerError::NoToken);
     }
+    if config.limits.header_bytes < LEAST_HEADER_BYTES {
+        return Err(ServerError::HeaderBytes(LEAST_HEADER_BYTES));
+    }
     let limits = &config.limits;
     let bounds = [
         ("limits.body_bytes", limits.body_bytes),
         ("limits.sessions", limits.sessions),
+        ("limits.connections", limits.connections),
+        ("limits.calls", limits.calls),
         ("limits.stream_events", limits.stream_events),
         ("limits.stream_bytes", limits.stream_bytes),
         ("limits.calls_per_session", limits.calls_per_session),
@@ -129,6 +137,7 @@ fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.heartbeat", limits.heartbeat),
         ("limits.heartbeat_timeout", limits.heartbeat_timeout),
         ("limits.write_timeout", limits.write_timeout),
+        ("limits.receive_timeout", limits.receive_timeout),
         ("limits.tool_timeout", limits.tool_timeout),
         ("limits.request_timeout", limits.request_timeout),
     ];

@@ -40,6 +40,9 @@ pub enum ServerError {
     /// A bound that must be above zero is zero.
     #[error("`{0}` must be above zero")]
     Zero(&'static str),
+    /// The room for a request's head is too small to serve anything.
+    #[error("`limits.header_bytes` must be at least {0}")]
+    HeaderBytes(usize),
     /// The listener could not be opened.
     #[error("cannot listen on {address}: {}", listen_reason(.source))]
     Listen {

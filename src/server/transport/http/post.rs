@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     call::{Bounds, EventLog, Refusal, Rejection},
+    config::Limits,
     pipeline::{Arrival, Origin, Stages},
     session::Session,
     transport::Shared,
@@ -36,7 +37,7 @@ pub(super) async fn post(
 ) -> Result<Response, Rejection> {
     check_post(headers)?;
     let stages = &shared.stages;
-    let bytes = read(body, stages.limits.body_bytes).await?;
+    let bytes = read(body, &stages.limits).await?;
     let (transport, direction) = (Transport::Http, Direction::In);
     stages.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes: bytes.len() });
     match parse_body(&bytes) {
@@ -56,8 +57,16 @@ pub(super) async fn post(
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
-    match Limited::new(body, limit).collect().await {
+async fn read(body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
+    let limit = limits.body_bytes;
+    let whole = Limited::new(body, limit).collect();
+    let Ok(body) = tokio::time::timeout(limits.receive_timeout, whole).await else {
+        return Err(Rejection::new(
+            Refusal::BodyTooSlow,
+            "The body took longer than `limits.receive_timeout` allows.",
+        ));
+    };
+    match body {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Rejection::new(
             Refusal::BodyTooLarge,
