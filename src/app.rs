@@ -73,7 +73,7 @@ async fn flush(guard: Guard, signals: &mut Signals) -> Result<(), Failure> {
     tokio::select! {
         // It ends by itself, and a panic in it is no reason to fail now.
         _flushed = tokio::task::spawn_blocking(|| guard.shutdown()) => Ok(()),
-        () = signals.next() => Err(Failure::Interrupted),
+        _again = signals.next() => Err(Failure::Interrupted),
     }
 }
 
@@ -91,16 +91,16 @@ async fn until_told(
     signals: &mut Signals,
     token: Option<&Token>,
 ) -> Result<(), Failure> {
+    let told = tokio::select! {
+        started = server.start() => {
+            announce(started.map_err(failed)?, token);
+            signals.next().await
+        }
+        told = signals.next() => told,
+    };
     tokio::select! {
-        started = server.start() => announce(started.map_err(failed)?, token),
-        () = signals.next() => {}
-    }
-    if server.address().is_some() {
-        signals.next().await;
-    }
-    tokio::select! {
-        () = server.stop_because(signal) => Ok(()),
-        () = signals.next() => Err(Failure::Interrupted),
+        () = server.stop_because(told) => Ok(()),
+        _again = signals.next() => Err(Failure::Interrupted),
     }
 }
 
@@ -185,10 +185,11 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    /// Waits for the next one; its name.
+    async fn next(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }
