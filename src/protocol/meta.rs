@@ -23,6 +23,13 @@ pub mod key {
     pub const PROGRESS_TOKEN: &str = "progressToken";
 }
 
+/// Whether params can have a `_meta` at all: most legacy calls have none, and need not be taken
+/// apart to find out. A key may be spelled with escapes, so a backslash means maybe.
+fn may_have_meta(params: &&RawValue) -> bool {
+    let text = params.get();
+    text.contains("\"_meta\"") || text.contains('\\')
+}
+
 /// What a modern request says of itself.
 #[derive(Debug, Clone)]
 pub struct ModernMeta {
@@ -42,7 +49,9 @@ impl ModernMeta {
     /// # Errors
     /// `-32602` when there is a claim and a required key is missing or of the wrong type.
     pub fn of_params(params: Option<&RawValue>) -> Result<Option<Self>, RpcError> {
-        let Some(params) = params.and_then(RawObject::parse) else { return Ok(None) };
+        let Some(params) = params.filter(may_have_meta).and_then(RawObject::parse) else {
+            return Ok(None);
+        };
         let Some(meta) = params.get("_meta").and_then(RawObject::parse) else { return Ok(None) };
         let Some(version) = meta.get(key::PROTOCOL_VERSION) else { return Ok(None) };
         let missing = |key: &str, what: &str| {
@@ -89,7 +98,8 @@ impl TraceContext {
                 tracestate: meta.get_str("tracestate"),
             })
         };
-        params.and_then(RawObject::parse).as_ref().and_then(meta_of).unwrap_or_default()
+        let params = params.filter(may_have_meta).and_then(RawObject::parse);
+        params.as_ref().and_then(meta_of).unwrap_or_default()
     }
 }
 
@@ -107,6 +117,14 @@ mod tests {
             ["{}", r#"{"_meta":{}}"#, r#"{"_meta":{"progressToken":1}}"#, r#"{"_meta":3}"#]
         {
             assert!(claim(params).expect("no error").is_none(), "{params}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_found_however_its_key_is_spelled() {
+        let inner = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#;
+        for key in ["_meta", "\\u005fmeta", "_m\\u0065ta"] {
+            assert!(claim(&format!(r#"{{"{key}":{inner}}}"#)).is_err(), "{key}");
         }
     }
 

@@ -26,7 +26,7 @@ use question::Questions;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -80,6 +80,7 @@ pub(crate) struct Session {
     pub(crate) streams: Streams,
     pub(crate) questions: Questions,
     limits: SessionLimits,
+    reference: OnceLock<SessionRef>,
     log_level: AtomicU8,
     subscriptions: Mutex<HashSet<String>>,
     calls: Mutex<Calls>,
@@ -167,12 +168,14 @@ impl Session {
 
     /// The session as later stages know it.
     pub(crate) fn reference(self: &Arc<Self>) -> SessionRef {
-        SessionRef {
+        let reference = self.reference.get_or_init(|| SessionRef {
             id: Arc::clone(&self.id),
             revision: self.agreement.revision,
             capabilities: Arc::clone(&self.agreement.capabilities),
+            // It holds this session weakly, so this is no circle.
             downstream: Arc::new(SessionOutlet::new(self)),
-        }
+        });
+        reference.clone()
     }
 
     pub(crate) fn touch(&self) {

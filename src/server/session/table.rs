@@ -6,7 +6,7 @@ use mcp_telemetry::{ConnectionInfo, ConnectionKind, Reason, Telemetry, Transport
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -70,6 +70,7 @@ impl Sessions {
             questions: Questions::new(&general, self.limits.questions),
             general,
             limits: self.limits,
+            reference: OnceLock::new(),
             log_level: AtomicU8::new(LogLevel::LOWEST.rank()),
             subscriptions: Mutex::new(HashSet::new()),
             calls: Mutex::default(),

@@ -6,7 +6,8 @@ use futures_util::FutureExt;
 use jsonschema::Validator;
 use mcp_protocol::{RawObject, RawValue, RpcError, raw_value};
 use mcp_telemetry::{Outcome, Telemetry, ToolLabel, UpstreamLabel};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 /// Why a tool cannot be registered.
@@ -110,6 +111,9 @@ impl Registered {
     /// are tool errors, so that the model can mend them (SEP-1303).
     fn complaint(&self, arguments: &Value) -> Option<String> {
         const MOST: usize = 5;
+        if self.validator.is_valid(arguments) {
+            return None;
+        }
         let reasons: Vec<String> = self
             .validator
             .iter_errors(arguments)
@@ -130,13 +134,31 @@ impl Registered {
     }
 }
 
+/// `CallToolResult` with one text.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallResult<'a> {
+    content: [Text<'a>; 1],
+    is_error: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    structured_content: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    text: &'a str,
+}
+
 impl ToolRun {
     fn finished(output: ToolOutput) -> Self {
         let outcome = if output.is_error { Outcome::ToolError } else { Outcome::Ok };
-        let mut result = json!({ "content": [{ "type": "text", "text": output.text }], "isError": output.is_error });
-        if let Some(structured) = output.structured {
-            result["structuredContent"] = structured;
-        }
+        let result = CallResult {
+            content: [Text { kind: "text", text: &output.text }],
+            is_error: output.is_error,
+            structured_content: output.structured.as_ref(),
+        };
         Self { payload: Ok(raw_value(&result)), outcome }
     }
 }
