@@ -93,7 +93,7 @@ async fn until_told(
 ) -> Result<(), Failure> {
     let told = tokio::select! {
         started = server.start() => {
-            announce(started.map_err(failed)?, token);
+            announce(server.scheme(), started.map_err(failed)?, token);
             signals.next().await
         }
         told = signals.next() => told,
@@ -125,6 +125,7 @@ fn failed(error: ServerError) -> Failure {
     match error {
         ServerError::NoToken
         | ServerError::Auth(_)
+        | ServerError::Tls(_)
         | ServerError::OpenToTheNetwork(_)
         | ServerError::HeaderBytes(_)
         | ServerError::Zero(_) => Failure::usage(error.to_string()),
@@ -137,13 +138,19 @@ fn failed(error: ServerError) -> Failure {
 
 /// Tells people where the server is and how a client gets in. A token we made is shown to a
 /// terminal only: a log keeps what it is given.
-fn announce(address: SocketAddr, token: Option<&Token>) {
+fn announce(scheme: &str, address: SocketAddr, token: Option<&Token>) {
     let mut err = io::stderr().lock();
     // With nobody to read it, there is nobody to tell.
-    let _told = err.write_all(announcement(address, token, err.is_terminal()).as_bytes());
+    let text = announcement(scheme, address, token, err.is_terminal());
+    let _told = err.write_all(text.as_bytes());
 }
 
-fn announcement(address: SocketAddr, token: Option<&Token>, is_terminal: bool) -> String {
+fn announcement(
+    scheme: &str,
+    address: SocketAddr,
+    token: Option<&Token>,
+    is_terminal: bool,
+) -> String {
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(if address.is_ipv4() {
@@ -152,8 +159,8 @@ fn announcement(address: SocketAddr, token: Option<&Token>, is_terminal: bool) -
             std::net::Ipv6Addr::LOCALHOST.into()
         });
     }
-    let url = format!("http://{reachable}/mcp");
-    let listening = format!("listening on http://{address}/mcp\n");
+    let url = format!("{scheme}://{reachable}/mcp");
+    let listening = format!("listening on {scheme}://{address}/mcp\n");
     let entry = match token {
         None => "no token is asked for\n".to_owned(),
         Some(Token { secret, is_ours: true, .. }) if is_terminal => format!(
@@ -206,17 +213,19 @@ mod tests {
             file: Some("/data/token".into()),
             is_ours: true,
         };
-        let terminal = announcement(address, Some(&token), true);
+        let terminal = announcement("http", address, Some(&token), true);
         assert!(terminal.starts_with("listening on http://0.0.0.0:3001/mcp\n"), "{terminal}");
         assert!(
             terminal
                 .contains("http://127.0.0.1:3001/mcp --header \"Authorization: Bearer hunter2\"")
         );
-        let log = announcement(address, Some(&token), false);
+        let log = announcement("http", address, Some(&token), false);
         assert!(!log.contains("hunter2") && log.contains("/data/token"), "{log}");
         let given = Token { file: None, is_ours: false, ..token };
-        assert!(!announcement(address, Some(&given), true).contains("hunter2"));
-        assert!(announcement(address, None, true).contains("no token"));
+        assert!(!announcement("http", address, Some(&given), true).contains("hunter2"));
+        assert!(announcement("http", address, None, true).contains("no token"));
+        let secure = announcement("https", address, None, true);
+        assert!(secure.starts_with("listening on https://0.0.0.0:3001/mcp\n"), "{secure}");
     }
 
     #[test]

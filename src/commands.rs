@@ -71,7 +71,8 @@ pub(crate) fn token(command: TokenCommand, environment: &Environment) -> Result<
 
 /// `health`
 pub(crate) fn health(given: &Given, environment: &Environment) -> Result<(), Failure> {
-    let answer = health::ask(Settings::listen(given, environment)?)?;
+    let server = Settings::server(given, environment)?;
+    let answer = health::ask(server.listen, server.tls.cert_file.as_deref())?;
     print(&format!("{}\n", answer.trim_end()))
 }
 

@@ -108,12 +108,10 @@ impl Settings {
         })
     }
 
-    /// The address of the listener alone, for commands that need nothing else.
-    pub(crate) fn listen(
-        given: &Given,
-        environment: &Environment,
-    ) -> Result<std::net::SocketAddr, Failure> {
-        Ok(server_config(&gather(given, environment)?)?.listen)
+    /// What concerns the server alone, without upstreams and tokens, for commands that need
+    /// nothing else.
+    pub(crate) fn server(given: &Given, environment: &Environment) -> Result<Config, Failure> {
+        server_config(&gather(given, environment)?)
     }
 }
 

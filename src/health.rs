@@ -1,26 +1,30 @@
 //! Asks a running server whether it is well: the container's health check. A plain blocking
 //! exchange, so that the check needs nothing of what it checks.
 
+mod pinned;
+
 use crate::failure::Failure;
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    path::Path,
     time::Duration,
 };
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const MOST: u64 = 64 * 1024;
 
-/// Asks the server that listens on `listen`, and gives what it answers.
+/// Asks the server that listens on `listen`, and gives what it answers. With a certificate it is
+/// asked over TLS, and must show that one.
 ///
 /// # Errors
 /// When nobody answers in time, or not with 200.
-pub(crate) fn ask(listen: SocketAddr) -> Result<String, Failure> {
+pub(crate) fn ask(listen: SocketAddr, certificate: Option<&Path>) -> Result<String, Failure> {
     if listen.port() == 0 {
         return Err(Failure::usage("port 0 is no address to ask; give the real one with --listen"));
     }
     let address = reachable(listen);
-    let answer = exchange(address)
+    let answer = exchange(address, certificate)
         .map_err(|error| Failure::run(format!("no server answers on {address}: {error}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.lines().next().unwrap_or_default();
@@ -41,10 +45,17 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn exchange(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+fn exchange(address: SocketAddr, certificate: Option<&Path>) -> std::io::Result<String> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    match certificate {
+        None => converse(stream, address),
+        Some(file) => converse(pinned::secure(stream, address.ip(), file)?, address),
+    }
+}
+
+fn converse(mut stream: impl Read + Write, address: SocketAddr) -> std::io::Result<String> {
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     // In one piece: who answers early and closes must not leave a rest to be refused.
     stream.write_all(request.as_bytes())?;
@@ -75,17 +86,17 @@ mod tests {
     fn only_200_is_well() {
         let well = answering("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\"}");
         let everywhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), well.port());
-        assert_eq!(ask(everywhere).expect("well"), "{\"status\":\"ok\"}");
-        assert!(ask(answering("HTTP/1.1 503 Busy\r\n\r\n")).is_err());
-        assert!(ask(answering("SSH-2.0\r\n")).is_err());
-        assert!(ask("127.0.0.1:0".parse().expect("an address")).is_err());
+        assert_eq!(ask(everywhere, None).expect("well"), "{\"status\":\"ok\"}");
+        assert!(ask(answering("HTTP/1.1 503 Busy\r\n\r\n"), None).is_err());
+        assert!(ask(answering("SSH-2.0\r\n"), None).is_err());
+        assert!(ask("127.0.0.1:0".parse().expect("an address"), None).is_err());
     }
 
     #[test]
     fn nobody_there_is_said() {
         let free =
             TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let refused = ask(free).expect_err("nobody");
+        let refused = ask(free, None).expect_err("nobody");
         assert!(refused.to_string().contains(&free.to_string()), "{refused}");
     }
 }

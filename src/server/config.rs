@@ -2,8 +2,10 @@
 //! Durations in files are seconds; they may be fractions.
 
 mod auth;
+mod tls;
 
 pub use auth::{AuthConfig, JwtConfig, NamedToken, RateLimits, ToolLists};
+pub use tls::TlsConfig;
 
 use indexmap::IndexMap;
 use mcp_client::{Secret, Target};
@@ -23,6 +25,8 @@ pub struct Config {
     pub instructions: Option<String>,
     /// Who may come in.
     pub auth: AuthConfig,
+    /// TLS on the listener (default: none).
+    pub tls: TlsConfig,
     /// Bounds on clients and their sessions.
     pub limits: Limits,
     /// Names of tools and prompts.
@@ -137,6 +141,7 @@ impl Default for Config {
             server_name: "devs-orchestrator".into(),
             instructions: None,
             auth: AuthConfig::default(),
+            tls: TlsConfig::default(),
             limits: Limits::default(),
             names: Names::default(),
             builtins: Builtins::default(),

@@ -135,6 +135,9 @@ metrics! {
     /// When an upstream's lists were last read, in seconds since 1970.
     catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
 
+    /// When the listener's certificate ends, in seconds since 1970; only with TLS.
+    certificate_expiry: Open<GaugeVec> = "mcp_certificate_expiry_timestamp_seconds" [];
+
     /// Threads of the tokio runtime.
     tokio_workers: Gauges<()> = "tokio_workers" [];
     /// Tasks of the tokio runtime that have not ended.

@@ -186,6 +186,16 @@ pub enum Event<'a> {
         /// Why; no secrets.
         error: &'a str,
     },
+    /// The listener's certificate was read and is in use.
+    CertificateLoaded {
+        /// When it ends: since 1970, and the same for people. `None` if that cannot be told.
+        expires: Option<(Duration, &'a str)>,
+    },
+    /// The listener's certificate or key changed and cannot be used; the old pair stays in use.
+    CertificateRefused {
+        /// Why; no secrets.
+        error: &'a str,
+    },
     /// An `initialize` (legacy) or a first request (modern) was answered.
     HandshakeFinished {
         /// How it came.

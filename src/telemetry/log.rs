@@ -72,6 +72,8 @@ impl Log {
             Event::AuthFailed { cause } => self.auth_failed(cause),
             Event::RateLimited { limit } => self.rate_limited(limit),
             Event::KeysNotFetched { error } => self.keys_not_fetched(error),
+            Event::CertificateLoaded { expires } => certificate(expires.map(|(_, text)| text)),
+            Event::CertificateRefused { error } => certificate_refused(error),
             Event::HandshakeFinished { transport, ok, elapsed } => {
                 self.handshake(transport, ok, elapsed)
             }
@@ -103,9 +105,7 @@ impl Log {
                 self.message_dropped(upstream, method, why)
             }
             Event::CatalogueRefreshed { upstream, tools, resources, prompts } => {
-                line!(INFO, "catalogue_refreshed", "upstream's lists read", {
-                    upstream = upstream.name(), tools, resources, prompts,
-                });
+                lists_read(upstream, tools, resources, prompts);
             }
             Event::ToolAvailabilityChanged { tool, available } => {
                 tool_availability(tool, available)
@@ -250,6 +250,20 @@ impl Log {
 
 fn started(address: SocketAddr) {
     line!(INFO, "server_started", "listening", { server.address = %address, });
+}
+
+fn certificate(expires: Option<&str>) {
+    line!(INFO, "certificate_loaded", "certificate in use", { expires, });
+}
+
+fn certificate_refused(error: &str) {
+    line!(WARN, "certificate_refused", "new certificate refused, the old one stays", { error, });
+}
+
+fn lists_read(upstream: &UpstreamLabel, tools: usize, resources: usize, prompts: usize) {
+    line!(INFO, "catalogue_refreshed", "upstream's lists read", {
+        upstream = upstream.name(), tools, resources, prompts,
+    });
 }
 
 fn heartbeat(transport: Transport, elapsed: Option<Duration>) {

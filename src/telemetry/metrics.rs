@@ -154,6 +154,7 @@ impl Metrics {
             Event::ToolAvailabilityChanged { tool, available } => {
                 self.names.series(tool).available(available)
             }
+            Event::CertificateLoaded { expires } => self.certificate_loaded(expires),
             Event::ServerStarted { .. }
             | Event::ServerStopping { .. }
             | Event::ServerStopped
@@ -164,6 +165,7 @@ impl Metrics {
             | Event::NameShortened { .. }
             | Event::ConfigWarning { .. }
             | Event::KeysNotFetched { .. }
+            | Event::CertificateRefused { .. }
             | Event::InternalError { .. } => {}
         }
     }
@@ -206,6 +208,15 @@ impl Metrics {
             self.series.session_duration.of((transport, reason)).observe(elapsed.as_secs_f64());
         }
         self.population.left();
+    }
+
+    /// Without a known end there is no series: a zero would say that it ended long ago.
+    fn certificate_loaded(&self, expires: Option<(Duration, &str)>) {
+        let gauge = &self.series.certificate_expiry.0;
+        match expires {
+            Some((at, _)) => gauge.with_label_values::<&str>(&[]).set(at.as_secs_f64()),
+            None => gauge.reset(),
+        }
     }
 
     fn handshake_finished(&self, transport: Transport, ok: bool, elapsed: Duration) {

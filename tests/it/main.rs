@@ -24,6 +24,7 @@ mod scraping;
 mod sessions;
 mod soak;
 mod support;
+mod tls;
 mod traces;
 mod upstreams;
 mod websocket;

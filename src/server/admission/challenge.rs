@@ -25,11 +25,13 @@ const ENDPOINT: &str = "/mcp";
 pub(super) struct Issuer {
     name: String,
     resource: Option<String>,
+    /// Clients come over TLS.
+    is_secure: bool,
 }
 
 impl Issuer {
     /// `None` when tokens are not said to be of one issuer.
-    pub(super) fn new(jwt: Option<&JwtConfig>) -> Result<Option<Self>, AuthError> {
+    pub(super) fn new(jwt: Option<&JwtConfig>, is_secure: bool) -> Result<Option<Self>, AuthError> {
         let Some(jwt) = jwt else { return Ok(None) };
         let is_address = |text: &String| {
             let parsed = text.parse::<Uri>().ok();
@@ -40,7 +42,7 @@ impl Issuer {
             return Err(AuthError::Resource);
         }
         let resource = jwt.resource.clone();
-        Ok(jwt.issuer.clone().map(|name| Self { name, resource }))
+        Ok(jwt.issuer.clone().map(|name| Self { name, resource, is_secure }))
     }
 
     /// The metadata (RFC 9728, section 2).
@@ -54,22 +56,23 @@ impl Issuer {
 
     /// The address of `/mcp` as the client knows it. The host was checked at the door.
     fn resource(&self, headers: &HeaderMap) -> Option<String> {
-        self.resource.clone().or_else(|| Some(format!("{}{ENDPOINT}", origin(headers)?)))
+        self.resource.clone().or_else(|| Some(format!("{}{ENDPOINT}", self.origin(headers)?)))
     }
 
     /// Where the metadata stands: beside the resource, its path behind ours (section 3.1).
     fn metadata_address(&self, headers: &HeaderMap) -> Option<String> {
         let Some(resource) = self.resource.as_ref().and_then(|text| text.parse::<Uri>().ok())
         else {
-            return Some(format!("{}{METADATA}{ENDPOINT}", origin(headers)?));
+            return Some(format!("{}{METADATA}{ENDPOINT}", self.origin(headers)?));
         };
         let (scheme, authority) = (resource.scheme_str()?, resource.authority()?);
         Some(format!("{scheme}://{authority}{METADATA}{}", resource.path().trim_end_matches('/')))
     }
-}
 
-fn origin(headers: &HeaderMap) -> Option<String> {
-    Some(format!("http://{}", headers.get(HOST)?.to_str().ok()?))
+    fn origin(&self, headers: &HeaderMap) -> Option<String> {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        Some(format!("{scheme}://{}", headers.get(HOST)?.to_str().ok()?))
+    }
 }
 
 /// The refusal of a request without a good token. It never says what the token looked like.

@@ -54,12 +54,13 @@ impl Admission {
         let auth = &config.auth;
         let policies = Policies::new(&auth.principals);
         let jwt = auth.jwt.as_ref().filter(|_| !auth.disabled);
+        let is_secure = config.tls.cert_file.is_some();
         Ok(Self {
             door: Door::new(auth, config.listen),
             proxies: Proxies::new(&auth.trusted_proxies)?,
             tokens: Tokens::new(auth, |name| policies.principal(name))?,
             jwt: jwt.map(Jwt::new).transpose()?,
-            issuer: Issuer::new(jwt)?,
+            issuer: Issuer::new(jwt, is_secure)?,
             anybody: auth.disabled.then(|| policies.principal("anonymous")),
             rates: Rates::new(&config.limits.rate),
             policies,

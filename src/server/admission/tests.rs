@@ -127,6 +127,17 @@ fn a_login_is_named_only_where_there_is_one() {
     assert_eq!(metadata["resource"], "http://localhost:3001/mcp");
     assert_eq!(metadata["authorization_servers"][0], "https://issuer.example");
 
+    let mut secure = Config { auth: auth(), ..Config::default() };
+    secure.tls.cert_file = Some("cert.pem".into());
+    secure.auth.jwt = Some(JwtConfig {
+        issuer: Some("https://issuer.example".into()),
+        audience: "a".into(),
+        jwks_url: Some("https://issuer.example/keys".into()),
+        ..JwtConfig::default()
+    });
+    let metadata = Admission::new(&secure).expect("right").metadata(&headers).expect("metadata");
+    assert_eq!(metadata["resource"], "https://localhost:3001/mcp");
+
     let with = jwt(Some("https://mcp.example/team/mcp"), Some("https://issuer.example"));
     let address = "https://mcp.example/.well-known/oauth-protected-resource/team/mcp";
     assert_eq!(

@@ -1,6 +1,6 @@
 //! From configuration to stages.
 
-use super::{OrchestratorServer, ServerError};
+use super::{OrchestratorServer, ServerError, tls::Tls};
 use crate::{
     admission::Admission,
     call::Bounds,
@@ -71,8 +71,8 @@ impl Builder {
     /// Checks everything and makes the server.
     ///
     /// # Errors
-    /// When a tool is not valid, there is neither a token nor the word that none is wanted, or
-    /// a bound is zero.
+    /// When a tool is not valid, there is neither a token nor the word that none is wanted,
+    /// a bound is zero, or the files of TLS cannot be used.
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
         let Self { config, telemetry, mut tools, state_key } = self;
         check(&config)?;
@@ -80,6 +80,7 @@ impl Builder {
         if admission.is_shut() {
             return Err(ServerError::NoToken);
         }
+        let tls = Tls::new(&config.tls)?.map(Arc::new);
         let telemetry = telemetry.map_or_else(Telemetry::new, Ok)?;
         let stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>> = Arc::default();
         if config.builtins.enabled {
@@ -96,7 +97,7 @@ impl Builder {
         let tools = Registry::new(tools, config.limits.tool_timeout, &telemetry)?;
         let state_key = state_key.unwrap_or_else(draw_key);
         let parts = Parts { tools, admission, state_key, stages };
-        Ok(OrchestratorServer { config, telemetry, parts: Some(parts), running: None })
+        Ok(OrchestratorServer { config, telemetry, parts: Some(parts), tls, running: None })
     }
 }
 

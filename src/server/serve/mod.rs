@@ -2,8 +2,10 @@
 
 mod builder;
 mod listener;
+mod tls;
 
 pub use builder::Builder;
+pub use tls::TlsError;
 
 use crate::{
     admission::AuthError,
@@ -13,8 +15,10 @@ use crate::{
     transport::{Shared, StatusReport, router},
 };
 use builder::Parts;
+use listener::Door;
 use mcp_telemetry::{Event, HandshakeMetrics, Reason, Telemetry};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tls::Tls;
 use tokio::{net::TcpListener, time::Instant};
 
 /// Longest time for answers that are already written to leave their sockets.
@@ -32,6 +36,9 @@ pub enum ServerError {
     /// What says who may come in is not valid.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The files of `[tls]` cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Without a token only this machine may come in.
     #[error(
         "without a token the server listens on loopback only, and {0} is not: give a token, or listen on 127.0.0.1"
@@ -83,6 +90,7 @@ pub struct OrchestratorServer {
     config: Config,
     telemetry: Telemetry,
     parts: Option<Parts>,
+    tls: Option<Arc<Tls>>,
     running: Option<Running>,
 }
 
@@ -122,11 +130,26 @@ impl OrchestratorServer {
         let changes = stages.dispatch.upstreams.changes();
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));
         stages.connections.spawn(sweep(Arc::clone(&stages)));
+        self.watch_certificate(&stages);
         let app = router(Shared { stages: Arc::clone(&stages), status });
-        stages.connections.spawn(listener::accept(listener, app, Arc::clone(&stages)));
+        let door = Door { listener, tls: self.tls.clone() };
+        stages.connections.spawn(door.accept(app, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
         self.running = Some(Running { address, stages });
         Ok(address)
+    }
+
+    fn watch_certificate(&self, stages: &Stages) {
+        let Some(tls) = self.tls.clone() else { return };
+        let watching = tls::watch(tls, self.telemetry.clone());
+        let stopping = stages.stopping.clone();
+        stages.connections.spawn(stopping.run_until_cancelled_owned(watching));
+    }
+
+    /// How clients speak to it: `https` with TLS, else `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// The bound address, while the server runs.

@@ -6,7 +6,13 @@ use crate::{
     catalogue,
 };
 use mcp_protocol::Method;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
+
+/// Only who shows a certificate knows when it ends.
+fn show_certificate(telemetry: &Telemetry) {
+    let expires = Some((Duration::from_secs(2_208_988_800), "2040-01-01T00:00:00Z"));
+    telemetry.emit(&Event::CertificateLoaded { expires });
+}
 
 fn series(telemetry: &Telemetry) -> usize {
     telemetry.encode().lines().filter(|line| !line.starts_with('#')).count()
@@ -17,6 +23,7 @@ fn the_catalogue_is_what_is_exposed() {
     let telemetry = telemetry();
     let upstream = telemetry.register_upstream("files");
     let _tool = telemetry.register_tool(&upstream, "read");
+    show_certificate(&telemetry);
     let text = telemetry.encode();
     let exposed: BTreeSet<(&str, &str)> = text
         .lines()
@@ -34,6 +41,7 @@ fn labels_and_helps_are_those_declared() {
     let telemetry = telemetry();
     let upstream = telemetry.register_upstream("files");
     let _tool = telemetry.register_tool(&upstream, "read");
+    show_certificate(&telemetry);
     let text = telemetry.encode();
     for metric in catalogue() {
         assert!(

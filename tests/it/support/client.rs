@@ -7,9 +7,18 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 use std::sync::{
-    LazyLock,
+    LazyLock, Mutex,
     atomic::{AtomicI64, Ordering},
 };
+
+/// What clients of this process trust.
+static TRUSTED: Mutex<Vec<reqwest::Certificate>> = Mutex::new(Vec::new());
+
+/// Lets all clients made from here on trust that certificate (PEM).
+pub fn trust(certificate: &str) {
+    let certificate = reqwest::Certificate::from_pem(certificate.as_bytes());
+    TRUSTED.lock().expect("no panic").push(certificate.expect("a certificate"));
+}
 
 /// An HTTP client that opens a connection for every request, so that dropping an answer is felt.
 pub fn http() -> reqwest::Client {
@@ -18,11 +27,12 @@ pub fn http() -> reqwest::Client {
         drop(rustls::crypto::ring::default_provider().install_default());
     });
     LazyLock::force(&CLIENT);
-    reqwest::Client::builder()
-        .pool_max_idle_per_host(0)
-        .no_proxy()
-        .build()
-        .expect("a client without TLS files")
+    let mut builder = reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy();
+    let trusted = TRUSTED.lock().expect("no panic").clone();
+    if !trusted.is_empty() {
+        builder = builder.tls_certs_only(trusted);
+    }
+    builder.build().expect("a client without TLS files")
 }
 
 /// A whole HTTP answer.

@@ -10,7 +10,7 @@ mod server;
 mod stream;
 
 pub use accounting::assert_sums;
-pub use client::{Legacy, Modern, Reply, http, modern_meta};
+pub use client::{Legacy, Modern, Reply, http, modern_meta, trust};
 pub use metrics::Scrape;
 pub use outside::{Peer, free_port, node, run_plan, tool};
 pub use poll::{until, within};
