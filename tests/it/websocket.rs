@@ -254,7 +254,7 @@ async fn each_end_has_its_close_code_and_its_reason() {
 
 #[tokio::test]
 async fn a_client_that_answers_no_ping_is_let_go() {
-    let server = Setup::new().set("limits.heartbeat", 0.2).set("limits.heartbeat_timeout", 0.2);
+    let server = Setup::new().set("limits.heartbeat", 0.3).set("limits.heartbeat_timeout", 1.5);
     let server = server.start().await;
     let mut alive = Socket::legacy(&server, json!({})).await;
     let silent = Socket::legacy(&server, json!({})).await;

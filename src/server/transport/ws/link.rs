@@ -22,10 +22,11 @@ use std::{
     sync::Arc,
     task::{Context, Poll},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-/// A call in flight; `None` when it was withdrawn.
-type Running = BoxFuture<'static, (Id, Option<Payload>)>;
+/// A call in flight; `None` when it was withdrawn. Its token keeps a stop waiting until the
+/// answer is written to the log.
+type Running = BoxFuture<'static, (Id, Option<Payload>, TaskTrackerToken)>;
 
 /// One socket's side of the conversation.
 pub(super) struct Link {
@@ -70,10 +71,10 @@ impl Link {
 
     /// Moves the calls on, and gives the next message to write.
     pub(super) fn poll_out(&mut self, task: &mut Context<'_>) -> Poll<Next> {
-        while let Poll::Ready(Some((id, payload))) = self.legacy.poll_next_unpin(task) {
+        while let Poll::Ready(Some((id, payload, _token))) = self.legacy.poll_next_unpin(task) {
             self.settle(&id, payload);
         }
-        while let Poll::Ready(Some((id, payload))) = self.modern.poll_next_unpin(task) {
+        while let Poll::Ready(Some((id, payload, _token))) = self.modern.poll_next_unpin(task) {
             self.settle(&id, payload);
         }
         self.log.poll_next(&mut self.cursor, task)
@@ -195,16 +196,17 @@ impl Link {
         }
         let (stages, arrival, log) =
             (Arc::clone(&self.stages), self.arrival.clone(), Arc::clone(&self.log));
+        let token = self.stages.tasks.token();
         let mut running: Running = Box::pin(async move {
             let payload = tokio::select! {
                 biased;
                 () = withdrawn.cancelled() => None,
                 payload = stages.run(&arrival, &origin, &request, &log) => payload,
             };
-            (request.id, payload)
+            (request.id, payload, token)
         });
         match poll_fn(|task| Poll::Ready(running.as_mut().poll(task))).await {
-            Poll::Ready((id, payload)) => self.settle(&id, payload),
+            Poll::Ready((id, payload, _token)) => self.settle(&id, payload),
             Poll::Pending if is_modern => self.modern.push(running),
             Poll::Pending => self.legacy.push(running),
         }
