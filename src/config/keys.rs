@@ -82,6 +82,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("auth.jwt.jwks_url", Kind::Text),
     key("auth.jwt.jwks_refresh", Kind::Seconds),
     key("auth.jwt.resource", Kind::Text),
+    key("transports.http", Kind::Switch),
+    key("transports.websocket", Kind::Switch),
     key("names.prefix", Kind::Switch),
     key("builtins.enabled", Kind::Switch),
     key("limits.body_bytes", Kind::Count),

@@ -25,5 +25,6 @@ mod sessions;
 mod soak;
 mod support;
 mod traces;
+mod transports;
 mod upstreams;
 mod websocket;
