@@ -42,7 +42,8 @@ async fn a_client_that_dribbles_its_headers_or_its_body_is_let_go_and_others_are
 #[tokio::test]
 async fn a_flood_of_headers_is_refused() {
     let server = Setup::new().set("limits.header_bytes", 8192).start().await;
-    let large = http().get(format!("{}/health", server.base())).header("x-large", "y".repeat(20_000));
+    let large =
+        http().get(format!("{}/health", server.base())).header("x-large", "y".repeat(20_000));
     assert_eq!(large.send().await.unwrap().status(), 431);
     let mut many = http().get(format!("{}/health", server.base()));
     for at in 0..200 {
@@ -85,7 +86,8 @@ async fn beyond_the_bound_on_calls_a_call_is_refused_and_later_ones_are_served()
     server.upstreams(&["fix"], "connected").await;
     let client = Legacy::open(&server).await;
     let sleep = || json!({"name": "fix__sleep", "arguments": {"ms": 60_000}});
-    let held = [client.start("tools/call", sleep()).await, client.start("tools/call", sleep()).await];
+    let held =
+        [client.start("tools/call", sleep()).await, client.start("tools/call", sleep()).await];
     let refused: Value = client.ask("tools/list", json!({})).await;
     assert_eq!(refused["error"]["code"], 1503, "{refused}");
     for (at, stream) in held.into_iter().enumerate() {
