@@ -8,7 +8,7 @@ use crate::{
     token::{self, Token},
 };
 use mcp_client::Secret;
-use mcp_server::{Config, OrchestratorServer, ServerError};
+use mcp_server::{Config, OrchestratorServer, ServerError, config::Transports};
 use mcp_telemetry::{
     Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
 };
@@ -60,10 +60,11 @@ async fn run(
     }
     let mut config = settings.server;
     config.auth.token = token.as_ref().map(|token| token.secret.clone());
+    let transports = config.transports;
     let server =
         OrchestratorServer::builder().config(config).telemetry(telemetry).state_key(state_key);
     let mut server = server.build().map_err(failed)?;
-    let ended = until_told(&mut server, &mut signals, token.as_ref()).await;
+    let ended = until_told(&mut server, &mut signals, token.as_ref(), transports).await;
     flush(guard, &mut signals).await?;
     ended
 }
@@ -90,10 +91,12 @@ async fn until_told(
     server: &mut OrchestratorServer,
     signals: &mut Signals,
     token: Option<&Token>,
+    transports: Transports,
 ) -> Result<(), Failure> {
     let told = tokio::select! {
         started = server.start() => {
-            announce(server.scheme(), started.map_err(failed)?, token);
+            let address = started.map_err(failed)?;
+            announce(&Place { scheme: server.scheme(), address, transports }, token);
             signals.next().await
         }
         told = signals.next() => told,
@@ -128,6 +131,7 @@ fn failed(error: ServerError) -> Failure {
         | ServerError::Tls(_)
         | ServerError::OpenToTheNetwork(_)
         | ServerError::HeaderBytes(_)
+        | ServerError::NoTransport
         | ServerError::Zero(_) => Failure::usage(error.to_string()),
         ServerError::Tool(_)
         | ServerError::Listen { .. }
@@ -136,21 +140,24 @@ fn failed(error: ServerError) -> Failure {
     }
 }
 
+/// Where the server is, and how clients reach it there.
+struct Place {
+    scheme: &'static str,
+    address: SocketAddr,
+    transports: Transports,
+}
+
 /// Tells people where the server is and how a client gets in. A token we made is shown to a
 /// terminal only: a log keeps what it is given.
-fn announce(scheme: &str, address: SocketAddr, token: Option<&Token>) {
+fn announce(place: &Place, token: Option<&Token>) {
     let mut err = io::stderr().lock();
     // With nobody to read it, there is nobody to tell.
-    let text = announcement(scheme, address, token, err.is_terminal());
+    let text = announcement(place, token, err.is_terminal());
     let _told = err.write_all(text.as_bytes());
 }
 
-fn announcement(
-    scheme: &str,
-    address: SocketAddr,
-    token: Option<&Token>,
-    is_terminal: bool,
-) -> String {
+fn announcement(place: &Place, token: Option<&Token>, is_terminal: bool) -> String {
+    let Place { scheme, address, transports } = *place;
     let mut reachable = address;
     if address.ip().is_unspecified() {
         reachable.set_ip(if address.is_ipv4() {
@@ -160,9 +167,17 @@ fn announcement(
         });
     }
     let url = format!("{scheme}://{reachable}/mcp");
-    let listening = format!("listening on {scheme}://{address}/mcp\n");
+    let listening = if transports.http {
+        format!("listening on {scheme}://{address}/mcp\n")
+    } else {
+        format!("listening on {}://{address}/ws\n", scheme.replacen("http", "ws", 1))
+    };
     let entry = match token {
         None => "no token is asked for\n".to_owned(),
+        // The command would name /mcp.
+        Some(Token { secret, is_ours: true, .. }) if is_terminal && !transports.http => {
+            format!("token: {}\n", secret.expose())
+        }
         Some(Token { secret, is_ours: true, .. }) if is_terminal => format!(
             "token: {}\nto let Claude Code in: {}\n",
             secret.expose(),
@@ -205,27 +220,33 @@ impl Signals {
 mod tests {
     use super::*;
 
+    fn token_of_ours() -> Token {
+        Token { secret: Secret::from("hunter2"), file: Some("/data/token".into()), is_ours: true }
+    }
+
     #[test]
     fn a_token_we_made_is_shown_to_a_terminal_and_nowhere_else() {
         let address = "0.0.0.0:3001".parse().expect("an address");
-        let token = Token {
-            secret: Secret::from("hunter2"),
-            file: Some("/data/token".into()),
-            is_ours: true,
-        };
-        let terminal = announcement("http", address, Some(&token), true);
+        let place = |scheme, transports| Place { scheme, address, transports };
+        let both = place("http", Transports::default());
+        let token = token_of_ours();
+        let terminal = announcement(&both, Some(&token), true);
         assert!(terminal.starts_with("listening on http://0.0.0.0:3001/mcp\n"), "{terminal}");
         assert!(
             terminal
                 .contains("http://127.0.0.1:3001/mcp --header \"Authorization: Bearer hunter2\"")
         );
-        let log = announcement("http", address, Some(&token), false);
+        let log = announcement(&both, Some(&token), false);
         assert!(!log.contains("hunter2") && log.contains("/data/token"), "{log}");
         let given = Token { file: None, is_ours: false, ..token };
-        assert!(!announcement("http", address, Some(&given), true).contains("hunter2"));
-        assert!(announcement("http", address, None, true).contains("no token"));
-        let secure = announcement("https", address, None, true);
+        assert!(!announcement(&both, Some(&given), true).contains("hunter2"));
+        assert!(announcement(&both, None, true).contains("no token"));
+        let secure = announcement(&place("https", Transports::default()), None, true);
         assert!(secure.starts_with("listening on https://0.0.0.0:3001/mcp\n"), "{secure}");
+        let sockets = Transports { http: false, websocket: true };
+        let terminal = announcement(&place("https", sockets), Some(&token_of_ours()), true);
+        assert!(terminal.starts_with("listening on wss://0.0.0.0:3001/ws\n"), "{terminal}");
+        assert!(terminal.contains("hunter2") && !terminal.contains("/mcp"), "{terminal}");
     }
 
     #[test]
@@ -237,6 +258,13 @@ mod tests {
         assert!(
             matches!(refused, Failure::Usage(_))
                 && refused.to_string().contains("`limits.sessions`")
+        );
+        let transports = Transports { http: false, websocket: false };
+        let config = Config { transports, ..Config::default() };
+        let refused = check(config).expect_err("no transport");
+        assert!(
+            matches!(refused, Failure::Usage(_))
+                && refused.to_string().contains("`transports.http`")
         );
     }
 }

@@ -84,6 +84,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("auth.jwt.resource", Kind::Text),
     key("tls.cert_file", Kind::Path),
     key("tls.key_file", Kind::Path),
+    key("transports.http", Kind::Switch),
+    key("transports.websocket", Kind::Switch),
     key("names.prefix", Kind::Switch),
     key("builtins.enabled", Kind::Switch),
     key("limits.body_bytes", Kind::Count),

@@ -107,7 +107,9 @@ fn is_key(word: &str) -> bool {
 
 #[test]
 fn every_key_of_the_server_is_in_our_list() {
-    for section in ["", "auth", "auth.jwt", "tls", "limits", "limits.rate", "names", "builtins"] {
+    for section in
+        ["", "auth", "auth.jwt", "tls", "limits", "limits.rate", "transports", "names", "builtins"]
+    {
         let nested = |name: &str| {
             if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
         };
@@ -115,8 +117,18 @@ fn every_key_of_the_server_is_in_our_list() {
             .expect_err("unknown");
         let expected = refused.message().split('`').skip(3).step_by(2).map(str::to_owned);
         for name in expected.filter(|name| {
-            !["auth", "jwt", "tls", "limits", "rate", "names", "builtins", "upstreams"]
-                .contains(&name.as_str())
+            ![
+                "auth",
+                "jwt",
+                "tls",
+                "limits",
+                "rate",
+                "transports",
+                "names",
+                "builtins",
+                "upstreams",
+            ]
+            .contains(&name.as_str())
         }) {
             assert!(keys::find(&nested(&name)).is_some(), "add `{}` to KEYS", nested(&name));
         }

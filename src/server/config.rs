@@ -27,6 +27,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// TLS on the listener (default: none).
     pub tls: TlsConfig,
+    /// How clients may connect.
+    pub transports: Transports,
     /// Bounds on clients and their sessions.
     pub limits: Limits,
     /// Names of tools and prompts.
@@ -105,6 +107,16 @@ pub struct Limits {
     pub rate: RateLimits,
 }
 
+/// How clients may connect. One of them at least is on.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Transports {
+    /// Serve Streamable HTTP at `/mcp` (default true).
+    pub http: bool,
+    /// Serve WebSocket at `/ws` (default true).
+    pub websocket: bool,
+}
+
 /// Names of tools and prompts.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -142,6 +154,7 @@ impl Default for Config {
             instructions: None,
             auth: AuthConfig::default(),
             tls: TlsConfig::default(),
+            transports: Transports::default(),
             limits: Limits::default(),
             names: Names::default(),
             builtins: Builtins::default(),
@@ -179,6 +192,12 @@ impl Default for Limits {
             own_upstream_idle: Duration::from_secs(300),
             rate: RateLimits::default(),
         }
+    }
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self { http: true, websocket: true }
     }
 }
 

@@ -1,6 +1,6 @@
-// Exits 0 if the server at URL is ready and lists the tool NAME in both eras:
-//   node ready.mjs URL NAME
-const [url, name] = process.argv.slice(2);
+// Exits 0 if the server at URL lists the tool NAME in both eras, and says itself that it is ready:
+//   node ready.mjs URL NAME [URL OF THE SERVER ITSELF]
+const [url, name, server = url] = process.argv.slice(2);
 const timeout = AbortSignal.timeout(15_000);
 
 const post = async (method, params, headers) => {
@@ -31,7 +31,7 @@ const legacy = async () => {
 };
 
 try {
-  const ready = await fetch(new URL('/readyz', url), { signal: timeout });
+  const ready = await fetch(new URL('/readyz', server), { signal: timeout });
   const lists = [await modern(), await legacy()];
   process.exitCode = ready.ok && lists.every(({ text }) => text.includes(`"${name}"`)) ? 0 : 1;
 } catch {

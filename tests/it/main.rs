@@ -26,5 +26,6 @@ mod soak;
 mod support;
 mod tls;
 mod traces;
+mod transports;
 mod upstreams;
 mod websocket;

@@ -211,7 +211,7 @@ async fn what_makes_no_sense_is_answered_and_the_socket_lives_on() {
     for (frame, code, counted) in [
         ("{", -32700, None),
         (r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, -32600, None),
-        (r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#, -32600, Some("tools/list")),
+        (r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#, -32602, Some("tools/list")),
         (r#"{"jsonrpc":"2.0","id":3,"method":7}"#, -32600, None),
     ] {
         if let Some(method) = counted {

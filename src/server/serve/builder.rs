@@ -71,8 +71,8 @@ impl Builder {
     /// Checks everything and makes the server.
     ///
     /// # Errors
-    /// When a tool is not valid, there is neither a token nor the word that none is wanted,
-    /// a bound is zero, or the files of TLS cannot be used.
+    /// When a tool is not valid, there is neither a token nor the word that none is wanted, all
+    /// transports are off, a bound is zero, or the files of TLS cannot be used.
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
         let Self { config, telemetry, mut tools, state_key } = self;
         check(&config)?;
@@ -119,6 +119,9 @@ fn check(config: &Config) -> Result<(), ServerError> {
     }
     if config.limits.header_bytes < LEAST_HEADER_BYTES {
         return Err(ServerError::HeaderBytes(LEAST_HEADER_BYTES));
+    }
+    if !config.transports.http && !config.transports.websocket {
+        return Err(ServerError::NoTransport);
     }
     let limits = &config.limits;
     let bounds = [

@@ -50,6 +50,9 @@ pub enum ServerError {
     /// The room for a request's head is too small to serve anything.
     #[error("`limits.header_bytes` must be at least {0}")]
     HeaderBytes(usize),
+    /// Nobody could connect.
+    #[error("`transports.http` and `transports.websocket` are both off: switch one of them on")]
+    NoTransport,
     /// The listener could not be opened.
     #[error("cannot listen on {address}: {}", listen_reason(.source))]
     Listen {
@@ -123,6 +126,7 @@ impl OrchestratorServer {
         let Some(parts) = self.parts.take() else { return Err(ServerError::StartedAlready) };
         let status = Arc::new(StatusReport {
             server_name: self.config.server_name.clone(),
+            transports: self.config.transports,
             started: Instant::now(),
             address,
         });

@@ -3,6 +3,7 @@
 use super::{Here, arrive::check_address, cors::share};
 use crate::{
     call::{Principal, Refusal, Rejection},
+    config::Transports,
     pipeline::Stages,
 };
 use axum::{
@@ -20,6 +21,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct StatusReport {
     pub(crate) server_name: String,
+    /// How clients may connect.
+    pub(crate) transports: Transports,
     pub(crate) started: Instant,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
@@ -104,12 +107,14 @@ pub(super) async fn status(State(shared): Here, parts: Parts) -> Response {
     }
 }
 
-pub(super) async fn not_found(request: Request<Body>) -> Response {
+pub(super) async fn not_found(State(shared): Here, request: Request<Body>) -> Response {
+    let Transports { http, .. } = shared.status.transports;
+    let endpoint = if http { "/mcp" } else { "/ws, over WebSocket" };
     let path: String = request.uri().path().chars().take(128).collect();
     plain_rejection(&Rejection::new(
         Refusal::NotFound,
         format!(
-            "There is nothing at {path}. MCP clients connect to /mcp; see also /health, /metrics, /api/status."
+            "There is nothing at {path}. MCP clients connect to {endpoint}; see also /health, /metrics, /api/status."
         ),
     ))
 }
@@ -151,7 +156,7 @@ pub(super) async fn resource_metadata(State(shared): Here, request: Request<Body
             share(&mut response, admission.shared_with(request.headers()));
             response
         }
-        None => not_found(request).await,
+        None => not_found(State(shared), request).await,
     }
 }
 

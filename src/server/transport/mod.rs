@@ -25,11 +25,16 @@ pub(crate) struct Shared {
     pub(crate) status: Arc<StatusReport>,
 }
 
-/// Every path of the server.
+/// Every path of the server; that of a transport that is off is none.
 pub(crate) fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/mcp", any(http::mcp))
-        .route("/ws", any(ws::upgrade))
+    let mut router = Router::new();
+    if shared.status.transports.http {
+        router = router.route("/mcp", any(http::mcp));
+    }
+    if shared.status.transports.websocket {
+        router = router.route("/ws", any(ws::upgrade));
+    }
+    router
         .route("/health", get(api::health))
         .route("/livez", get(api::live))
         .route("/readyz", get(api::ready))

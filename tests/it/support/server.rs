@@ -282,8 +282,10 @@ async fn collect(stderr: ChildStderr, log: Arc<Mutex<Vec<String>>>) {
 
 fn listening(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("listening on ")?;
-    let (base, _) = rest.split_once("/mcp")?;
-    Some(base.to_owned())
+    match rest.strip_prefix("ws://") {
+        None => rest.split_once("/mcp").map(|(base, _)| base.to_owned()),
+        Some(rest) => rest.split_once("/ws").map(|(address, _)| format!("http://{address}")),
+    }
 }
 
 /// All processes below that one.

@@ -137,7 +137,7 @@ impl Link {
                 }
                 None => {
                     let sentence = "Send `initialize` first, or the `_meta` of revision 2026-07-28 with each request.";
-                    self.refuse(&request, RpcError::new(rpc::INVALID_REQUEST, sentence));
+                    self.refuse(&request, RpcError::new(rpc::INVALID_PARAMS, sentence));
                 }
             },
             Err(error) => self.refuse(&request, error),
