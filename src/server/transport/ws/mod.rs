@@ -79,7 +79,7 @@ fn handshake(method: &Method, headers: &HeaderMap) -> Result<Response, Rejection
     {
         return Err(Rejection::new(
             Refusal::NoWebSocket,
-            "This is a WebSocket. Connect with a WebSocket client and subprotocol `mcp`, or use /mcp over HTTP.",
+            "This is a WebSocket. Connect with a WebSocket client and subprotocol `mcp`.",
         ));
     }
     let refuse = |sentence: &str| Err(Rejection::new(Refusal::InvalidMessage, sentence));
