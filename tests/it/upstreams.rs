@@ -1,6 +1,8 @@
 //! Real upstreams that nobody here wrote, over stdio and over HTTP at once.
 
-use crate::support::{Legacy, Modern, Peer, Server, Setup, free_port, node, run_plan, text, tool};
+use crate::support::{
+    Legacy, Modern, Peer, Server, Setup, free_port, node, run_plan, text, tool, until,
+};
 use serde_json::{Value, json};
 use std::{fs, path::Path, time::Duration};
 use tokio::process::Command;
@@ -199,6 +201,10 @@ async fn logs_reach_the_session_they_belong_to_and_no_other() {
         tokio::time::timeout(Duration::from_millis(300), others.method("notifications/message"))
             .await;
     assert!(heard.is_err(), "another session hears {heard:?}");
+    // What cannot be attributed is kept in our own log.
+    let logs = json!({"name": "fix__emit_logs", "arguments": {"count": 1}});
+    other.ask("tools/call", logs).await;
+    until("the message is in our log", || async { server.log().contains("log 1") }).await;
     drop((call, owners, others));
     owner.close().await;
     other.close().await;

@@ -60,6 +60,15 @@ fn log(upstream: &Weak<Upstream>, line: &str) {
     }
 }
 
+/// What a log message says, bounded: its data, as text where it is text.
+fn log_text(params: Option<&RawValue>) -> String {
+    const LONGEST: usize = 8 << 10;
+    let params = params.and_then(RawObject::parse).unwrap_or_default();
+    let data =
+        params.get_str("data").or_else(|| params.get("data").map(|data| data.get().to_owned()));
+    data.unwrap_or_default().chars().take(LONGEST).collect()
+}
+
 /// Of a connection that serves everybody: nobody may be asked, nothing can be attributed.
 pub(super) struct SharedSink {
     upstream: Weak<Upstream>,
@@ -82,6 +91,9 @@ impl Sink for SharedSink {
     fn notification(&self, notification: Notification) {
         let Some(upstream) = self.upstream.upgrade() else { return };
         let era = self.era.get().copied().unwrap_or(Era::Legacy);
+        if notification.method == Method::LogMessage {
+            log(&self.upstream, &log_text(notification.params.as_deref()));
+        }
         if !upstream.hear(era, &notification) {
             upstream.dropped(
                 &notification.name,
@@ -215,6 +227,15 @@ impl Sink for CallSink {
 mod tests {
     use super::*;
     use mcp_protocol::raw;
+
+    #[test]
+    fn a_log_message_is_kept_as_text_and_bounded() {
+        let text = |params: &str| log_text(raw(params).as_deref());
+        assert_eq!(text(r#"{"level":"info","data":"ready"}"#), "ready");
+        assert_eq!(text(r#"{"data":{"a":1}}"#), r#"{"a":1}"#);
+        assert_eq!(text("{}"), "");
+        assert_eq!(text(&format!(r#"{{"data":"{}"}}"#, "x".repeat(10_000))).len(), 8 << 10);
+    }
 
     #[test]
     fn just_the_questions_are_declared_as_the_client_did() {
