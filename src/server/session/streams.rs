@@ -5,7 +5,6 @@ use super::lock;
 use crate::call::EventLog;
 use std::{
     collections::VecDeque,
-    fmt,
     sync::{Arc, Mutex},
 };
 
@@ -25,12 +24,6 @@ impl StreamId {
     pub(crate) fn parse_event_id(text: &str) -> Option<(Self, u64)> {
         let (stream, number) = text.split_once('-')?;
         Some((Self(stream.parse().ok()?), number.parse().ok()?))
-    }
-}
-
-impl fmt::Display for StreamId {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
     }
 }
 

@@ -3,12 +3,11 @@
 use super::{
     Reply, Upstreams,
     catalogue::{PromptEntry, ToolEntry},
-    failure::code as own,
     forward::Outgoing,
     one::Upstream,
     results,
 };
-use crate::call::Caller;
+use crate::call::{Caller, code as own};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_string, raw_value};
 use mcp_telemetry::Outcome;
 use serde_json::json;

@@ -1,25 +1,12 @@
 //! Calls that got no answer from their upstream, and what the client is told instead.
 
 use super::Reply;
+use crate::call::code;
 use mcp_client::{ClientError, Ran};
 use mcp_protocol::{Era, Method, RawValue, RpcError, raw_value};
 use mcp_telemetry::{AttemptOutcome, Outcome};
 use serde_json::json;
 use std::time::Duration;
-
-/// Our own JSON-RPC error codes, outside the range that JSON-RPC and MCP reserve.
-pub(crate) mod code {
-    /// The upstream cannot be reached; the call did not run.
-    pub(crate) const UNAVAILABLE: i64 = 1001;
-    /// The answer was lost; the call may have run.
-    pub(crate) const OUTCOME_UNKNOWN: i64 = 1002;
-    /// The upstream did not answer in time.
-    pub(crate) const TIMEOUT: i64 = 1003;
-    /// The upstream wants something that the client's era has no words for.
-    pub(crate) const NOT_BRIDGED: i64 = 1004;
-    /// A bound is reached.
-    pub(crate) const OVER_LIMIT: i64 = 1005;
-}
 
 /// When to try again where nobody said otherwise.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

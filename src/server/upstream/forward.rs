@@ -3,7 +3,7 @@
 
 use super::{
     Reply,
-    failure::{Failure, code},
+    failure::Failure,
     levels::{Filter, Level},
     link::{Link, is_lost},
     one::Upstream,
@@ -12,7 +12,7 @@ use super::{
     results::{self, Untranslatable},
     sinks::CallSink,
 };
-use crate::call::Caller;
+use crate::call::{Caller, code};
 use mcp_client::{ClientError, OutCall, Ran};
 use mcp_protocol::{
     Era, Method, Payload, RawObject, RawValue, RpcError, headers::ParamHeader, key,

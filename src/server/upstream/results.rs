@@ -1,7 +1,7 @@
 //! Results and errors on their way down, translated where caller and upstream are of
 //! different eras. Within one era nothing is changed. Pure.
 
-use super::failure::code as own;
+use crate::call::code as own;
 use mcp_protocol::{Era, META_PREFIX, Method, RawObject, RawValue, RpcError, code, raw};
 use mcp_telemetry::Outcome;
 

@@ -22,9 +22,7 @@ pub(super) fn get(
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Response, Rejection> {
-    if says_modern(headers) {
-        return Err(only("POST requests of this revision"));
-    }
+    refuse_modern(headers)?;
     check_get(headers)?;
     let stages = &shared.stages;
     let session = session(stages, headers, arrival)?;
@@ -60,6 +58,11 @@ fn find(session: &Session, id: StreamId) -> Option<Arc<EventLog>> {
     }
 }
 
+/// The modern era has POST alone.
+fn refuse_modern(headers: &HeaderMap) -> Result<(), Rejection> {
+    if says_modern(headers) { Err(only("POST requests of this revision")) } else { Ok(()) }
+}
+
 /// A stream that cannot be found again ends at once, as other servers do it: the specification
 /// leaves this open.
 fn ended() -> Arc<EventLog> {
@@ -74,9 +77,7 @@ pub(super) fn delete(
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Response, Rejection> {
-    if says_modern(headers) {
-        return Err(only("POST requests of this revision"));
-    }
+    refuse_modern(headers)?;
     let session = session(&shared.stages, headers, arrival)?;
     shared.stages.end_session(&session.id, Reason::ClientDeleted);
     Ok(StatusCode::NO_CONTENT.into_response())
