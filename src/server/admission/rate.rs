@@ -106,8 +106,8 @@ mod tests {
     use super::*;
     use proptest::{
         prelude::prop,
-        prop_assert,
-        test_runner::{Config, TestRunner},
+        prop_assert, prop_assert_eq,
+        test_runner::{Config, TestCaseError, TestRunner},
     };
 
     fn paused<T>(run: impl Future<Output = T>) -> T {
@@ -116,46 +116,100 @@ mod tests {
         runtime.expect("a runtime").block_on(run)
     }
 
-    #[test]
-    fn in_no_span_of_time_more_pass_than_burst_and_rate_allow() {
+    /// Who asks how many milliseconds after the one before.
+    type Steps = Vec<(u64, u8)>;
+
+    /// The times at which each of three principals was let in, and those at which it was not.
+    #[derive(Debug, Default, Clone, PartialEq)]
+    struct Times {
+        passed: Vec<Duration>,
+        refused: Vec<Duration>,
+    }
+
+    /// Runs the steps against a limit; only `counted` really asks.
+    fn run(rate: u32, burst: u32, steps: &Steps, counted: impl Fn(u8) -> bool) -> [Times; 3] {
+        paused(async {
+            let limits = RateLimits {
+                per_principal: rate,
+                per_principal_burst: burst,
+                ..RateLimits::default()
+            };
+            let (rates, start) = (Rates::new(&limits), Instant::now());
+            let mut times: [Times; 3] = Default::default();
+            for (millis, who) in steps {
+                tokio::time::advance(Duration::from_millis(*millis)).await;
+                if !counted(*who) {
+                    continue;
+                }
+                let seen = &mut times[usize::from(*who)];
+                match rates.check_principal(&Principal::named(&who.to_string())) {
+                    Ok(()) => seen.passed.push(start.elapsed()),
+                    Err(early) => {
+                        assert!(!early.wait.is_zero() && early.limit == RateLimit::Principal);
+                        seen.refused.push(start.elapsed());
+                    }
+                }
+            }
+            times
+        })
+    }
+
+    fn for_any_steps(holds: impl Fn(u32, u32, Steps) -> Result<(), TestCaseError>) {
         let steps = prop::collection::vec((0_u64..400, 0_u8..3), 1..200);
         let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
-        let mut runner = TestRunner::new(config);
-        let ran = runner.run(&(1_u32..20, 1_u32..30, steps), |(rate, burst, steps)| {
-            paused(async {
-                let limits = RateLimits {
-                    per_principal: rate,
-                    per_principal_burst: burst,
-                    ..RateLimits::default()
-                };
-                let rates = Rates::new(&limits);
-                let start = Instant::now();
-                let mut passed: Vec<Vec<Duration>> = vec![Vec::new(); 3];
-                for (millis, who) in steps {
-                    tokio::time::advance(Duration::from_millis(millis)).await;
-                    let principal = Principal::named(&who.to_string());
-                    match rates.check_principal(&principal) {
-                        Ok(()) => passed[usize::from(who)].push(start.elapsed()),
-                        Err(early) => {
-                            prop_assert!(
-                                !early.wait.is_zero() && early.limit == RateLimit::Principal
-                            );
-                        }
-                    }
-                }
-                for times in &passed {
-                    for (first, from) in times.iter().enumerate() {
-                        for (last, until) in times.iter().enumerate().skip(first) {
-                            let span = (*until - *from).as_secs_f64();
-                            let most = f64::from(burst) + span * f64::from(rate) + 0.001;
-                            prop_assert!((last - first + 1) as f64 <= most, "{times:?}");
-                        }
-                    }
-                }
-                Ok(())
-            })
-        });
+        let ran = TestRunner::new(config)
+            .run(&(1_u32..20, 1_u32..30, steps), |(rate, burst, steps)| holds(rate, burst, steps));
         ran.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn in_no_span_of_time_more_pass_than_burst_and_rate_allow() {
+        for_any_steps(|rate, burst, steps| {
+            for Times { passed, .. } in run(rate, burst, &steps, |_| true) {
+                for (first, from) in passed.iter().enumerate() {
+                    for (last, until) in passed.iter().enumerate().skip(first) {
+                        let span = (*until - *from).as_secs_f64();
+                        let most = f64::from(burst) + span * f64::from(rate) + 0.001;
+                        prop_assert!((last - first + 1) as f64 <= most, "{passed:?}");
+                    }
+                }
+            }
+            Ok(())
+        });
+    }
+
+    /// A bucket that fills at the rate up to the burst: who finds one in it is let in. So nobody
+    /// who stays below the rate is refused.
+    #[test]
+    fn nobody_is_refused_whom_burst_and_rate_allow() {
+        for_any_steps(|rate, burst, steps| {
+            for Times { passed, refused } in run(rate, burst, &steps, |_| true) {
+                let all = passed.iter().map(|at| (at, true));
+                let mut all: Vec<_> = all.chain(refused.iter().map(|at| (at, false))).collect();
+                // At the same moment those who passed were first.
+                all.sort_by_key(|(at, passed)| (**at, !*passed));
+                let (mut held, mut since) = (f64::from(burst), Duration::ZERO);
+                for (at, passed) in all {
+                    let filled = held + (*at - since).as_secs_f64() * f64::from(rate);
+                    (held, since) = (filled.min(f64::from(burst)), *at);
+                    prop_assert!(passed || held < 1.001, "refused with {held} at {at:?}");
+                    held -= if passed { 1.0 } else { 0.0 };
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_others_do_makes_no_difference() {
+        for_any_steps(|rate, burst, steps| {
+            let together = run(rate, burst, &steps, |_| true);
+            for who in 0..3 {
+                let alone = run(rate, burst, &steps, |other| other == who);
+                prop_assert_eq!(&alone[usize::from(who)], &together[usize::from(who)]);
+            }
+            Ok(())
+        });
     }
 
     #[tokio::test(start_paused = true)]

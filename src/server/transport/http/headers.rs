@@ -89,7 +89,8 @@ fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
 
     fn accepting(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([
@@ -112,5 +113,27 @@ mod tests {
         }
         assert!(check_get(&accepting("text/event-stream")).is_ok());
         assert!(check_get(&accepting("application/json")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_is_found_in_any_case_and_never_one_of_two(
+            upper in proptest::collection::vec(any::<bool>(), 24), value in "[!-~]{0,9}", which in 0..3_usize
+        ) {
+            let wanted = [names::PROTOCOL_VERSION, names::NAME, "mcp-param-some-thing"][which];
+            let cased = |flip: bool| {
+                let letters = wanted.bytes().zip(&upper).map(|(letter, up)| {
+                    if *up == flip { letter.to_ascii_uppercase() } else { letter }
+                });
+                HeaderName::from_bytes(&letters.collect::<Vec<u8>>()).expect("a name")
+            };
+            let value = HeaderValue::from_str(&value).expect("visible");
+            let mut headers = HeaderMap::new();
+            prop_assert_eq!(find(&headers, wanted), Found::None);
+            headers.append(cased(true), value.clone());
+            prop_assert_eq!(find(&headers, wanted), Found::One(value.as_bytes()));
+            headers.append(cased(false), value);
+            prop_assert_eq!(find(&headers, wanted), Found::Many);
+        }
     }
 }
