@@ -72,7 +72,9 @@ fn events(criterion: &mut Criterion) {
                 || SseReader::new(1 << 20),
                 |mut reader| {
                     let pieces = stream.as_bytes().chunks(piece);
-                    pieces.map(|piece| reader.push(piece).unwrap().len()).sum::<usize>()
+                    let mut events = Vec::new();
+                    pieces.for_each(|piece| reader.push(piece, &mut events).unwrap());
+                    events.len()
                 },
                 BatchSize::SmallInput,
             );

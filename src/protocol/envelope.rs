@@ -50,7 +50,8 @@ impl Id {
 impl fmt::Display for Id {
     /// The id as a person would write it: a string id without its quotes.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.0.trim_matches('"'))
+        let inner = self.0.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        out.write_str(inner.unwrap_or(&self.0))
     }
 }
 
@@ -233,13 +234,13 @@ fn invalid(id: Option<Id>, reason: &str) -> EnvelopeError {
 }
 
 fn parse_text(text: &str) -> Result<Message, EnvelopeError> {
-    let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
-        if error.is_data() {
-            invalid(None, "the body is no JSON-RPC message")
-        } else {
-            not_json(&error)
-        }
-    })?;
+    let no_message = || invalid(None, "the body is no JSON-RPC message");
+    let wire: Wire<'_> = serde_json::from_str(text)
+        .map_err(|error| if error.is_data() { no_message() } else { not_json(&error) })?;
+    // Members without their names, in an array, would be read as well.
+    if !text.trim_start().starts_with('{') {
+        return Err(no_message());
+    }
     let id = wire.id.and_then(Id::parse);
     if wire.jsonrpc.as_deref() != Some("2.0") {
         return Err(invalid(id, "`jsonrpc` must be \"2.0\""));
@@ -273,14 +274,18 @@ fn response(wire: &Wire<'_>, id: Option<Id>) -> Result<Message, EnvelopeError> {
         (Some(result), None) if id.is_some() => {
             Ok(Message::Response(Response { id, payload: Ok(result.to_owned()) }))
         }
-        (None, Some(error)) => match serde_json::from_str::<RpcError>(error.get()) {
-            Ok(error) => Ok(Message::Response(Response { id, payload: Err(error) })),
-            Err(_) => Err(invalid(id, "`error` must be an object with `code` and `message`")),
+        (None, Some(error)) => match read_error(error) {
+            Some(error) => Ok(Message::Response(Response { id, payload: Err(error) })),
+            None => Err(invalid(id, "`error` must be an object with `code` and `message`")),
         },
         (Some(_), None) => Err(invalid(None, "a result needs an `id`")),
         (Some(_), Some(_)) => Err(invalid(id, "a response has `result` or `error`, not both")),
         (None, None) => Err(invalid(id, "a message has `method`, `result` or `error`")),
     }
+}
+
+fn read_error(error: &RawValue) -> Option<RpcError> {
+    error.get().starts_with('{').then(|| serde_json::from_str(error.get()).ok()).flatten()
 }
 
 /// Line breaks in JSON stand only between tokens: a space serves as well, and keeps the
@@ -377,6 +382,26 @@ mod tests {
             code_of(r#"{"jsonrpc":"2.0","id":1}"#),
             (code::INVALID_REQUEST, Some("1".into()))
         );
+    }
+
+    #[test]
+    fn members_without_names_are_no_message() {
+        for text in [r#"["2.0",1,"ping"]"#, r#"["2.0",1,"ping",{}]"#, r#" ["2.0",null,"ping"]"#] {
+            assert!(parse_message(text.as_bytes()).is_err(), "{text}");
+            let Ok(Body::Batch(items)) = parse_body(format!("[{text}]").as_bytes()) else {
+                panic!("a batch")
+            };
+            assert_eq!(items[0].as_ref().unwrap_err().error.code, code::INVALID_REQUEST);
+        }
+        let error = r#"{"jsonrpc":"2.0","id":1,"error":[-1,"m"]}"#;
+        assert_eq!(code_of(error), (code::INVALID_REQUEST, Some("1".into())));
+    }
+
+    #[test]
+    fn an_id_is_shown_without_its_own_quotes_only() {
+        assert_eq!(Id::string("a").to_string(), "a");
+        assert_eq!(Id::string("\"a\"").to_string(), r#"\"a\""#);
+        assert_eq!(Id::number(7).to_string(), "7");
     }
 
     #[test]

@@ -80,12 +80,16 @@ impl SseReader {
         }
     }
 
-    /// Takes the next bytes and gives the events they complete.
+    /// Takes the next bytes and adds the events they complete.
     ///
     /// # Errors
-    /// When one event outgrows the limit; the stream cannot be read on then.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<SseEvent>, EventTooLarge> {
-        let mut events = Vec::new();
+    /// When one event outgrows the limit; the stream cannot be read on then. The events before it
+    /// are added all the same, so that it makes no difference how a stream is cut.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        events: &mut impl Extend<SseEvent>,
+    ) -> Result<(), EventTooLarge> {
         for &byte in bytes {
             let after_return = std::mem::take(&mut self.skip_line_feed);
             match byte {
@@ -103,14 +107,14 @@ impl SseReader {
                 }
             }
         }
-        Ok(events)
+        Ok(())
     }
 
     fn end_line(&mut self) -> Option<SseEvent> {
-        let line = std::mem::take(&mut self.line);
-        let line = String::from_utf8_lossy(&line);
+        let bytes = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&bytes);
         let line = if std::mem::take(&mut self.at_start) {
-            line.trim_start_matches('\u{feff}')
+            line.strip_prefix('\u{feff}').unwrap_or(&line)
         } else {
             &line
         };
@@ -118,11 +122,17 @@ impl SseReader {
             return self.end_event();
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        self.field(field, value.strip_prefix(' ').unwrap_or(value));
+        if self.field(field, value.strip_prefix(' ').unwrap_or(value)) {
+            self.has_field = true;
+        } else {
+            // What is not kept costs nothing: comments keep a stream alive for days.
+            self.size -= bytes.len();
+        }
         None
     }
 
-    fn field(&mut self, field: &str, value: &str) {
+    /// Takes one field; false for what is no field of ours.
+    fn field(&mut self, field: &str, value: &str) -> bool {
         match field {
             "data" => {
                 self.pending.data.push_str(value);
@@ -130,10 +140,13 @@ impl SseReader {
             }
             "event" => self.pending.event = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.last_id = Some(value.to_owned()),
-            "retry" => self.pending.retry_ms = value.parse().ok(),
-            _ => return,
+            "retry" => match digits(value) {
+                Some(number) => self.pending.retry_ms = Some(number),
+                None => return false,
+            },
+            _ => return false,
         }
-        self.has_field = true;
+        true
     }
 
     fn end_event(&mut self) -> Option<SseEvent> {
@@ -148,10 +161,21 @@ impl SseReader {
     }
 }
 
+/// A number of digits alone: no sign.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn read(reader: &mut SseReader, bytes: &[u8]) -> Vec<SseEvent> {
+        let mut events = Vec::new();
+        reader.push(bytes, &mut events).expect("small");
+        events
+    }
 
     #[test]
     fn what_is_written_is_read() {
@@ -161,7 +185,7 @@ mod tests {
             encode_event(Some("s-1"), r#"{"a":1}"#),
             encode_event(None, "{}")
         );
-        let events = SseReader::new(1024).push(text.as_bytes()).expect("small");
+        let events = read(&mut SseReader::new(1024), text.as_bytes());
         let seen: Vec<_> = events
             .iter()
             .map(|event| (event.id.as_deref(), event.data.as_str(), event.retry_ms))
@@ -179,23 +203,59 @@ mod tests {
     #[test]
     fn an_event_without_end_is_refused() {
         let mut reader = SseReader::new(64);
-        assert_eq!(reader.push(&[b'x'; 65]), Err(EventTooLarge { limit: 64 }));
+        let mut none = Vec::new();
+        assert_eq!(reader.push(&[b'x'; 65], &mut none), Err(EventTooLarge { limit: 64 }));
         let mut reader = SseReader::new(64);
         let lines = "data: 0123456789\n".repeat(8);
-        assert!(reader.push(lines.as_bytes()).is_err(), "many lines of one event count together");
+        let pushed = reader.push(lines.as_bytes(), &mut none);
+        assert!(pushed.is_err(), "many lines of one event count together");
+        assert_eq!(none, []);
+    }
+
+    #[test]
+    fn the_events_before_one_that_is_too_large_are_read_however_the_stream_is_cut() {
+        let text = format!("data: a\n\n{}", "x".repeat(65));
+        for cut in [1, 7, text.len()] {
+            let (mut reader, mut events) = (SseReader::new(64), Vec::new());
+            let mut pieces = text.as_bytes().chunks(cut);
+            assert!(pieces.any(|piece| reader.push(piece, &mut events).is_err()));
+            assert_eq!(events.len(), 1, "in pieces of {cut}");
+        }
+    }
+
+    #[test]
+    fn comments_without_end_cost_nothing() {
+        let mut reader = SseReader::new(64);
+        assert_eq!(read(&mut reader, ": still here\n".repeat(100).as_bytes()), []);
+        assert_eq!(read(&mut reader, b"data: a\n\n").len(), 1);
+    }
+
+    #[test]
+    fn only_digits_say_when_to_come_back() {
+        for bad in ["+5", "-5", "5 ", "", "x", "99999999999999999999"] {
+            let text = format!("retry: 7\nretry: {bad}\n\n");
+            let events = read(&mut SseReader::new(64), text.as_bytes());
+            assert_eq!(events[0].retry_ms, Some(7), "{bad}");
+        }
+        let mut reader = SseReader::new(64);
+        assert_eq!(
+            read(&mut reader, "\u{feff}\u{feff}data: a\n\n".as_bytes()),
+            [],
+            "one mark is taken off"
+        );
     }
 
     proptest! {
         #[test]
         fn cuts_and_line_ends_change_nothing(cuts in proptest::collection::vec(1usize..7, 1..40), end in "\n|\r\n|\r") {
             let text = "\u{feff}: hi\nid: 1\ndata: a\ndata: b\n\nevent: x\ndata:c\n\nretry: 9\n\n".replace('\n', &end);
-            let whole = SseReader::new(1024).push(text.as_bytes()).expect("small");
+            let whole = read(&mut SseReader::new(1024), text.as_bytes());
             prop_assert_eq!(whole.len(), 3);
             let (mut reader, mut seen, mut rest) = (SseReader::new(1024), Vec::new(), text.as_bytes());
             for cut in cuts.iter().cycle() {
                 if rest.is_empty() { break }
                 let (now, later) = rest.split_at((*cut).min(rest.len()));
-                seen.extend(reader.push(now).expect("small"));
+                seen.extend(read(&mut reader, now));
                 rest = later;
             }
             prop_assert_eq!(seen, whole);
@@ -203,7 +263,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
-            let _events = SseReader::new(4096).push(&bytes);
+            let _events = read(&mut SseReader::new(4096), &bytes);
         }
     }
 }

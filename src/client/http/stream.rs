@@ -36,11 +36,13 @@ pub(super) struct Events {
     response: Response,
     reader: SseReader,
     ready: VecDeque<SseEvent>,
+    is_too_large: bool,
 }
 
 impl Events {
     pub(super) fn new(response: Response, max_message: usize) -> Self {
-        Self { response, reader: SseReader::new(max_message), ready: VecDeque::new() }
+        let reader = SseReader::new(max_message);
+        Self { response, reader, ready: VecDeque::new(), is_too_large: false }
     }
 
     /// The next event, with its place noted.
@@ -50,10 +52,14 @@ impl Events {
                 place.note(&event);
                 return Ok(event);
             }
+            if self.is_too_large {
+                return Err(Broken::TooLarge);
+            }
             let chunk =
                 self.response.chunk().await.map_err(|error| Broken::Lost(reason(&error)))?;
             let chunk = chunk.ok_or_else(|| Broken::Lost("the stream ended".to_owned()))?;
-            self.ready.extend(self.reader.push(&chunk).map_err(|_| Broken::TooLarge)?);
+            // What came before the one that is too large counts.
+            self.is_too_large = self.reader.push(&chunk, &mut self.ready).is_err();
         }
     }
 

@@ -1,7 +1,9 @@
 //! Legacy streams that break, and how they are resumed.
 
-use crate::support::{Peer, Seen, begin_stream, call, legacy_handshake, open, respond, write};
-use mcp_client::{ClientError, Ran};
+use crate::support::{
+    Peer, Seen, begin_stream, call, legacy_handshake, open, open_with, options, respond, write,
+};
+use mcp_client::{ClientError, Options, Ran};
 use std::{
     sync::{
         Arc, Mutex,
@@ -100,4 +102,23 @@ async fn a_session_lost_while_away_ends_the_connection_but_the_call_may_have_run
         connection.call(call("tools/call", r#"{"name":"slow"}"#)).await.expect_err("no answer");
     assert_eq!(error.ran(), Ran::Unknown);
     assert_eq!(connection.closed().await, ClientError::SessionLost);
+}
+
+#[tokio::test]
+async fn an_answer_counts_though_what_follows_it_is_too_large() {
+    let peer = Peer::start(|seen, socket| async move {
+        let Some((seen, mut socket)) = legacy_handshake(seen, socket).await else { return };
+        if seen.method == "GET" {
+            return respond(&mut socket, "405 Method Not Allowed", "", "").await;
+        }
+        let (answer, large) = (seen.result(r#"{"done":1}"#), "x".repeat(2_000));
+        let head =
+            "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream\r\n\r\n";
+        write(&mut socket, &format!("{head}data: {answer}\n\ndata: {large}")).await;
+    })
+    .await;
+    let options = Options { max_message: 1_000, ..options() };
+    let (connection, _) = open_with(&peer.target(), &options).await;
+    let answer = connection.call(call("tools/call", r#"{"name":"quick"}"#)).await;
+    assert_eq!(answer.expect("an answer").expect("a result").get(), r#"{"done":1}"#);
 }
