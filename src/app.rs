@@ -5,6 +5,7 @@ use crate::{
     config::{Environment, Given, Settings},
     data_dir::DataDir,
     failure::Failure,
+    reload::{Reloader, Sources},
     token::{self, Token},
 };
 use mcp_client::Secret;
@@ -35,36 +36,44 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let lock = dir.lock()?;
     let token = token::find(&settings.token, settings.server.auth.token.as_ref(), &mut dir)?;
     let state_key = token::state_key(&mut dir)?;
+    let words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
+    let sources = Sources { given, environment, dir };
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
-    let words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
-    let ended = runtime.block_on(run(settings, token, state_key, &words));
+    let begin = Begin { settings, token, state_key, words };
+    let ended = runtime.block_on(run(begin, sources));
     // Past this, tasks that are left are dropped, and children with them.
     runtime.shutdown_timeout(LAST_MOMENT);
     drop(lock);
     ended
 }
 
-async fn run(
+/// What a server begins with.
+struct Begin {
     settings: Settings,
     token: Option<Token>,
     state_key: [u8; 32],
-    words: &[String],
-) -> Result<(), Failure> {
+    /// What is odd, one sentence each.
+    words: Vec<String>,
+}
+
+async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
+    let Begin { settings, token, state_key, words } = begin;
     let mut signals = Signals::listen()?;
     let guard =
         install(&install_config(&settings)).map_err(|error| Failure::usage(error.to_string()))?;
     let telemetry = Telemetry::new().map_err(anyhow::Error::from)?;
-    for text in words {
+    for text in &words {
         telemetry.emit(&Event::ConfigWarning { text });
     }
-    let mut config = settings.server;
+    let mut config = settings.server.clone();
     config.auth.token = token.as_ref().map(|token| token.secret.clone());
-    let transports = config.transports;
     let server =
         OrchestratorServer::builder().config(config).telemetry(telemetry).state_key(state_key);
     let mut server = server.build().map_err(failed)?;
-    let ended = until_told(&mut server, &mut signals, token.as_ref(), transports).await;
+    let mut reloader = Reloader::new(sources, settings, &guard)?;
+    let ended = until_told(&mut server, &mut signals, token.as_ref(), &mut reloader).await;
+    drop(reloader);
     flush(guard, &mut signals).await?;
     ended
 }
@@ -91,19 +100,38 @@ async fn until_told(
     server: &mut OrchestratorServer,
     signals: &mut Signals,
     token: Option<&Token>,
-    transports: Transports,
+    reloader: &mut Reloader<'_>,
 ) -> Result<(), Failure> {
     let told = tokio::select! {
         started = server.start() => {
             let address = started.map_err(failed)?;
+            let transports = reloader.in_force().server.transports;
             announce(&Place { scheme: server.scheme(), address, transports }, token);
-            signals.next().await
+            None
         }
-        told = signals.next() => told,
+        told = signals.next() => Some(told),
+    };
+    let told = match told {
+        Some(told) => told,
+        None => reload_until_told(server, signals, reloader).await,
     };
     tokio::select! {
         () = server.stop_because(told) => Ok(()),
         _again = signals.next() => Err(Failure::Interrupted),
+    }
+}
+
+/// Takes new configurations over until a signal to stop comes; its name.
+async fn reload_until_told(
+    server: &mut OrchestratorServer,
+    signals: &mut Signals,
+    reloader: &mut Reloader<'_>,
+) -> &'static str {
+    loop {
+        tokio::select! {
+            told = signals.next() => return told,
+            () = reloader.wanted() => reloader.reload(server),
+        }
     }
 }
 
@@ -136,6 +164,7 @@ fn failed(error: ServerError) -> Failure {
         ServerError::Tool(_)
         | ServerError::Listen { .. }
         | ServerError::StartedAlready
+        | ServerError::NotRunning
         | ServerError::Telemetry(_) => Failure::run(error),
     }
 }

@@ -64,7 +64,8 @@ pub(crate) fn token(command: TokenCommand, environment: &Environment) -> Result<
     };
     complain(&dir.mended);
     if rotate && dir.is_in_use() {
-        complain(["the running server still asks for the old token; restart it"]);
+        complain(["the running server asks for the old token until it is told to read its \
+                   configuration again (SIGHUP)"]);
     }
     token.map_or(Ok(()), |token| print(&format!("{}\n", token.secret.expose())))
 }

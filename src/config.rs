@@ -56,6 +56,8 @@ pub(crate) struct Settings {
     pub(crate) warnings: Vec<String>,
     /// Upstreams that were left out, one sentence each.
     pub(crate) refused: Vec<String>,
+    /// Whether files are read again when they change.
+    pub(crate) reload_on_change: bool,
     layers: Layers,
     upstreams: Upstreams,
 }
@@ -102,10 +104,26 @@ impl Settings {
             data_dir: layers.text("data_dir").map(PathBuf::from),
             warnings: [&layers.warnings[..], &upstreams.warnings, &nameless(&server)].concat(),
             refused: upstreams.refused.clone(),
+            reload_on_change: layers.get("reload_on_change") == Some(&Value::Boolean(true)),
             server,
             layers,
             upstreams,
         })
+    }
+
+    /// Why upstreams are left out that were not left out before.
+    pub(crate) fn newly_refused(&self, before: &Self) -> Vec<String> {
+        let (now, before) = (&self.upstreams, &before.upstreams);
+        let named = now.left_out.iter().zip(&now.refused);
+        let new = named.filter(|(name, _)| !before.left_out.contains(name));
+        new.map(|(_, why)| why.clone()).collect()
+    }
+
+    /// The files that were read for it, but for those of TLS and that of the token.
+    pub(crate) fn files(&self, given: &Given, environment: &Environment) -> Vec<PathBuf> {
+        let servers = self.layers.text("mcp_servers").map(PathBuf::from);
+        let keys = self.server.auth.jwt.as_ref().and_then(|jwt| jwt.keys_file.clone());
+        [file_of(given, environment), servers, keys].into_iter().flatten().collect()
     }
 
     /// What concerns the server alone, without upstreams and tokens, for commands that need
@@ -130,11 +148,16 @@ pub(crate) fn without_ours(environment: &Environment) -> Environment {
     theirs.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// The config file, if one is named.
+fn file_of(given: &Given, environment: &Environment) -> Option<PathBuf> {
+    let named = environment.get(layers::CONFIG_VARIABLE).filter(|path| !path.is_empty());
+    given.file.clone().or_else(|| named.map(PathBuf::from))
+}
+
 fn gather(given: &Given, environment: &Environment) -> Result<Layers, Failure> {
     let mut layers = Layers::default();
     layers.add_defaults(DEFAULT_FILE);
-    let named = environment.get(layers::CONFIG_VARIABLE).filter(|path| !path.is_empty());
-    if let Some(path) = given.file.clone().or_else(|| named.map(PathBuf::from)) {
+    if let Some(path) = file_of(given, environment) {
         layers.add_file(&path, &read(&path, "config file")?);
     }
     layers.add_environment(environment);

@@ -9,7 +9,9 @@ mod data_dir;
 mod failure;
 mod health;
 mod mcp_servers;
+mod reload;
 mod token;
+mod watch;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

@@ -9,7 +9,8 @@ use crate::{
 use mcp_client::Secret;
 use std::{fmt::Write as _, path::PathBuf};
 
-const TOKEN: &str = "token";
+/// The name of its file in the data dir.
+pub(crate) const TOKEN: &str = "token";
 const STATE_KEY: &str = "state.key";
 
 /// The token in force.

@@ -65,6 +65,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("data_dir", Kind::Path),
     key("mcp_servers", Kind::Path),
     key("token_file", Kind::Path),
+    key("reload_on_change", Kind::Switch),
     key("drain", Kind::Seconds),
     key("first_list_wait", Kind::Seconds),
     key("auth.token", Kind::Secret),
@@ -122,6 +123,7 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// The keys of the binary alone; all others are the server's.
 pub(crate) const OWN: &[&str] = &[
+    "reload_on_change",
     "data_dir",
     "mcp_servers",
     "token_file",

@@ -29,6 +29,8 @@ pub(crate) struct Upstreams {
     pub(crate) written: IndexMap<String, Written>,
     /// Why an entry is left out, one sentence each.
     pub(crate) refused: Vec<String>,
+    /// Their names, in the same order.
+    pub(crate) left_out: Vec<String>,
     /// What makes the whole unusable.
     pub(crate) problems: Vec<String>,
     /// What is odd.
@@ -68,23 +70,28 @@ impl Upstreams {
                     free.insert(Written { table, source: source.clone() });
                 }
             },
-            Err(why) => self.refused.push(refusal(name, source, &why)),
+            Err(why) => {
+                self.left_out.push(name.to_owned());
+                self.refused.push(refusal(name, source, &why));
+            }
         }
     }
 
     /// Expands variables and makes each entry what the server takes.
     pub(crate) fn finish(&mut self, environment: &Environment, ourselves: &Ourselves<'_>) {
-        let mut refused = Vec::new();
+        let (mut refused, mut left_out) = (Vec::new(), Vec::new());
         self.written.retain(|name, Written { table, source }| {
             match accept(table.clone(), environment, ourselves) {
                 Ok(upstream) => self.accepted.insert(name.clone(), upstream).is_none(),
                 Err(why) => {
                     refused.push(refusal(name, source, &why));
+                    left_out.push(name.clone());
                     false
                 }
             }
         });
         self.refused.append(&mut refused);
+        self.left_out.append(&mut left_out);
     }
 }
 

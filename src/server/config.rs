@@ -2,9 +2,11 @@
 //! Durations in files are seconds; they may be fractions.
 
 mod auth;
+mod live;
 mod tls;
 
 pub use auth::{AuthConfig, JwtConfig, NamedToken, RateLimits, ToolLists};
+pub(crate) use live::LiveLimits;
 pub use tls::TlsConfig;
 
 use indexmap::IndexMap;
@@ -14,7 +16,7 @@ use serde::{Deserialize, Deserializer};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 /// The whole configuration of a server.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where to listen (default `127.0.0.1:3001`; port 0 picks a free one).
@@ -46,7 +48,7 @@ pub struct Config {
 }
 
 /// Bounds on clients and their sessions.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Largest request body, in bytes (default 4 MiB).
@@ -108,7 +110,7 @@ pub struct Limits {
 }
 
 /// How clients may connect. One of them at least is on.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Transports {
     /// Serve Streamable HTTP at `/mcp` (default true).
@@ -118,7 +120,7 @@ pub struct Transports {
 }
 
 /// Names of tools and prompts.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Names {
     /// Serve upstream tools and prompts as `<upstream>__<name>` (default true).
@@ -126,7 +128,7 @@ pub struct Names {
 }
 
 /// Built-in tools.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Builtins {
     /// Offer them at all (default true).
@@ -134,7 +136,7 @@ pub struct Builtins {
 }
 
 /// One upstream MCP server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamConfig {
     /// Where it is.
     pub target: Target,

@@ -19,7 +19,7 @@ mod upstream;
 pub use admission::AuthError;
 pub use config::Config;
 pub use mcp_telemetry::HandshakeMetrics;
-pub use serve::{Builder, OrchestratorServer, ServerError, TlsError};
+pub use serve::{Builder, Changes, OrchestratorServer, ServerError, TlsError};
 pub use tools::{RegistryError, Tool, ToolCaller, ToolInput, ToolOutput};
 
 /// Implements [`Tool`] for types with an `async fn call`.

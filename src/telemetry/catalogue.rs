@@ -3,7 +3,7 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionStatus, Direction, Outcome, RateLimit, Reason,
-    ReconnectOutcome, ReconnectSide, Success, Transport,
+    ReconnectOutcome, ReconnectSide, ReloadOutcome, Success, Transport,
     family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
     label::Signal,
 };
@@ -135,6 +135,10 @@ metrics! {
     /// When an upstream's lists were last read, in seconds since 1970.
     catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
 
+    /// Times a new configuration was read while the server ran, by what came of it.
+    config_reloads: Counters<ReloadOutcome> = "mcp_config_reloads_total" ["outcome"];
+    /// When the configuration in force was read, in seconds since 1970.
+    config_reloaded: FloatGauges<()> = "mcp_config_reload_success_timestamp_seconds" [];
     /// When the listener's certificate ends, in seconds since 1970; only with TLS.
     certificate_expiry: Open<GaugeVec> = "mcp_certificate_expiry_timestamp_seconds" [];
 

@@ -96,6 +96,32 @@ pub struct ConnectionInfo {
     pub kind: ConnectionKind,
 }
 
+/// What became of a configuration that was read again.
+#[derive(Debug, Clone, Copy)]
+pub enum ConfigEvent<'a> {
+    /// It was put in force. Texts are empty where nothing changed.
+    Reloaded {
+        /// Upstreams that are new, by name.
+        added: &'a str,
+        /// Upstreams that are gone.
+        removed: &'a str,
+        /// Upstreams that are set up otherwise.
+        changed: &'a str,
+        /// Other parts that changed.
+        sections: &'a str,
+    },
+    /// It is not valid; the one before it stays in force.
+    Refused {
+        /// Why; no secrets.
+        error: &'a str,
+    },
+    /// Log lines of another level are written from here on.
+    LogLevelChanged {
+        /// The level, as it was configured.
+        level: &'a str,
+    },
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
@@ -344,6 +370,8 @@ pub enum Event<'a> {
         /// The name it is served under.
         to: &'a str,
     },
+    /// The configuration was read again.
+    Config(ConfigEvent<'a>),
     /// Something in the configuration is odd and was accepted.
     ConfigWarning {
         /// A sentence.

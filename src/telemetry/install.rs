@@ -9,6 +9,7 @@ use tracing_subscriber::{
     fmt,
     layer::{Filter, SubscriberExt},
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt,
 };
 
@@ -64,14 +65,22 @@ impl Default for InstallConfig {
 }
 
 /// Keeps the exporter going; spans not yet sent are lost unless it is shut down.
-#[derive(Debug)]
 #[must_use = "spans are flushed by `shutdown`"]
-pub struct Guard(Option<Exporter>);
+pub struct Guard {
+    exporter: Option<Exporter>,
+    set_filter: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Guard").field("exporter", &self.exporter).finish_non_exhaustive()
+    }
+}
 
 impl Guard {
     /// Sends what is left, waiting 3 s at most. Blocks the thread.
     pub fn shutdown(self) {
-        if let Some(exporter) = self.0 {
+        if let Some(exporter) = self.exporter {
             exporter.shutdown(FLUSH);
         }
     }
@@ -79,7 +88,15 @@ impl Guard {
     /// Whether spans are sent anywhere.
     #[must_use]
     pub const fn exports_spans(&self) -> bool {
-        self.0.is_some()
+        self.exporter.is_some()
+    }
+
+    /// Changes the lowest level that is written.
+    ///
+    /// # Errors
+    /// When it cannot be read; the one before stays.
+    pub fn set_log_level(&self, level: &str) -> Result<(), TelemetryError> {
+        (self.set_filter)(lines_filter(level)?).map_err(|_| TelemetryError::Installed)
     }
 }
 
@@ -89,12 +106,22 @@ impl Guard {
 /// # Errors
 /// When the filter cannot be read, the exporter cannot be made, or something was installed before.
 pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
-    let lines = lines(config.log_format).with_filter(lines_filter(&config.log_level)?);
+    let (filter, handle) = reload::Layer::new(lines_filter(&config.log_level)?);
+    let lines = lines(config.log_format).with_filter(filter);
     let exporter = Exporter::of(config.otlp.as_ref())?;
     let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_spans()));
     let registry = tracing_subscriber::registry().with(spans).with(lines);
     registry.try_init().map_err(|_| TelemetryError::Installed)?;
-    Ok(Guard(exporter))
+    let set_filter = Box::new(move |filter| handle.reload(filter));
+    Ok(Guard { exporter, set_filter })
+}
+
+/// Whether a level of log lines can be read.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_log_level(level: &str) -> Result<(), TelemetryError> {
+    lines_filter(level).map(drop)
 }
 
 /// The layer that writes lines.

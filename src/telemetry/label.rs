@@ -206,6 +206,14 @@ labels! {
         ConnectionLost = "connection_lost",
     }
 
+    /// What came of a new configuration.
+    ReloadOutcome {
+        /// It is in force.
+        Ok = "ok",
+        /// It is not valid; the one before it stays in force.
+        Refused = "refused",
+    }
+
     /// Who came back, or tried to.
     ReconnectSide {
         /// A client to its session.

@@ -26,13 +26,15 @@ mod scope;
 mod span;
 
 pub use catalogue::catalogue;
-pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Event};
+pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event};
 pub use family::{MetricInfo, MetricKind};
-pub use install::{Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, install};
+pub use install::{
+    Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
+};
 pub use label::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success, Transport,
-    UpstreamState,
+    RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, RestartCause, Signal,
+    Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};

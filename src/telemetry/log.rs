@@ -2,8 +2,9 @@
 //! spans. Never a token, an argument or a result. What repeats is held back and counted.
 
 use crate::{
-    AttemptEnd, AuthCause, CallEnd, ConnectionInfo, ConnectionStatus, Event, Outcome, RateLimit,
-    Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState, limit::Limiter, span,
+    AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus, Event, Outcome,
+    RateLimit, Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    limit::Limiter, span,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -116,9 +117,8 @@ impl Log {
             Event::NameShortened { name, to } => {
                 line!(WARN, "name_shortened", "name too long", { name, to, })
             }
-            Event::ConfigWarning { text } => {
-                line!(WARN, "config_warning", "configuration", { text, })
-            }
+            Event::Config(event) => configuration(event),
+            Event::ConfigWarning { text } => config_warning(text),
             Event::InternalError { what, detail } => {
                 limited!(self, what, ERROR, "internal_error", "internal error", { what, detail, });
             }
@@ -250,6 +250,31 @@ impl Log {
 
 fn started(address: SocketAddr) {
     line!(INFO, "server_started", "listening", { server.address = %address, });
+}
+
+fn configuration(event: ConfigEvent<'_>) {
+    // What did not change is not mentioned.
+    let named = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+    match event {
+        ConfigEvent::Reloaded { added, removed, changed, sections } => {
+            line!(INFO, "config_reloaded", "configuration reloaded", {
+                upstreams_added = named(added),
+                upstreams_removed = named(removed),
+                upstreams_changed = named(changed),
+                sections = named(sections),
+            });
+        }
+        ConfigEvent::Refused { error } => {
+            line!(ERROR, "config_refused", "new configuration refused, the old one stays", { error, });
+        }
+        ConfigEvent::LogLevelChanged { level } => {
+            line!(INFO, "log_level_changed", "log level changed", { level, });
+        }
+    }
+}
+
+fn config_warning(text: &str) {
+    line!(WARN, "config_warning", "configuration", { text, });
 }
 
 fn certificate(expires: Option<&str>) {

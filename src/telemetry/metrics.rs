@@ -1,8 +1,8 @@
 //! The metrics projection of [`Event`]: atomic adds on handles that were resolved at start.
 
 use crate::{
-    ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason, Success,
-    TelemetryError, ToolLabel, Transport, UpstreamLabel,
+    ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason,
+    ReloadOutcome, Success, TelemetryError, ToolLabel, Transport, UpstreamLabel,
     catalogue::Catalogue,
     in_flight::InFlight,
     label::Signal,
@@ -90,10 +90,7 @@ impl Metrics {
     pub(crate) fn record(&self, event: &Event<'_>) {
         let m = &self.series;
         match *event {
-            Event::CallStarted { method } => {
-                m.requests_started.of(method).inc();
-                m.requests_in_flight.of(method).inc();
-            }
+            Event::CallStarted { method } => self.call_started(method),
             Event::CallFinished { method, tool, end, elapsed, upstream, .. } => {
                 self.call_finished(method, end.outcome, elapsed, upstream);
                 if let Some(tool) = tool {
@@ -155,8 +152,9 @@ impl Metrics {
                 self.names.series(tool).available(available)
             }
             Event::CertificateLoaded { expires } => self.certificate_loaded(expires),
-            Event::ServerStarted { .. }
-            | Event::ServerStopping { .. }
+            Event::ServerStarted { .. } => m.config_reloaded.of(()).set(unix_seconds()),
+            Event::Config(event) => self.configuration(event),
+            Event::ServerStopping { .. }
             | Event::ServerStopped
             | Event::AttemptStarted { .. }
             | Event::UpstreamLog { .. }
@@ -168,6 +166,23 @@ impl Metrics {
             | Event::CertificateRefused { .. }
             | Event::InternalError { .. } => {}
         }
+    }
+
+    fn configuration(&self, event: ConfigEvent<'_>) {
+        let outcome = match event {
+            ConfigEvent::Reloaded { .. } => ReloadOutcome::Ok,
+            ConfigEvent::Refused { .. } => ReloadOutcome::Refused,
+            ConfigEvent::LogLevelChanged { .. } => return,
+        };
+        self.series.config_reloads.of(outcome).inc();
+        if outcome == ReloadOutcome::Ok {
+            self.series.config_reloaded.of(()).set(unix_seconds());
+        }
+    }
+
+    fn call_started(&self, method: Method) {
+        self.series.requests_started.of(method).inc();
+        self.series.requests_in_flight.of(method).inc();
     }
 
     fn call_finished(

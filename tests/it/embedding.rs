@@ -2,7 +2,8 @@
 
 use crate::support::{Messages, Scrape, fixture_path, http, modern_meta, text, within};
 use mcp_server::{
-    Config, OrchestratorServer, Tool, ToolInput, ToolOutput, async_trait, config::AuthConfig,
+    Config, OrchestratorServer, ServerError, Tool, ToolInput, ToolOutput, async_trait,
+    config::AuthConfig,
 };
 use serde_json::{Value, json};
 use std::{process::Stdio, time::Duration};
@@ -105,6 +106,28 @@ async fn handshakes_are_told_in_figures_and_a_stopped_server_refuses_connections
     let scrape = Scrape::parse(&server.telemetry().encode());
     assert_eq!(scrape.sum("mcp_disconnections_total", &[("reason", "server_shutdown")]), 5.0);
     assert_eq!(scrape.sum("mcp_active_sessions", &[]), 0.0);
+}
+
+#[tokio::test]
+async fn an_embedder_gives_a_running_server_another_configuration() {
+    let auth = || AuthConfig { disabled: true, ..AuthConfig::default() };
+    let config =
+        || Config { listen: ([127, 0, 0, 1], 0).into(), auth: auth(), ..Config::default() };
+    let mut unstarted = OrchestratorServer::builder().config(config()).build().unwrap();
+    assert!(matches!(unstarted.reload(config()), Err(ServerError::NotRunning)));
+    let (mut server, url) = started().await;
+    let mut other = config();
+    other.builtins.enabled = false;
+    let changes = server.reload(other.clone()).unwrap();
+    assert_eq!((changes.sections, changes.at_next_start), (vec!["builtins"], vec![]));
+    assert_eq!(text(&ask(&url, "fine").await), "fine", "its own tools stay");
+    assert!(call(&url, "echo", json!({"message": "x"})).await.is_null());
+    other.limits.sessions = 0;
+    assert!(matches!(server.reload(other), Err(ServerError::Zero("limits.sessions"))));
+    let scrape = Scrape::parse(&server.telemetry().encode());
+    let reloads = |outcome| scrape.sum("mcp_config_reloads_total", &[("outcome", outcome)]);
+    assert_eq!((reloads("ok"), reloads("refused")), (1.0, 1.0));
+    server.stop().await;
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod malformed;
 mod passing;
 mod questions;
 mod readme;
+mod reload;
 mod scraping;
 mod sessions;
 mod soak;

@@ -10,7 +10,7 @@ use tokio_tungstenite::{
 };
 
 /// A client that speaks raw MCP over a WebSocket and notes what it sends.
-struct Socket<'a> {
+pub struct Socket<'a> {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     server: &'a Server,
     asked: u64,
@@ -28,14 +28,14 @@ fn request(server: &Server, protocol: Option<&str>) -> tungstenite::handshake::c
 }
 
 impl<'a> Socket<'a> {
-    async fn open(server: &'a Server) -> Self {
+    pub async fn open(server: &'a Server) -> Self {
         let (stream, response) = connect_async(request(server, Some("mcp"))).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "mcp");
         Self { stream, server, asked: 0 }
     }
 
     /// Opens a legacy session.
-    async fn legacy(server: &'a Server, capabilities: Value) -> Self {
+    pub async fn legacy(server: &'a Server, capabilities: Value) -> Self {
         let mut socket = Self::open(server).await;
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities,
             "clientInfo": {"name": "raw", "version": "1"}});
@@ -58,7 +58,7 @@ impl<'a> Socket<'a> {
         self.asked
     }
 
-    async fn send_modern(&mut self, method: &str, mut params: Value) -> u64 {
+    pub async fn send_modern(&mut self, method: &str, mut params: Value) -> u64 {
         params["_meta"] = modern_meta("raw", &json!({}));
         self.send(method, params).await
     }
@@ -87,17 +87,22 @@ impl<'a> Socket<'a> {
         }
     }
 
-    async fn answer(&mut self, id: u64) -> Value {
+    pub async fn answer(&mut self, id: u64) -> Value {
         self.until(|message| message["id"] == id && message.get("method").is_none()).await
     }
 
-    async fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub async fn ask(&mut self, method: &str, params: Value) -> Value {
         let id = self.send(method, params).await;
         self.answer(id).await
     }
 
+    /// Closes it, as a client does that is done.
+    pub async fn close(mut self) {
+        self.stream.close(None).await.unwrap();
+    }
+
     /// The close code that the server sends; `None` when the socket just ends.
-    async fn close_code(&mut self) -> Option<CloseCode> {
+    pub async fn close_code(&mut self) -> Option<CloseCode> {
         loop {
             match within(30, "the end", self.stream.next()).await {
                 Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code),

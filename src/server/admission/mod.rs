@@ -51,18 +51,31 @@ pub(crate) struct Admission {
 impl Admission {
     /// The guard that the configuration asks for.
     pub(crate) fn new(config: &Config) -> Result<Self, AuthError> {
+        Self::build(config, None)
+    }
+
+    /// The guard after this one. It goes on with what stays the same: how fast each client
+    /// came, and the keys that an issuer published.
+    pub(crate) fn after(&self, config: &Config) -> Result<Self, AuthError> {
+        Self::build(config, Some(self))
+    }
+
+    fn build(config: &Config, before: Option<&Self>) -> Result<Self, AuthError> {
         let auth = &config.auth;
         let policies = Policies::new(&auth.principals);
         let jwt = auth.jwt.as_ref().filter(|_| !auth.disabled);
+        let jwt_before = before.and_then(|before| before.jwt.as_ref());
+        let rate = &config.limits.rate;
         let is_secure = config.tls.cert_file.is_some();
         Ok(Self {
             door: Door::new(auth, config.listen),
             proxies: Proxies::new(&auth.trusted_proxies)?,
             tokens: Tokens::new(auth, |name| policies.principal(name))?,
-            jwt: jwt.map(Jwt::new).transpose()?,
+            jwt: jwt.map(|jwt| Jwt::new(jwt, jwt_before)).transpose()?,
             issuer: Issuer::new(jwt, is_secure)?,
             anybody: auth.disabled.then(|| policies.principal("anonymous")),
-            rates: Rates::new(&config.limits.rate),
+            rates: before
+                .map_or_else(|| Rates::new(rate), |before| Rates::after(&before.rates, rate)),
             policies,
         })
     }
@@ -70,6 +83,15 @@ impl Admission {
     /// Whether nobody at all could come in.
     pub(crate) fn is_shut(&self) -> bool {
         self.anybody.is_none() && self.tokens.is_empty() && self.jwt.is_none()
+    }
+
+    /// Whether there is still a way in for a principal that once came in. Whether its token is
+    /// good is asked when it comes again.
+    pub(crate) fn knows(&self, principal: &Principal) -> bool {
+        let is_it = |other: &Principal| other == principal;
+        self.anybody.as_ref().is_some_and(is_it)
+            || self.tokens.principals().any(is_it)
+            || (self.jwt.is_some() && Jwt::stands_for(principal))
     }
 
     /// What has to run beside the server until this is dropped: keys are kept fresh.

@@ -27,17 +27,23 @@ pub(crate) struct TooFast {
 
 /// Both limits.
 pub(super) struct Rates {
-    principals: Option<Limiter<Arc<str>>>,
-    addresses: Option<Limiter<IpAddr>>,
+    principals: Option<Arc<Limiter<Arc<str>>>>,
+    addresses: Option<Arc<Limiter<IpAddr>>>,
 }
 
 impl Rates {
     pub(super) fn new(limits: &RateLimits) -> Self {
+        Self::after(&Self { principals: None, addresses: None }, limits)
+    }
+
+    /// The limits that come after these. One that stays as it is goes on counting where it was,
+    /// so that a reload gives nobody a new burst.
+    pub(super) fn after(before: &Self, limits: &RateLimits) -> Self {
         let principals = quota(limits.per_principal, limits.per_principal_burst);
         let addresses = quota(limits.per_address, limits.per_address_burst);
         Self {
-            principals: principals.map(|quota| Limiter::new(quota, MOST_KEYS)),
-            addresses: addresses.map(|quota| Limiter::new(quota, MOST_KEYS)),
+            principals: Limiter::after(before.principals.as_ref(), principals),
+            addresses: Limiter::after(before.addresses.as_ref(), addresses),
         }
     }
 
@@ -72,20 +78,29 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 /// One limit over keys.
-struct Limiter<K: Hash + Eq + Clone>(
-    RateLimiter<K, Slots<K>, SinceStart, NoOpMiddleware<<SinceStart as Clock>::Instant>>,
-);
+struct Limiter<K: Hash + Eq + Clone> {
+    quota: Quota,
+    limiter: RateLimiter<K, Slots<K>, SinceStart, NoOpMiddleware<<SinceStart as Clock>::Instant>>,
+}
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
     fn new(quota: Quota, most: usize) -> Self {
         let started = Instant::now();
-        Self(RateLimiter::new(quota, Slots::new(most, started), SinceStart(started)))
+        let limiter = RateLimiter::new(quota, Slots::new(most, started), SinceStart(started));
+        Self { quota, limiter }
+    }
+
+    /// The limit of this quota: the one before, if it is the same.
+    fn after(before: Option<&Arc<Self>>, quota: Option<Quota>) -> Option<Arc<Self>> {
+        let quota = quota?;
+        let kept = before.filter(|before| before.quota == quota).cloned();
+        Some(kept.unwrap_or_else(|| Arc::new(Self::new(quota, MOST_KEYS))))
     }
 
     /// Counts a request, or says how long it should have waited.
     fn check(&self, key: &K) -> Result<(), Duration> {
-        let now = self.0.clock().now();
-        self.0.check_key(key).map_err(|early| early.wait_time_from(now))
+        let now = self.limiter.clock().now();
+        self.limiter.check_key(key).map_err(|early| early.wait_time_from(now))
     }
 }
 
@@ -229,6 +244,19 @@ mod tests {
         assert_eq!(Rates::new(&RateLimits::default()).check_address(one), Ok(()), "off");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_that_changes_something_else_gives_nobody_a_new_burst() {
+        let limits = RateLimits { per_address: 1, per_principal: 1, ..RateLimits::default() };
+        let (address, me) = (IpAddr::from([192, 0, 2, 1]), Principal::named("me"));
+        let rates = Rates::new(&limits);
+        assert!(rates.check_address(address).is_ok() && rates.check_principal(&me).is_ok());
+        let same = Rates::after(&rates, &limits);
+        assert!(same.check_address(address).is_err() && same.check_principal(&me).is_err());
+        let other = Rates::after(&same, &RateLimits { per_address: 2, ..limits });
+        assert!(other.check_address(address).is_ok(), "another limit counts anew");
+        assert!(other.check_principal(&me).is_err(), "and only that one");
+    }
+
     #[test]
     fn a_network_of_ipv6_counts_as_one() {
         let parse = |text: &str| network(text.parse().expect("an address"));
@@ -249,6 +277,6 @@ mod tests {
         // When the old ones have faded, new ones have room of their own.
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(passed(&limiter, 200_000..200_100) >= 90);
-        assert!(limiter.0.into_state_store().len() <= MOST);
+        assert!(limiter.limiter.into_state_store().len() <= MOST);
     }
 }

@@ -148,3 +148,18 @@ fn a_login_is_named_only_where_there_is_one() {
     let unknown = with.unauthorized(AuthCause::NoKeys, &headers);
     assert_eq!(unknown.status, http::StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[test]
+fn a_principal_is_known_for_as_long_as_there_is_a_way_in_for_it() {
+    let before = admission(auth());
+    let (ci, token) = (Principal::named("ci"), Principal::named("token"));
+    assert!(before.knows(&ci) && before.knows(&token));
+    assert!(!before.knows(&Principal::named("jwt:me")));
+    assert!(!before.knows(&Principal::named("anonymous")));
+    let without = AuthConfig { tokens: Vec::new(), ..auth() };
+    let after = before.after(&Config { auth: without, ..Config::default() }).expect("right");
+    assert!(!after.knows(&ci) && after.knows(&token));
+    let rotated = AuthConfig { token: Some("other".into()), ..auth() };
+    let after = before.after(&Config { auth: rotated, ..Config::default() }).expect("right");
+    assert!(after.knows(&token), "with another token");
+}

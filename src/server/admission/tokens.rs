@@ -44,6 +44,11 @@ impl<P> Tokens<P> {
         self.0.is_empty()
     }
 
+    /// All who have one.
+    pub(super) fn principals(&self) -> impl Iterator<Item = &P> {
+        self.0.iter().map(|(_, principal)| principal)
+    }
+
     /// Whose token it is. Takes as long for every token.
     pub(super) fn find(&self, token: &TokenDigest) -> Option<&P> {
         let mut found = None;

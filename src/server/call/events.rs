@@ -5,6 +5,7 @@
 //! at a time; a newer one takes over. What was read stays within the bounds, so that a client
 //! that comes back can be given what follows the last event it saw.
 
+use crate::config::Limits;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use std::{
@@ -20,6 +21,13 @@ pub(crate) struct Bounds {
     pub(crate) events: usize,
     /// Most bytes of messages.
     pub(crate) bytes: usize,
+}
+
+impl Bounds {
+    /// Those of a stream that opens under these limits.
+    pub(crate) fn of(limits: &Limits) -> Self {
+        Self { events: limits.stream_events, bytes: limits.stream_bytes }
+    }
 }
 
 /// One message of a stream.

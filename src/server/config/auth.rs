@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Who may come in.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuthConfig {
     /// The bearer token; without it, [`AuthConfig::tokens`], [`AuthConfig::jwt`] and
@@ -30,7 +30,7 @@ pub struct AuthConfig {
 }
 
 /// A bearer token and the principal it stands for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NamedToken {
     /// The principal's name.
@@ -42,7 +42,7 @@ pub struct NamedToken {
 }
 
 /// Tokens that an issuer signed (RFC 7519).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JwtConfig {
     /// What the claim `iss` must be. With it, clients are told where to get a token (RFC 9728).
@@ -67,7 +67,7 @@ pub struct JwtConfig {
 }
 
 /// Which tools a principal has. Names may hold `*` for any text.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ToolLists {
     /// Only these, if given.
@@ -77,7 +77,7 @@ pub struct ToolLists {
 }
 
 /// How fast requests may come: so many in a second, and so many at once. Zero is no limit.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateLimits {
     /// Requests of one principal in a second.

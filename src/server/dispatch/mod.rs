@@ -10,16 +10,17 @@ use crate::{
     tools::{Registry, ToolCaller, ToolInput},
     upstream::{Reply, ToolEntry, Upstreams},
 };
+use arc_swap::ArcSwap;
 use mcp_protocol::{Era, Method, RawObject, RawValue, Request, Revision, RpcError, raw_value};
 use mcp_telemetry::{Outcome, ToolLabel};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-/// Routes calls. Holds all that can answer one.
+/// Routes calls. Holds all that can answer one. What a reload changes is swapped.
 pub(crate) struct Dispatch {
-    pub(crate) tools: Registry,
+    pub(crate) tools: ArcSwap<Registry>,
     pub(crate) upstreams: Upstreams,
-    pub(crate) identity: Identity,
+    pub(crate) identity: ArcSwap<Identity>,
     server_info: Box<RawValue>,
     first_list_wait: Duration,
 }
@@ -75,6 +76,7 @@ impl Dispatch {
         first_list_wait: Duration,
     ) -> Self {
         let server_info = raw_value(&server_info(&identity));
+        let (tools, identity) = (ArcSwap::from_pointee(tools), ArcSwap::from_pointee(identity));
         Self { tools, upstreams, identity, server_info, first_list_wait }
     }
 
@@ -94,7 +96,7 @@ impl Dispatch {
         let Some(name) = params.and_then(|params| params.get_str("name")) else {
             return NamedTool::Missing;
         };
-        let own = self.tools.label(&name).filter(|_| principal.tools().allows(&name));
+        let own = self.tools.load().label(&name).filter(|_| principal.tools().allows(&name));
         if let Some(label) = own {
             return NamedTool::Own(name, label);
         }
@@ -142,9 +144,10 @@ impl Dispatch {
         )]
         match request.method {
             Method::Ping => own(&json!({})),
-            Method::ServerDiscover => {
-                Reply { payload: Ok(identity::discovery(&self.identity)), outcome: Outcome::Ok }
-            }
+            Method::ServerDiscover => Reply {
+                payload: Ok(identity::discovery(&self.identity.load())),
+                outcome: Outcome::Ok,
+            },
             Method::ToolsList
             | Method::PromptsList
             | Method::ResourcesList
@@ -169,7 +172,7 @@ impl Dispatch {
         self.upstreams.first_known(self.first_list_wait).await;
         let catalogue = self.upstreams.catalogue();
         Reply {
-            payload: Ok(lists::render(caller, method, &self.tools, &catalogue)),
+            payload: Ok(lists::render(caller, method, &self.tools.load(), &catalogue)),
             outcome: Outcome::Ok,
         }
     }
@@ -218,7 +221,8 @@ impl Dispatch {
             revision,
             session_id: caller.session.as_ref().map(|session| Arc::clone(&session.id)),
         };
-        match self.tools.run(name, ToolInput { arguments, caller }).await {
+        let tools = self.tools.load_full();
+        match tools.run(name, ToolInput { arguments, caller }).await {
             Some(run) => Reply { payload: run.payload, outcome: run.outcome },
             None => client_error(RpcError::invalid_params(format!("Unknown tool: {name}"))),
         }

@@ -5,7 +5,7 @@ use crate::upstream::Change;
 use mcp_protocol::{Era, Method, encode_notification, raw_value};
 use mcp_telemetry::Reason;
 use std::sync::Arc;
-use tokio::{sync::broadcast, time::MissedTickBehavior};
+use tokio::sync::broadcast;
 
 /// Tells clients of changes, until the server stops.
 pub(crate) async fn announce_changes(
@@ -27,21 +27,38 @@ pub(crate) async fn announce_changes(
 
 /// Ends clients that do nothing, until the server stops.
 pub(crate) async fn sweep(stages: Arc<Stages>) {
-    let mut tick = tokio::time::interval(stages.limits.session_sweep);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            () = stages.stopping.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        for id in stages.sessions.idle(stages.limits.session_idle) {
+        for id in stages.sessions.idle(stages.limits.now().session_idle) {
             stages.end_session(&id, Reason::TimeoutNoActivity);
         }
-        stages.presences.sweep(stages.limits.presence_idle);
+        stages.presences.sweep(stages.limits.now().presence_idle);
+        let pause = stages.limits.now().session_sweep;
+        tokio::select! {
+            () = stages.stopping.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
     }
 }
 
 impl Stages {
+    /// Clients should look at the list of tools again.
+    pub(crate) fn tools_changed(&self) {
+        for era in [Era::Legacy, Era::Modern] {
+            self.announce(&Change::Tools(era));
+        }
+    }
+
+    /// The admission was swapped: ends what belongs to principals that are no more, and has each
+    /// WebSocket show its token again.
+    pub(crate) fn readmit_all(&self) {
+        let admission = self.admission.load_full();
+        self.listeners.end_of(|principal| !admission.knows(principal));
+        for id in self.sessions.over_http_of(|principal| !admission.knows(principal)) {
+            self.end_session(&id, Reason::Error);
+        }
+        self.readmit.send_replace(());
+    }
+
     fn announce(&self, change: &Change) {
         match change {
             Change::Tools(era) => self.tell(*era, Method::ToolsListChanged, None),

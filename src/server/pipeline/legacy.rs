@@ -22,7 +22,7 @@ impl Stages {
         general: &Arc<EventLog>,
     ) -> (Option<Arc<Session>>, Payload) {
         let scope = self.call_started(arrival, None, request, None);
-        let opened = negotiate(request.params.as_deref(), &self.dispatch.identity)
+        let opened = negotiate(request.params.as_deref(), &self.dispatch.identity.load())
             .map_err(|error| (ConnectionStatus::ProtocolError, error))
             .and_then(|(agreement, result)| {
                 let session = self.sessions.open(Opening {

@@ -8,7 +8,7 @@ pub(crate) use housekeeping::{announce_changes, sweep};
 use crate::{
     admission::{Admission, TooFast, rate_limited},
     call::{Caller, EventLog, Principal, Refusal, Rejection, code},
-    config::Limits,
+    config::LiveLimits,
     dispatch::Dispatch,
     session::{
         Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Presences, Session,
@@ -22,18 +22,21 @@ use mcp_telemetry::{
     AuthCause, CallEnd, CallInfo, CallScope, Event, Outcome, Telemetry, Transport,
 };
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Every stage of the server, and what they share.
 pub(crate) struct Stages {
     /// Swapped whole when the configuration changes.
     pub(crate) admission: ArcSwap<Admission>,
+    /// Tells that the admission was swapped: who stays asks it again.
+    pub(crate) readmit: watch::Sender<()>,
     pub(crate) sessions: Sessions,
     pub(crate) presences: Presences,
     pub(crate) listeners: Listeners,
     pub(crate) dispatch: Dispatch,
     pub(crate) telemetry: Telemetry,
-    pub(crate) limits: Limits,
+    pub(crate) limits: LiveLimits,
     /// Calls in flight, also those that outlive the connection they came on.
     pub(crate) tasks: TaskTracker,
     /// Sockets, and what runs as long as the server does.
@@ -99,7 +102,7 @@ impl Stages {
         if let Some(label) = tool.label() {
             scope.set_tool(label);
         }
-        if self.tasks.len() > self.limits.calls {
+        if self.tasks.len() > self.limits.now().calls {
             let sentence =
                 "This server has as many calls in flight as it may have. Try again later.";
             let error = RpcError::new(code::OVER_CAPACITY, sentence);
@@ -196,7 +199,10 @@ impl Stages {
                     "Too many streams listen already. Try again later.",
                 )
             };
-            let listener = self.listeners.open(request.id.clone(), filter, log).ok_or_else(full)?;
+            // A WebSocket sees itself when its principal is gone.
+            let whose = (arrival.transport == Transport::Http).then_some(&arrival.principal);
+            let id = request.id.clone();
+            let listener = self.listeners.open(whose, id, filter, log).ok_or_else(full)?;
             Ok((listener, listening))
         };
         let opened = scope.run(opened).await;

@@ -3,18 +3,18 @@
 use super::{OrchestratorServer, ServerError, tls::Tls};
 use crate::{
     admission::Admission,
-    call::Bounds,
-    config::{Config, Limits},
+    config::{Config, LiveLimits},
     dispatch::{Dispatch, Identity},
     pipeline::Stages,
-    session::{Listeners, Presences, SessionLimits, Sessions},
-    tools::{Registry, Tool, builtins},
+    session::{Listeners, Presences, Sessions},
+    tools::{Registry, RegistryError, Tool, builtins},
     transport::StatusReport,
     upstream::Upstreams,
 };
 use arc_swap::ArcSwap;
 use mcp_telemetry::Telemetry;
 use std::sync::{Arc, OnceLock, Weak};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Least room for a request's head, in bytes: the HTTP library needs it.
@@ -34,8 +34,7 @@ pub(super) struct Parts {
     tools: Registry,
     admission: Admission,
     state_key: [u8; 32],
-    /// Filled at the start: the status tool needs the stages, which need the tool.
-    stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>>,
+    stages: StatusCell,
 }
 
 impl Builder {
@@ -74,31 +73,55 @@ impl Builder {
     /// When a tool is not valid, there is neither a token nor the word that none is wanted, all
     /// transports are off, a bound is zero, or the files of TLS cannot be used.
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
-        let Self { config, telemetry, mut tools, state_key } = self;
+        let Self { config, telemetry, tools, state_key } = self;
         check(&config)?;
-        let admission = Admission::new(&config)?;
-        if admission.is_shut() {
-            return Err(ServerError::NoToken);
-        }
+        let admission = open(Admission::new(&config)?)?;
         let tls = Tls::new(&config.tls)?.map(Arc::new);
         let telemetry = telemetry.map_or_else(Telemetry::new, Ok)?;
-        let stages: Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>> = Arc::default();
+        let stages = StatusCell::default();
+        let tools = OwnTools { given: tools, stages: Arc::clone(&stages) };
+        let registry = tools.registry(&config, &telemetry)?;
+        let state_key = state_key.unwrap_or_else(draw_key);
+        let parts = Some(Parts { tools: registry, admission, state_key, stages });
+        Ok(OrchestratorServer { config, telemetry, tools, parts, tls, running: None })
+    }
+}
+
+/// Filled at the start: the status tool needs the stages, which need the tool.
+type StatusCell = Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>>;
+
+/// The tools that we run ourselves, to be registered now and when the configuration changes.
+pub(super) struct OwnTools {
+    given: Vec<Arc<dyn Tool>>,
+    stages: StatusCell,
+}
+
+impl OwnTools {
+    /// The tools that this configuration offers.
+    pub(super) fn registry(
+        &self,
+        config: &Config,
+        telemetry: &Telemetry,
+    ) -> Result<Registry, RegistryError> {
+        let mut tools = self.given.clone();
         if config.builtins.enabled {
-            let source = Arc::clone(&stages);
+            let cell = Arc::clone(&self.stages);
             tools.extend(builtins(
                 &(Arc::new(move || {
-                    let known = source
+                    let known = cell
                         .get()
                         .and_then(|(stages, report)| Some(report.render(&*stages.upgrade()?)));
                     known.unwrap_or_default()
                 }) as _),
             ));
         }
-        let tools = Registry::new(tools, config.limits.tool_timeout, &telemetry)?;
-        let state_key = state_key.unwrap_or_else(draw_key);
-        let parts = Parts { tools, admission, state_key, stages };
-        Ok(OrchestratorServer { config, telemetry, parts: Some(parts), tls, running: None })
+        Registry::new(tools, config.limits.tool_timeout, telemetry)
     }
+}
+
+/// An admission that somebody can pass.
+pub(super) fn open(admission: Admission) -> Result<Admission, ServerError> {
+    if admission.is_shut() { Err(ServerError::NoToken) } else { Ok(admission) }
 }
 
 /// A key for this process only.
@@ -108,7 +131,8 @@ fn draw_key() -> [u8; 32] {
     Sha256::new().chain_update(first).chain_update(second).finalize().into()
 }
 
-fn check(config: &Config) -> Result<(), ServerError> {
+/// Whether a server can be made of it, as far as that can be told without opening files.
+pub(super) fn check(config: &Config) -> Result<(), ServerError> {
     let auth = &config.auth;
     if auth.disabled && !config.listen.ip().is_loopback() {
         return Err(ServerError::OpenToTheNetwork(config.listen));
@@ -158,19 +182,21 @@ impl Parts {
         telemetry: Telemetry,
         status: &Arc<StatusReport>,
     ) -> Arc<Stages> {
-        let names = self.tools.names();
-        let upstreams = Upstreams::start(config, telemetry.clone(), &names, self.state_key);
-        let identity = Identity {
-            name: config.server_name.clone(),
-            instructions: config.instructions.clone(),
-        };
-        let limits = config.limits.clone();
+        let (names, limits) = (self.tools.names(), LiveLimits::new(config.limits.clone()));
+        let upstreams =
+            Upstreams::start(config, limits.clone(), telemetry.clone(), names, self.state_key);
         let stages = Arc::new(Stages {
             admission: ArcSwap::from_pointee(self.admission),
-            sessions: Sessions::new(limits.sessions, session_limits(&limits), telemetry.clone()),
-            presences: Presences::new(limits.presences, telemetry.clone()),
-            listeners: Listeners::new(limits.presences),
-            dispatch: Dispatch::new(self.tools, upstreams, identity, config.first_list_wait),
+            sessions: Sessions::new(limits.clone(), telemetry.clone()),
+            presences: Presences::new(limits.clone(), telemetry.clone()),
+            listeners: Listeners::new(limits.clone()),
+            dispatch: Dispatch::new(
+                self.tools,
+                upstreams,
+                identity(config),
+                config.first_list_wait,
+            ),
+            readmit: watch::Sender::new(()),
             telemetry,
             limits,
             tasks: TaskTracker::new(),
@@ -179,26 +205,22 @@ impl Parts {
             closing: CancellationToken::new(),
             cut: CancellationToken::new(),
         });
-        let refresh = stages.admission.load().background(stages.telemetry.clone());
-        if let Some(refresh) = refresh {
-            let stopping = stages.stopping.clone();
-            stages.connections.spawn(async move {
-                tokio::select! {
-                    () = refresh => {}
-                    () = stopping.cancelled() => {}
-                }
-            });
-        }
+        keep_keys_fresh(&stages);
         // Set once: parts are assembled once.
         let _first = self.stages.set((Arc::downgrade(&stages), Arc::clone(status))).is_ok();
         stages
     }
 }
 
-fn session_limits(limits: &Limits) -> SessionLimits {
-    SessionLimits {
-        stream: Bounds { events: limits.stream_events, bytes: limits.stream_bytes },
-        questions: limits.questions,
-        calls: limits.calls_per_session,
+/// What the server says of itself.
+pub(super) fn identity(config: &Config) -> Identity {
+    Identity { name: config.server_name.clone(), instructions: config.instructions.clone() }
+}
+
+/// Starts what the admission in force needs beside it. It ends with that admission.
+pub(super) fn keep_keys_fresh(stages: &Stages) {
+    if let Some(refresh) = stages.admission.load().background(stages.telemetry.clone()) {
+        let stopping = stages.stopping.clone();
+        stages.connections.spawn(stopping.run_until_cancelled_owned(refresh));
     }
 }

@@ -40,7 +40,7 @@ impl Door {
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _)) if stages.connections.len() >= stages.limits.connections => {
+                Ok((socket, _)) if stages.connections.len() >= stages.limits.now().connections => {
                     self.turn_away(socket, &turned_away, &stages);
                 }
                 Ok((socket, peer)) => {
@@ -128,8 +128,9 @@ async fn shake_hands(
     tls: &Tls,
     stages: &Stages,
 ) -> Option<TlsStream<TcpStream>> {
+    let within = stages.limits.now().receive_timeout;
     let shaken = tokio::select! {
-        shaken = timeout(stages.limits.receive_timeout, tls.acceptor().accept(socket)) => shaken,
+        shaken = timeout(within, tls.acceptor().accept(socket)) => shaken,
         () = stages.stopping.cancelled() => return None,
     };
     let why = match shaken {
@@ -158,8 +159,8 @@ where
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(stages.limits.receive_timeout)
-        .max_buf_size(stages.limits.header_bytes);
+        .header_read_timeout(stages.limits.now().receive_timeout)
+        .max_buf_size(stages.limits.now().header_bytes);
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     // A connection that ends in an error is a client that went away in the middle: its calls

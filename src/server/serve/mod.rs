@@ -2,9 +2,11 @@
 
 mod builder;
 mod listener;
+mod reload;
 mod tls;
 
 pub use builder::Builder;
+pub use reload::Changes;
 pub use tls::TlsError;
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     tools::RegistryError,
     transport::{Shared, StatusReport, router},
 };
-use builder::Parts;
+use builder::{OwnTools, Parts};
 use listener::Door;
 use mcp_telemetry::{Event, HandshakeMetrics, Reason, Telemetry};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -64,6 +66,11 @@ pub enum ServerError {
     /// It was started before.
     #[error("the server was started already; make a new one to start again")]
     StartedAlready,
+    /// Only a server that runs can change.
+    #[error(
+        "the server does not run, so nothing of it can change: give the configuration to a new one"
+    )]
+    NotRunning,
     /// A metric could not be registered.
     #[error(transparent)]
     Telemetry(#[from] mcp_telemetry::TelemetryError),
@@ -92,6 +99,7 @@ fn listen_reason(error: &std::io::Error) -> String {
 pub struct OrchestratorServer {
     config: Config,
     telemetry: Telemetry,
+    tools: OwnTools,
     parts: Option<Parts>,
     tls: Option<Arc<Tls>>,
     running: Option<Running>,

@@ -2,7 +2,10 @@
 //! (2026-07-28 `basic/patterns/subscriptions.mdx`).
 
 use super::lock;
-use crate::call::EventLog;
+use crate::{
+    call::{EventLog, Principal},
+    config::LiveLimits,
+};
 use mcp_protocol::{
     Id, Method, RawObject, RawValue, RpcError, encode_notification, encode_result, key, raw_value,
 };
@@ -61,6 +64,7 @@ impl Filter {
 }
 
 struct Listening {
+    principal: Option<Principal>,
     id: Id,
     filter: Filter,
     log: Arc<EventLog>,
@@ -76,7 +80,7 @@ struct Open {
 #[derive(Clone)]
 pub(crate) struct Listeners {
     open: Arc<Mutex<Open>>,
-    most: usize,
+    limits: LiveLimits,
 }
 
 /// A listener; stops listening when dropped.
@@ -92,15 +96,21 @@ impl Drop for Listener {
 }
 
 impl Listeners {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { open: Arc::default(), most }
+    pub(crate) fn new(limits: LiveLimits) -> Self {
+        Self { open: Arc::default(), limits }
     }
 
-    /// Acknowledges a subscription as the first message on its stream, and listens from then on.
-    /// `None` when there are as many listeners as there may be.
-    pub(crate) fn open(&self, id: Id, filter: Filter, log: &Arc<EventLog>) -> Option<Listener> {
+    /// Acknowledges a subscription as the first message on its stream, and listens from then on,
+    /// until the principal is gone, if that is for us to see. `None` when there are as many listeners as there may be.
+    pub(crate) fn open(
+        &self,
+        principal: Option<&Principal>,
+        id: Id,
+        filter: Filter,
+        log: &Arc<EventLog>,
+    ) -> Option<Listener> {
         let mut open = lock(&self.open);
-        if open.listeners.len() >= self.most {
+        if open.listeners.len() >= self.limits.now().presences {
             return None;
         }
         let acknowledged =
@@ -111,7 +121,8 @@ impl Listeners {
         ));
         open.opened += 1;
         let number = open.opened;
-        open.listeners.insert(number, Listening { id, filter, log: Arc::clone(log) });
+        let (principal, log) = (principal.cloned(), Arc::clone(log));
+        open.listeners.insert(number, Listening { principal, id, filter, log });
         drop(open);
         Some(Listener { open: Arc::clone(&self.open), number })
     }
@@ -132,7 +143,18 @@ impl Listeners {
 
     /// Ends every listener with the result that says so.
     pub(crate) fn end_all(&self) {
-        for (_, listening) in lock(&self.open).listeners.drain() {
+        self.end(|_| true);
+    }
+
+    /// The same for those of some principals.
+    pub(crate) fn end_of(&self, whose: impl Fn(&Principal) -> bool) {
+        self.end(|listening| listening.principal.as_ref().is_some_and(&whose));
+    }
+
+    fn end(&self, which: impl Fn(&Listening) -> bool) {
+        let mut open = lock(&self.open);
+        let ended = open.listeners.extract_if(|_, listening| which(listening));
+        for (_, listening) in ended {
             let result = json!({ "resultType": "complete", "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
             listening.log.push(encode_result(&listening.id, &raw_value(&result)));
             listening.log.close();
@@ -143,7 +165,10 @@ impl Listeners {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Bounds, Next};
+    use crate::{
+        call::{Bounds, Next},
+        config::Limits,
+    };
     use futures_util::task::noop_waker_ref;
     use std::task::{Context, Poll};
 
@@ -161,18 +186,26 @@ mod tests {
 
     #[test]
     fn a_listener_hears_what_it_asked_for_under_its_own_id_and_nothing_else() {
-        let listeners = Listeners::new(1);
+        let limits = Limits { presences: 1, ..Limits::default() };
+        let listeners = Listeners::new(LiveLimits::new(limits));
+        let (me, you) = (Principal::named("me"), Principal::named("you"));
         let log = Arc::new(EventLog::new(Bounds { events: 10, bytes: 10_000 }));
         let params = mcp_protocol::raw(
             r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"],"new":1}}"#,
         );
         let filter = Filter::of_params(params.as_deref()).expect("valid");
-        let listener = listeners.open(Id::string("s"), filter.clone(), &log).expect("room");
-        assert!(listeners.open(Id::number(2), filter, &log).is_none(), "the bound is one");
+        let listener =
+            listeners.open(Some(&me), Id::string("s"), filter.clone(), &log).expect("room");
+        assert!(
+            listeners.open(Some(&you), Id::number(2), filter, &log).is_none(),
+            "the bound is one"
+        );
         listeners.tell(Method::PromptsListChanged, None);
         listeners.tell(Method::ResourcesUpdated, Some("c://d"));
         listeners.tell(Method::ToolsListChanged, None);
         listeners.tell(Method::ResourcesUpdated, Some("a://b"));
+        listeners.end_of(|whose| *whose == you);
+        assert!(!log.is_closed(), "another's stay");
         drop(listener);
         listeners.tell(Method::ToolsListChanged, None);
         let seen = read(&log);

@@ -19,7 +19,10 @@ pub(crate) use presence::Presences;
 pub(crate) use streams::StreamId;
 pub(crate) use table::{Opening, Sessions};
 
-use crate::call::{Bounds, EventLog, Principal, SessionRef};
+use crate::{
+    call::{Bounds, EventLog, Principal, SessionRef},
+    config::Limits,
+};
 use mcp_protocol::{Id, RawValue, Revision};
 use mcp_telemetry::{ConnectionScope, Event, Reason, Telemetry, Transport};
 use question::Questions;
@@ -64,10 +67,16 @@ struct Calls {
 
 /// Bounds of one session.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct SessionLimits {
-    pub(crate) stream: Bounds,
-    pub(crate) questions: usize,
-    pub(crate) calls: usize,
+struct SessionLimits {
+    stream: Bounds,
+    calls: usize,
+}
+
+impl SessionLimits {
+    /// What a session that begins under these limits keeps to its end.
+    fn of(limits: &Limits) -> Self {
+        Self { stream: Bounds::of(limits), calls: limits.calls_per_session }
+    }
 }
 
 /// One legacy session.

@@ -2,7 +2,7 @@
 //! request until it has sent none for a while. A presence is a principal and a `clientInfo`.
 
 use super::lock;
-use crate::call::Principal;
+use crate::{call::Principal, config::LiveLimits};
 use mcp_protocol::{ModernMeta, RawValue, Request};
 use mcp_telemetry::{
     ConnectionInfo, ConnectionKind, ConnectionScope, Reason, Telemetry, Transport,
@@ -20,13 +20,13 @@ struct Presence {
 /// The modern clients that count as connected.
 pub(crate) struct Presences {
     present: Mutex<HashMap<Key, Presence>>,
-    most: usize,
+    limits: LiveLimits,
     telemetry: Telemetry,
 }
 
 impl Presences {
-    pub(crate) fn new(most: usize, telemetry: Telemetry) -> Self {
-        Self { present: Mutex::default(), most, telemetry }
+    pub(crate) fn new(limits: LiveLimits, telemetry: Telemetry) -> Self {
+        Self { present: Mutex::default(), limits, telemetry }
     }
 
     /// Notes a request. Beyond the bound, and for a `clientInfo` too long to keep, all further
@@ -37,7 +37,7 @@ impl Presences {
             client_info.map(RawValue::get).filter(|text| text.len() <= LONGEST).unwrap_or_default();
         let mut present = lock(&self.present);
         let mut key = (principal.clone(), text.to_owned());
-        if !present.contains_key(&key) && present.len() >= self.most {
+        if !present.contains_key(&key) && present.len() >= self.limits.now().presences {
             key.1 = String::new();
         }
         let now = Instant::now();

@@ -1,7 +1,10 @@
 //! All live legacy sessions, by id. A session is found only by its own principal.
 
 use super::{Agreement, LogLevel, Session, SessionLimits, question::Questions, streams::Streams};
-use crate::call::{EventLog, Principal};
+use crate::{
+    call::{EventLog, Principal},
+    config::LiveLimits,
+};
 use mcp_telemetry::{ConnectionInfo, ConnectionKind, Reason, Telemetry, Transport};
 use std::{
     collections::{HashMap, HashSet},
@@ -36,14 +39,13 @@ pub(crate) struct Opening {
 pub(crate) struct Sessions {
     shards: [Shard; SHARDS],
     count: AtomicUsize,
-    most: usize,
-    limits: SessionLimits,
+    limits: LiveLimits,
     telemetry: Telemetry,
 }
 
 impl Sessions {
-    pub(crate) fn new(most: usize, limits: SessionLimits, telemetry: Telemetry) -> Self {
-        Self { shards: Default::default(), count: AtomicUsize::new(0), most, limits, telemetry }
+    pub(crate) fn new(limits: LiveLimits, telemetry: Telemetry) -> Self {
+        Self { shards: Default::default(), count: AtomicUsize::new(0), limits, telemetry }
     }
 
     fn shard(&self, id: &str) -> &Shard {
@@ -56,8 +58,9 @@ impl Sessions {
     /// Opens a session; `None` when the table is full.
     pub(crate) fn open(&self, opening: Opening) -> Option<Arc<Session>> {
         let Opening { principal, transport, agreement, general, begun } = opening;
+        let limits = self.limits.now();
         let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
-            (count < self.most).then_some(count + 1)
+            (count < limits.sessions).then_some(count + 1)
         });
         counted.ok()?;
         let connection = ConnectionInfo { transport, kind: ConnectionKind::Session };
@@ -67,9 +70,9 @@ impl Sessions {
             agreement,
             transport,
             streams: Streams::default(),
-            questions: Questions::new(&general, self.limits.questions),
+            questions: Questions::new(&general, limits.questions),
             general,
-            limits: self.limits,
+            limits: SessionLimits::of(&limits),
             reference: OnceLock::new(),
             log_level: AtomicU8::new(LogLevel::LOWEST.rank()),
             subscriptions: Mutex::new(HashSet::new()),
@@ -119,10 +122,23 @@ impl Sessions {
         idle
     }
 
+    /// The ids of the sessions over HTTP of some principals.
+    pub(crate) fn over_http_of(&self, whose: impl Fn(&Principal) -> bool) -> Vec<Arc<str>> {
+        self.ids_of(|session| session.transport == Transport::Http && whose(&session.principal))
+    }
+
+    fn ids_of(&self, which: impl Fn(&Session) -> bool) -> Vec<Arc<str>> {
+        let mut ids = Vec::new();
+        self.for_each(|session| {
+            if which(session) {
+                ids.push(Arc::clone(&session.id));
+            }
+        });
+        ids
+    }
+
     /// The ids of all sessions.
     pub(crate) fn ids(&self) -> Vec<Arc<str>> {
-        let mut ids = Vec::new();
-        self.for_each(|session| ids.push(Arc::clone(&session.id)));
-        ids
+        self.ids_of(|_| true)
     }
 }

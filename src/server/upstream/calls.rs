@@ -142,7 +142,7 @@ impl Upstreams {
 
     /// The upstream of that name.
     pub(super) fn upstream(&self, name: &str) -> Option<Arc<Upstream>> {
-        self.inner.upstreams.iter().find(|upstream| &*upstream.name == name).cloned()
+        self.inner.upstreams.load().iter().find(|upstream| &*upstream.name == name).cloned()
     }
 }
 

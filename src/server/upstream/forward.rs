@@ -63,6 +63,7 @@ impl Upstream {
         caller: &Caller,
         mut outgoing: Outgoing<'_>,
     ) -> Reply {
+        let _in_flight = self.calls.token();
         if let Err(reply) = self.unseal(caller, &mut outgoing) {
             return reply;
         }

@@ -28,6 +28,7 @@ mod names;
 mod one;
 mod own;
 mod params;
+mod reload;
 mod results;
 mod seal;
 mod shared;
@@ -40,7 +41,8 @@ mod templates;
 mod view;
 mod wanted;
 
-use crate::config::{Config, UpstreamConfig};
+use crate::config::{Config, LiveLimits};
+use arc_swap::ArcSwap;
 use mcp_protocol::{Era, Payload};
 use mcp_telemetry::{Outcome, Telemetry, UpstreamState};
 use one::Upstream;
@@ -110,7 +112,8 @@ pub(crate) struct Upstreams {
 
 struct Inner {
     shared: Arc<Shared>,
-    upstreams: Vec<Arc<Upstream>>,
+    /// In the order of the configuration.
+    upstreams: ArcSwap<Vec<Arc<Upstream>>>,
     started: Instant,
     first_wait: Duration,
     _stop: DropGuard,
@@ -121,37 +124,31 @@ impl Upstreams {
     /// the names of built-in tools, `state_key` seals `requestState`.
     pub(crate) fn start(
         config: &Config,
+        limits: LiveLimits,
         telemetry: Telemetry,
-        reserved: &[String],
+        reserved: Vec<String>,
         state_key: [u8; 32],
     ) -> Self {
-        let shared = Arc::new(Shared::new(telemetry, config.limits.clone(), reserved, &state_key));
-        let new = |(name, one): (&String, &UpstreamConfig)| {
-            Arc::new(Upstream::new(name, one.clone(), config.names.prefix, shared.clone()))
-        };
-        let upstreams: Vec<_> = config.upstreams.iter().map(new).collect();
-        shared.introduce(&upstreams);
-        for upstream in &upstreams {
-            shared.tasks.spawn(supervisor::supervise(upstream.clone()));
-            shared.tasks.spawn(own::sweep(upstream.clone()));
-        }
+        let shared = Arc::new(Shared::new(telemetry, limits, &state_key));
         let stop = shared.stop.clone().drop_guard();
-        Self {
+        let upstreams = Self {
             inner: Arc::new(Inner {
                 shared,
-                upstreams,
+                upstreams: ArcSwap::default(),
                 started: Instant::now(),
                 first_wait: config.first_list_wait,
                 _stop: stop,
             }),
-        }
+        };
+        upstreams.reload(config, reserved);
+        upstreams
     }
 
     /// Waits until every upstream's catalogue is known or its first try failed, but only until
     /// `wait` after [`Upstreams::start`]: later callers do not wait again.
     pub(crate) async fn first_known(&self, wait: Duration) {
         let all = async {
-            for upstream in &self.inner.upstreams {
+            for upstream in &*self.all() {
                 let mut known = upstream.known.subscribe();
                 // Fails only when the sender is gone, and we hold it.
                 let _known = known.wait_for(|known| *known).await;
@@ -173,7 +170,12 @@ impl Upstreams {
 
     /// Every upstream, in the order of the configuration.
     pub(crate) fn status(&self) -> Vec<UpstreamStatus> {
-        self.inner.upstreams.iter().map(|upstream| upstream.status()).collect()
+        self.all().iter().map(|upstream| upstream.status()).collect()
+    }
+
+    /// Every upstream, in the order of the configuration.
+    fn all(&self) -> Arc<Vec<Arc<Upstream>>> {
+        self.inner.upstreams.load_full()
     }
 
     /// Ends every child and closes every connection, side by side, in bounded time.

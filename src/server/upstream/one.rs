@@ -13,6 +13,7 @@ use super::{
     standing::{self, Standing},
 };
 use crate::config::UpstreamConfig;
+use arc_swap::ArcSwap;
 use mcp_client::{ClientError, Connection, Sink};
 use mcp_protocol::{Era, Method, Notification, RawObject, RawValue, raw_value};
 use mcp_telemetry::{Event, UpstreamLabel, UpstreamState};
@@ -22,6 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// One upstream.
 pub(super) struct Upstream {
@@ -29,34 +31,32 @@ pub(super) struct Upstream {
     pub(super) name: Arc<str>,
     /// What it is counted under.
     pub(super) label: UpstreamLabel,
-    /// How it was configured.
-    pub(super) config: UpstreamConfig,
     /// What it shares with the others.
     pub(super) shared: Arc<Shared>,
     /// Sessions that belong to one client each.
     pub(super) own: OwnSessions,
     /// Whether its catalogue is known, or its first try failed.
     pub(super) known: watch::Sender<bool>,
+    /// Says that it ends.
+    pub(super) stop: CancellationToken,
+    /// The calls in flight.
+    pub(super) calls: TaskTracker,
     legacy: Lane,
     modern: Lane,
-    prefix: bool,
+    config: ArcSwap<UpstreamConfig>,
     standing: Mutex<Standing>,
 }
 
 impl Upstream {
     /// An upstream that nobody has tried to reach yet.
-    pub(super) fn new(
-        name: &str,
-        config: UpstreamConfig,
-        prefix: bool,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub(super) fn new(name: &str, config: UpstreamConfig, shared: Arc<Shared>) -> Self {
         let label = shared.telemetry.register_upstream(name);
         Self {
             name: name.into(),
             label,
-            prefix: config.prefix.unwrap_or(prefix),
-            config,
+            stop: shared.stop.child_token(),
+            calls: TaskTracker::new(),
+            config: ArcSwap::from_pointee(config),
             shared,
             own: OwnSessions::default(),
             known: watch::Sender::new(false),
@@ -107,9 +107,9 @@ impl Upstream {
         sink: Arc<dyn Sink>,
     ) -> Result<Link, ClientError> {
         let (identity, options) = (self.shared.identity(capabilities), self.shared.options());
-        let connection =
-            Connection::open(&self.config.target, era, &identity, sink, &options).await?;
-        Ok(Link::new(self.shared.next_id(), connection, self.config.target.network()))
+        let target = &self.config().target;
+        let connection = Connection::open(target, era, &identity, sink, &options).await?;
+        Ok(Link::new(self.shared.next_id(), connection, target.network()))
     }
 
     /// Opens a connection for everybody: it declares no capability.
@@ -132,26 +132,64 @@ impl Upstream {
     /// Works the standing out anew, and reports it if it changed.
     pub(super) fn stand(&self, error: Option<&str>) {
         let state = standing::of(&self.modern.state(), &self.legacy.state());
-        let changed = self.standing().enter(state, error);
-        if changed {
-            self.shared.telemetry.emit(&Event::UpstreamStateChanged {
-                upstream: &self.label,
-                state,
-                error,
-            });
+        if self.enter(state, error) {
             self.report_availability();
         }
     }
 
-    /// Everything is closed.
+    /// Enters a state and reports it, if that is news.
+    fn enter(&self, state: UpstreamState, error: Option<&str>) -> bool {
+        // Locked until it is reported, so that nothing is reported after the last word.
+        let mut standing = self.standing();
+        let is_news = standing.enter(state, error);
+        if is_news {
+            let upstream = &self.label;
+            self.shared.telemetry.emit(&Event::UpstreamStateChanged { upstream, state, error });
+        }
+        is_news
+    }
+
+    /// Says that it starts. Another one of its name may have been there before.
+    pub(super) fn starting(&self) {
+        let (upstream, state) = (&self.label, UpstreamState::Connecting);
+        self.shared.telemetry.emit(&Event::UpstreamStateChanged { upstream, state, error: None });
+    }
+
+    /// Everything is closed, or soon will be: the last word that is said of it.
     pub(super) fn stopped(&self) {
-        let state = UpstreamState::Stopped;
-        self.standing().enter(state, None);
-        self.shared.telemetry.emit(&Event::UpstreamStateChanged {
-            upstream: &self.label,
-            state,
-            error: None,
-        });
+        if self.enter(UpstreamState::Stopped, None) {
+            for lane in self.lanes() {
+                for tool in lane.listing.load().iter().flat_map(|listing| listing.tools.iter()) {
+                    self.report_tool(&tool.key, false);
+                }
+            }
+        }
+    }
+
+    /// Whether the last word on it was said.
+    fn is_stopped(&self) -> bool {
+        self.standing().state == UpstreamState::Stopped
+    }
+
+    /// How it is configured.
+    pub(super) fn config(&self) -> Arc<UpstreamConfig> {
+        self.config.load_full()
+    }
+
+    /// Changes how it is configured, but not where it is: it stays connected.
+    pub(super) fn tune(&self, config: UpstreamConfig) {
+        self.config.store(Arc::new(config));
+    }
+
+    /// Goes on where another one of its name was: what that listed stays listed until this one
+    /// is known, and who subscribed there is subscribed here.
+    pub(super) fn take_over(&self, before: &Self) {
+        for (lane, before) in self.lanes().into_iter().zip(before.lanes()) {
+            lane.listing.store(before.listing.load_full());
+            lane.wanted.take_over(&before.wanted);
+        }
+        // A list need not wait for what it shows already.
+        self.known.send_replace(*before.known.borrow());
     }
 
     /// Its standing, locked.
@@ -161,6 +199,9 @@ impl Upstream {
 
     /// Reports for each tool whether it can be called now: in any era that lists it.
     fn report_availability(&self) {
+        if self.is_stopped() {
+            return;
+        }
         let mut tools = BTreeMap::new();
         for lane in self.lanes() {
             let is_up = lane.link().is_some();
@@ -175,6 +216,9 @@ impl Upstream {
 
     /// Takes over a new listing of a lane, and reports what is in it and what is gone.
     pub(super) fn list(&self, era: Era, listing: Listing) {
+        if self.is_stopped() {
+            return;
+        }
         let (tools, resources, prompts) =
             (listing.tools.len(), listing.resources.len(), listing.prompts.len());
         let before = self.lane(era).listing.swap(Some(Arc::new(listing)));
@@ -212,7 +256,7 @@ impl Upstream {
         Offer {
             upstream: self.name.clone(),
             label: self.label.clone(),
-            prefix: self.prefix,
+            prefix: self.config.load().prefix.unwrap_or(true),
             legacy: self.legacy.listing.load_full(),
             modern: self.modern.listing.load_full(),
         }
@@ -221,9 +265,10 @@ impl Upstream {
     /// Longest time a call may take.
     pub(super) fn limit(&self, method: Method) -> Duration {
         if method == Method::ToolsCall {
-            self.config.tool_timeout.unwrap_or(self.shared.limits.tool_timeout)
+            let limit = self.config.load().tool_timeout;
+            limit.unwrap_or_else(|| self.shared.limits.now().tool_timeout)
         } else {
-            self.shared.limits.request_timeout
+            self.shared.limits.now().request_timeout
         }
     }
 

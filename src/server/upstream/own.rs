@@ -57,9 +57,11 @@ struct InFlight {
 
 /// Ends idle sessions from time to time, until everything is to stop.
 pub(super) async fn sweep(upstream: Arc<Upstream>) {
-    let stop = upstream.shared.stop.clone();
-    let pause = (upstream.shared.limits.own_upstream_idle / 4).clamp(SHORTEST_SWEEP, LONGEST_SWEEP);
-    while tokio::time::timeout(pause, stop.cancelled()).await.is_err() {
+    let pause = || {
+        let idle = upstream.shared.limits.now().own_upstream_idle;
+        (idle / 4).clamp(SHORTEST_SWEEP, LONGEST_SWEEP)
+    };
+    while tokio::time::timeout(pause(), upstream.stop.cancelled()).await.is_err() {
         upstream.end_idle();
     }
 }
@@ -132,7 +134,7 @@ impl Upstream {
         not: Option<u64>,
     ) -> Result<Arc<Link>, Failure> {
         let opening = self.clone().own_link(slot, session.clone(), declared, not);
-        let stop = self.shared.stop.clone();
+        let stop = self.stop.clone();
         let opening = async move { stop.run_until_cancelled(opening).await };
         match self.shared.tasks.spawn(opening).await {
             Ok(Some(link)) => link,
@@ -142,10 +144,9 @@ impl Upstream {
 
     /// The session's slot with this call in flight on it, so that it does not end meanwhile.
     fn slot(&self, session: &SessionRef, caller: &Caller) -> Option<(Arc<Slot>, InFlight)> {
+        let most = self.shared.limits.now().own_upstream_sessions;
         let mut slots = self.own.slots();
-        if slots.len() >= self.shared.limits.own_upstream_sessions
-            && !slots.contains_key(&session.id)
-        {
+        if slots.len() >= most && !slots.contains_key(&session.id) {
             return None;
         }
         let slot = slots.entry(session.id.clone()).or_insert_with(|| {
@@ -215,7 +216,7 @@ impl Upstream {
 
     /// Ends all that are idle.
     pub(super) fn end_idle(self: &Arc<Self>) {
-        let limit = self.shared.limits.own_upstream_idle;
+        let limit = self.shared.limits.now().own_upstream_idle;
         for slot in self.own.take(|slot| slot.running.is_idle(limit)) {
             self.close_later(slot);
         }

@@ -8,7 +8,7 @@ use super::{
     one::Upstream,
     seal::Sealer,
 };
-use crate::config::Limits;
+use crate::config::LiveLimits;
 use arc_swap::ArcSwap;
 use mcp_client::{Identity, Options};
 use mcp_protocol::{RawValue, raw_value};
@@ -16,7 +16,7 @@ use mcp_telemetry::{Event, Telemetry};
 use std::{
     collections::HashSet,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -31,7 +31,7 @@ pub(super) struct Shared {
     /// Where everything is reported.
     pub(super) telemetry: Telemetry,
     /// Bounds.
-    pub(super) limits: Limits,
+    pub(super) limits: LiveLimits,
     /// Our `Implementation`.
     pub(super) info: Box<RawValue>,
     /// Seals `requestState`.
@@ -45,20 +45,15 @@ pub(super) struct Shared {
     /// Who hears of changes.
     pub(super) changes: broadcast::Sender<Change>,
     catalogue: ArcSwap<Catalogue>,
-    reserved: Vec<String>,
-    upstreams: OnceLock<Vec<Weak<Upstream>>>,
+    reserved: ArcSwap<Vec<String>>,
+    upstreams: ArcSwap<Vec<Weak<Upstream>>>,
     reported: Mutex<HashSet<Note>>,
     next_id: AtomicU64,
 }
 
 impl Shared {
     /// A start with nothing on offer.
-    pub(super) fn new(
-        telemetry: Telemetry,
-        limits: Limits,
-        reserved: &[String],
-        state_key: &[u8; 32],
-    ) -> Self {
+    pub(super) fn new(telemetry: Telemetry, limits: LiveLimits, state_key: &[u8; 32]) -> Self {
         let info =
             serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
         Self {
@@ -71,17 +66,18 @@ impl Shared {
             tasks: TaskTracker::new(),
             changes: broadcast::Sender::new(CHANGES),
             catalogue: ArcSwap::default(),
-            reserved: reserved.to_vec(),
-            upstreams: OnceLock::new(),
+            reserved: ArcSwap::default(),
+            upstreams: ArcSwap::default(),
             reported: Mutex::default(),
             next_id: AtomicU64::new(1),
         }
     }
 
-    /// Makes the upstreams known, in the order of the configuration. Once.
-    pub(super) fn introduce(&self, upstreams: &[Arc<Upstream>]) {
-        // A second introduction would be a bug of this module and changes nothing.
-        let _first = self.upstreams.set(upstreams.iter().map(Arc::downgrade).collect());
+    /// Makes the upstreams known, in the order of the configuration, and the names that none of
+    /// them gets.
+    pub(super) fn introduce(&self, upstreams: &[Arc<Upstream>], reserved: Vec<String>) {
+        self.reserved.store(Arc::new(reserved));
+        self.upstreams.store(Arc::new(upstreams.iter().map(Arc::downgrade).collect()));
     }
 
     /// An id that nothing else here has.
@@ -91,7 +87,7 @@ impl Shared {
 
     /// Bounds on one connection.
     pub(super) fn options(&self) -> Options {
-        Options { request_timeout: self.limits.request_timeout, ..Options::default() }
+        Options { request_timeout: self.limits.now().request_timeout, ..Options::default() }
     }
 
     /// Who we are to an upstream, with these capabilities.
@@ -108,9 +104,9 @@ impl Shared {
     pub(super) fn rebuild(&self, announced: &[Change]) {
         // The lock also keeps two rebuilds in order.
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        let offers: Vec<Offer> = self.upstreams().map(|upstream| upstream.offer()).collect();
+        let offers: Vec<Offer> = self.upstreams().iter().map(|upstream| upstream.offer()).collect();
         let register = |label: &_, tool: &str| self.telemetry.register_tool(label, tool);
-        let (next, notes) = catalogue::merge(&offers, &self.reserved, &register);
+        let (next, notes) = catalogue::merge(&offers, &self.reserved.load(), &register);
         let before = self.catalogue.load_full();
         let mut changes = next.changes_since(&before);
         self.catalogue.store(Arc::new(next));
@@ -138,8 +134,8 @@ impl Shared {
     }
 
     /// All upstreams, in the order of the configuration.
-    pub(super) fn upstreams(&self) -> impl Iterator<Item = Arc<Upstream>> {
-        self.upstreams.get().into_iter().flatten().filter_map(Weak::upgrade)
+    pub(super) fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        self.upstreams.load().iter().filter_map(Weak::upgrade).collect()
     }
 
     fn report(&self, note: &Note) {

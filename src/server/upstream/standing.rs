@@ -25,8 +25,11 @@ impl Standing {
         Self { state: UpstreamState::Connecting, since, last_error: None, next_try: None }
     }
 
-    /// Enters a state; whether it or its reason is news.
+    /// Enters a state; whether it or its reason is news. What was stopped stays so.
     pub(super) fn enter(&mut self, state: UpstreamState, error: Option<&str>) -> bool {
+        if self.state == UpstreamState::Stopped {
+            return false;
+        }
         let news = self.state != state
             || error.is_some_and(|error| self.last_error.as_deref() != Some(error));
         if self.state != state {
@@ -90,6 +93,9 @@ mod tests {
         assert!(standing.enter(UpstreamState::Failed, Some("refused")));
         assert!(standing.enter(UpstreamState::Connected, None));
         assert_eq!(standing.last_error.as_deref(), Some("refused"));
+        assert!(standing.enter(UpstreamState::Stopped, None));
+        assert!(!standing.enter(UpstreamState::Failed, Some("late")), "the last word stands");
+        assert_eq!(standing.state, UpstreamState::Stopped);
     }
 
     #[test]

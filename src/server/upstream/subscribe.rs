@@ -78,7 +78,7 @@ impl Upstreams {
             Ok(subject) => subject,
             Err(reply) => return reply,
         };
-        for upstream in &self.inner.upstreams {
+        for upstream in &*self.all() {
             upstream.lane(Era::Modern).wanted.remove(&uri, &subscriber);
             let legacy = &upstream.lane(Era::Legacy).wanted;
             let was_subscribed = legacy.uris_of(&subscriber).iter().any(|wanted| **wanted == *uri);
@@ -138,7 +138,8 @@ impl Upstreams {
         };
         let Some(session) = &caller.session else { return no_session() };
         let lowest = self.inner.shared.levels.set(&session.id, level);
-        let settings = self.inner.upstreams.iter().map(|upstream| async {
+        let all = self.all();
+        let settings = all.iter().map(|upstream| async {
             let shared = async {
                 if let Some(link) = upstream.lane(Era::Legacy).link() {
                     levels::set(&link, lowest).await;
@@ -157,8 +158,8 @@ impl Upstreams {
 
     /// `notifications/roots/list_changed` of a legacy session.
     pub(crate) async fn roots_changed(&self, session_id: &str) {
-        let links =
-            self.inner.upstreams.iter().filter_map(|upstream| upstream.own_link_now(session_id));
+        let all = self.all();
+        let links = all.iter().filter_map(|upstream| upstream.own_link_now(session_id));
         let told = links.map(|link| async move {
             // A link that is lost asks for the roots anew.
             let _told = link.connection.notify(Method::RootsListChanged.as_str(), None).await;
@@ -169,7 +170,7 @@ impl Upstreams {
     /// Ends what belongs to a legacy session: its own upstream sessions, its subscriptions.
     pub(crate) fn session_ended(&self, session_id: &str) {
         self.inner.shared.levels.forget(session_id);
-        for upstream in &self.inner.upstreams {
+        for upstream in &*self.all() {
             upstream.end_own(session_id);
             upstream.unsubscribe_all(&Subscriber::Session(session_id.into()));
         }
@@ -220,7 +221,8 @@ impl Upstream {
     /// A request of our own; a failure is reported.
     async fn tell(&self, link: &Link, method: Method, params: Box<RawValue>) {
         let call = link.connection.call(OutCall::new(method.as_str(), params));
-        let answer = tokio::time::timeout(self.shared.limits.request_timeout, call).await;
+        let limit = self.shared.limits.now().request_timeout;
+        let answer = tokio::time::timeout(limit, call).await;
         if !matches!(answer, Ok(Ok(Ok(_)))) {
             self.dropped(method.as_str(), "the upstream did not take it");
         }

@@ -44,9 +44,9 @@ impl Backoff {
     }
 }
 
-/// Runs until everything is to stop, then closes all of the upstream's connections.
+/// Runs until it is to stop, then closes all of the upstream's connections.
 pub(super) async fn supervise(upstream: Arc<Upstream>) {
-    let stop = upstream.shared.stop.clone();
+    let stop = upstream.stop.clone();
     tokio::select! {
         () = stop.cancelled() => {}
         () = Box::pin(upstream.keep_all()) => {}
@@ -79,7 +79,7 @@ impl Upstream {
     async fn second_link(self: &Arc<Self>, first: Era, took: Duration) -> Option<Link> {
         let other = first.other();
         let was_slow = took >= self.shared.options().discover_timeout;
-        if self.config.era.is_some() || (first == Era::Legacy && !was_slow) {
+        if self.config().era.is_some() || (first == Era::Legacy && !was_slow) {
             self.set_absent(other);
             return None;
         }
@@ -96,6 +96,10 @@ impl Upstream {
 
     fn set_absent(&self, era: Era) {
         self.set_lane(era, LaneState::Absent, None);
+        // What an upstream before it offered there is known not to come back.
+        if self.lane(era).listing.swap(None).is_some() {
+            self.shared.rebuild(&[]);
+        }
         self.settle();
     }
 
@@ -104,7 +108,7 @@ impl Upstream {
         let mut backoff = Backoff::new();
         loop {
             let began = Instant::now();
-            match self.open_shared(self.config.era).await {
+            match self.open_shared(self.config().era).await {
                 Ok(link) => return (link, began.elapsed()),
                 Err(error) => {
                     let wait = backoff.next();
@@ -178,8 +182,8 @@ impl Upstream {
     /// Reads lists again and tells of what changed or was announced.
     async fn relist(self: &Arc<Self>, era: Era, link: &Link, kinds: &[Kind], announced: &[Kind]) {
         let before = self.lane(era).listing.load_full().unwrap_or_default();
-        let (listing, complaints): (Listing, _) =
-            before.refreshed(link, kinds, self.shared.limits.request_timeout).await;
+        let limit = self.shared.limits.now().request_timeout;
+        let (listing, complaints): (Listing, _) = before.refreshed(link, kinds, limit).await;
         for (method, why) in complaints {
             self.dropped(method.as_str(), &why);
         }

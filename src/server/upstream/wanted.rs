@@ -58,6 +58,13 @@ impl Wanted {
         self.take_out(subscriber, |_| true)
     }
 
+    /// Wants all that is wanted there.
+    pub(super) fn take_over(&self, before: &Self) {
+        let uris = before.uris.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.uris.lock().unwrap_or_else(PoisonError::into_inner) = uris;
+        self.changed();
+    }
+
     /// All resources wanted.
     pub(super) fn uris(&self) -> Vec<Arc<str>> {
         self.uris.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()

@@ -14,5 +14,5 @@ pub use client::{Legacy, Modern, Reply, http, modern_meta, trust};
 pub use metrics::Scrape;
 pub use outside::{Peer, free_port, node, run_plan, tool};
 pub use poll::{until, within};
-pub use server::{Server, Setup, alive, descendants, fixture_path, text};
+pub use server::{CONFIG, SERVERS, Server, Setup, alive, descendants, fixture_path, text};
 pub use stream::Messages;

@@ -16,6 +16,9 @@ use tokio::{
     task::JoinSet,
 };
 
+/// The names of the files that a server is configured by.
+pub const CONFIG: &str = "config.toml";
+pub const SERVERS: &str = "mcp.json";
 const TOKEN: &str = "token-of-this-test-0123456789abcdef";
 
 /// What a server is started with.
@@ -88,16 +91,20 @@ impl Setup {
         self
     }
 
+    /// Writes the files that a server is configured by.
+    pub fn write(&self, dir: &Path) {
+        let file = |name: &str, content: String| {
+            std::fs::write(dir.join(name), content).expect("a file in our own folder");
+        };
+        file(SERVERS, json!({"mcpServers": self.upstreams}).to_string());
+        file(CONFIG, toml::to_string(&self.config).expect("a table"));
+    }
+
     /// Starts the server and waits for the line that names its address.
     pub async fn start(self) -> Server {
         let dir = tempfile::tempdir().expect("a folder");
-        let file = |name: &str, content: String| {
-            let path = dir.path().join(name);
-            std::fs::write(&path, content).expect("a file in our own folder");
-            path
-        };
-        let upstreams = file("mcp.json", json!({"mcpServers": self.upstreams}).to_string());
-        let config = file("config.toml", toml::to_string(&self.config).expect("a table"));
+        self.write(dir.path());
+        let (upstreams, config) = (dir.path().join(SERVERS), dir.path().join(CONFIG));
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])

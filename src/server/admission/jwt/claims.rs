@@ -11,6 +11,8 @@ use std::{
 const LONGEST: usize = 128;
 /// Letters that are kept of a subject that is not.
 const KEPT: usize = 48;
+/// What the names of all principals begin with that are known by such a token.
+pub(super) const PREFIX: &str = "jwt:";
 const SECONDS_OF_A_CENTURY: f64 = 3.2e9;
 
 #[derive(Debug, Deserialize)]
@@ -36,11 +38,11 @@ impl Claims {
     pub(super) fn principal(&self) -> String {
         let is_plain = |letter: char| letter.is_ascii_graphic() && letter != '~';
         if self.sub.len() <= LONGEST && self.sub.chars().all(is_plain) {
-            return format!("jwt:{}", self.sub);
+            return format!("{PREFIX}{}", self.sub);
         }
         let kept: String = self.sub.chars().filter(|letter| is_plain(*letter)).take(KEPT).collect();
         let digest = Sha256::digest(&self.sub);
-        let mut name = format!("jwt:{kept}~");
+        let mut name = format!("{PREFIX}{kept}~");
         for byte in digest.iter().take(16) {
             // Writing to a String cannot fail.
             let _written = write!(name, "{byte:02x}");

@@ -29,7 +29,10 @@ const LONGEST: usize = 16 << 10;
 
 /// Checks tokens.
 pub(super) struct Jwt {
+    config: JwtConfig,
     source: Arc<Source>,
+    /// Whether the source was there before, and is kept fresh already.
+    is_kept: bool,
     rules: Validation,
     cache: Cache,
     leeway: Duration,
@@ -45,7 +48,9 @@ enum Bad {
 }
 
 impl Jwt {
-    pub(super) fn new(config: &JwtConfig) -> Result<Self, AuthError> {
+    /// Checks what this configuration asks for. Keys that an issuer publishes are kept from
+    /// `before`, if it asks for the same; those of a file are read again.
+    pub(super) fn new(config: &JwtConfig, before: Option<&Self>) -> Result<Self, AuthError> {
         let audience = config.audience.trim();
         if audience.is_empty() {
             return Err(AuthError::Audience);
@@ -61,8 +66,19 @@ impl Jwt {
                 rules.set_required_spec_claims(&["exp", "aud", "sub", "iss"]);
             }
         }
-        let source = Arc::new(Source::new(config)?);
-        Ok(Self { source, rules, cache: Cache::default(), leeway: config.leeway })
+        let kept = before.filter(|before| config.jwks_url.is_some() && before.config == *config);
+        let source = match kept {
+            Some(before) => Arc::clone(&before.source),
+            None => Arc::new(Source::new(config)?),
+        };
+        // Who was remembered may have other tools now, so nobody is.
+        let (cache, leeway, is_kept) = (Cache::default(), config.leeway, kept.is_some());
+        Ok(Self { config: config.clone(), source, is_kept, rules, cache, leeway })
+    }
+
+    /// Whether a principal is one of an issuer's.
+    pub(super) fn stands_for(principal: &Principal) -> bool {
+        principal.name().starts_with(claims::PREFIX)
     }
 
     /// Whether a token looks like one of an issuer at all.
@@ -70,9 +86,10 @@ impl Jwt {
         token.bytes().filter(|byte| *byte == b'.').count() == 2
     }
 
-    /// Keeps the keys fresh until this is dropped; `None` when they come from a file.
+    /// Keeps the keys fresh until this is dropped; `None` when they come from a file, or are
+    /// kept fresh already.
     pub(super) fn refresh(&self, telemetry: Telemetry) -> Option<impl Future<Output = ()> + use<>> {
-        self.source.refresh(telemetry)
+        if self.is_kept { None } else { self.source.refresh(telemetry) }
     }
 
     /// Who an already checked token stands for.

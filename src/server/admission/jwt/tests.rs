@@ -73,7 +73,7 @@ fn config() -> JwtConfig {
 fn with_file(text: &[u8], algorithms: &[&str]) -> Result<Jwt, AuthError> {
     let file = Scratch::new(text);
     let algorithms = algorithms.iter().map(ToString::to_string).collect();
-    Jwt::new(&JwtConfig { keys_file: Some(file.0.clone()), algorithms, ..config() })
+    Jwt::new(&JwtConfig { keys_file: Some(file.0.clone()), algorithms, ..config() }, None)
 }
 
 fn now() -> u64 {
@@ -216,14 +216,14 @@ fn what_cannot_be_used_is_said_at_the_start() {
         let error = with_file(file, algorithms).err().expect(word).to_string();
         assert!(error.contains(word) && !error.contains("short"), "{error}");
     }
-    let url = |url: &str| Jwt::new(&JwtConfig { jwks_url: Some(url.to_owned()), ..config() });
+    let url = |url: &str| Jwt::new(&JwtConfig { jwks_url: Some(url.to_owned()), ..config() }, None);
     assert!(url("https://issuer.example/keys").is_ok() && url("http://127.0.0.1:1/").is_ok());
     for open in ["http://issuer.example/keys", "ftp://localhost/", "file:///etc/keys", "x"] {
         assert!(matches!(url(open), Err(AuthError::JwksUrl)), "{open}");
     }
     let no_audience = JwtConfig { audience: " ".to_owned(), ..config() };
-    assert!(matches!(Jwt::new(&no_audience), Err(AuthError::Audience)));
-    assert!(matches!(Jwt::new(&config()), Err(AuthError::KeysFrom)));
+    assert!(matches!(Jwt::new(&no_audience, None), Err(AuthError::Audience)));
+    assert!(matches!(Jwt::new(&config(), None), Err(AuthError::KeysFrom)));
 }
 
 /// An issuer whose key set a test changes.
@@ -280,7 +280,7 @@ impl Issuer {
 
     fn jwt(&self, every: Duration) -> (Jwt, Telemetry) {
         let jwks_url = Some(self.url.clone());
-        let jwt = Jwt::new(&JwtConfig { jwks_url, jwks_refresh: every, ..config() });
+        let jwt = Jwt::new(&JwtConfig { jwks_url, jwks_refresh: every, ..config() }, None);
         let (jwt, telemetry) = (jwt.expect("right"), Telemetry::new().expect("made"));
         self.run(jwt.refresh(telemetry.clone()).expect("it fetches"));
         (jwt, telemetry)
@@ -361,7 +361,8 @@ async fn secrets_are_not_taken_from_an_address() {
 async fn the_fetching_ends_with_what_it_is_for() {
     let issuer = Issuer::start(set(&[("one", &ed())])).await;
     let jwks_url = Some(issuer.url.clone());
-    let jwt = Jwt::new(&JwtConfig { jwks_url, jwks_refresh: RARELY, ..config() }).expect("right");
+    let jwt =
+        Jwt::new(&JwtConfig { jwks_url, jwks_refresh: RARELY, ..config() }, None).expect("right");
     let mut fetching = JoinSet::new();
     fetching.spawn(jwt.refresh(Telemetry::new().expect("made")).expect("one"));
     assert!(check(&jwt, &named("one", &ed(), &claims())).await.is_ok());

@@ -37,7 +37,7 @@ pub(super) async fn batch(
             "The revision of this session has no batches: send one message in each request.",
         );
     }
-    if items.len() > stages.limits.batch {
+    if items.len() > stages.limits.now().batch {
         return refuse("The batch holds more messages than `limits.batch` allows.");
     }
     let log = session.new_log();

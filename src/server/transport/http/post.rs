@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     call::{Bounds, EventLog, Refusal, Rejection},
-    config::Limits,
+    config::LiveLimits,
     pipeline::{Arrival, Origin, Stages},
     session::Session,
     transport::Shared,
@@ -57,10 +57,10 @@ pub(super) async fn post(
     }
 }
 
-async fn read(body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
-    let limit = limits.body_bytes;
+async fn read(body: Body, limits: &LiveLimits) -> Result<Bytes, Rejection> {
+    let (limit, within) = (limits.now().body_bytes, limits.now().receive_timeout);
     let whole = Limited::new(body, limit).collect();
-    let Ok(body) = tokio::time::timeout(limits.receive_timeout, whole).await else {
+    let Ok(body) = tokio::time::timeout(within, whole).await else {
         return Err(Rejection::new(
             Refusal::BodyTooSlow,
             "The body took longer than `limits.receive_timeout` allows.",
@@ -164,7 +164,7 @@ async fn modern_call(
 }
 
 fn bounds(stages: &Stages) -> Bounds {
-    Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes }
+    Bounds::of(&stages.limits.now())
 }
 
 async fn listen(

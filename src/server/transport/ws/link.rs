@@ -1,6 +1,7 @@
 //! What the messages on one socket mean. A socket may carry a legacy session and modern
 //! requests side by side; everything it sends goes through one log, in order.
 
+use super::pass::Pass;
 use crate::{
     call::{Bounds, BoxFuture, Cursor, EventLog, Next, code},
     pipeline::{Arrival, Origin, Stages},
@@ -47,9 +48,7 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(stages: Arc<Stages>, arrival: Arrival) -> Self {
-        let bounds =
-            Bounds { events: stages.limits.stream_events, bytes: stages.limits.stream_bytes };
-        let log = Arc::new(EventLog::new(bounds));
+        let log = Arc::new(EventLog::new(Bounds::of(&stages.limits.now())));
         Self {
             cursor: log.read_from(None),
             stages,
@@ -63,6 +62,12 @@ impl Link {
             listening: HashMap::new(),
             refused: false,
         }
+    }
+
+    /// Has the token shown again; whether it is still good. Later calls go by what it is good
+    /// for now.
+    pub(super) async fn readmit(&mut self, pass: &Pass) -> bool {
+        pass.is_good(&self.stages, &mut self.arrival).await
     }
 
     pub(super) fn telemetry(&self) -> &Telemetry {
@@ -172,7 +177,8 @@ impl Link {
                 "A request with this id is still in flight on this connection. Use a new id.";
             return self.refuse(&request, RpcError::new(rpc::INVALID_REQUEST, sentence));
         }
-        if self.withdraw.len() + self.listening.len() >= self.stages.limits.calls_per_session {
+        if self.withdraw.len() + self.listening.len() >= self.stages.limits.now().calls_per_session
+        {
             let sentence = "This connection has too many calls in flight. Wait for one to end.";
             return self.refuse(&request, RpcError::new(code::OVER_CAPACITY, sentence));
         }

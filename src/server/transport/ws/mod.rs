@@ -3,6 +3,7 @@
 //! This file opens the socket, `socket` moves frames, `link` gives messages their meaning.
 
 mod link;
+mod pass;
 mod socket;
 
 use super::{
@@ -18,6 +19,7 @@ use axum::{
 };
 use hyper_util::rt::TokioIo;
 use mcp_telemetry::Transport;
+use pass::Pass;
 use std::sync::Arc;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -36,6 +38,8 @@ const READ_BUFFER: usize = 4 << 10;
 pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> Response {
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
+    // Before the token is looked at, so that no change of who may come in goes unseen.
+    let pass = Pass::of(&shared.stages, &parts.headers);
     let arrived = arrive(&shared, &parts, Transport::Websocket).await;
     let opened =
         arrived.and_then(|arrival| Ok((arrival, handshake(&parts.method, &parts.headers)?)));
@@ -47,11 +51,12 @@ pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> 
         }
     };
     let Shared { stages, .. } = shared;
+    let most = Some(stages.limits.now().body_bytes);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
-        .max_message_size(Some(stages.limits.body_bytes))
-        .max_frame_size(Some(stages.limits.body_bytes));
+        .max_message_size(most)
+        .max_frame_size(most);
     let connections = stages.connections.clone();
     connections.spawn(async move {
         // Fails when the client goes away before the response reached it.
@@ -60,7 +65,7 @@ pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> 
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         let cut = stages.cut.clone();
         tokio::select! {
-            () = socket::serve(socket, Arc::clone(&stages), arrival) => {}
+            () = socket::serve(socket, Arc::clone(&stages), arrival, pass) => {}
             () = cut.cancelled() => {}
         }
     });

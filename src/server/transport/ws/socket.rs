@@ -1,9 +1,10 @@
 //! Frames in and out, heartbeat, and the end of a socket. One task serves one socket: its calls
 //! run in it side by side, and a client that does not read holds up nobody but itself.
 
-use super::link::Link;
+use super::{link::Link, pass::Pass};
 use crate::{
     call::Next,
+    config::Limits,
     pipeline::{Arrival, Stages},
 };
 use futures_util::{SinkExt, StreamExt};
@@ -51,7 +52,8 @@ struct Heartbeat {
 }
 
 impl Heartbeat {
-    fn new(every: Duration, within: Duration) -> Self {
+    fn new(limits: &Limits) -> Self {
+        let (every, within) = (limits.heartbeat, limits.heartbeat_timeout);
         Self { every, within, next: Instant::now() + every, asked_at: None }
     }
 
@@ -74,10 +76,15 @@ impl Heartbeat {
 }
 
 /// Serves a socket to its end.
-pub(super) async fn serve(mut socket: Socket, stages: Arc<Stages>, arrival: Arrival) {
+pub(super) async fn serve(
+    mut socket: Socket,
+    stages: Arc<Stages>,
+    arrival: Arrival,
+    mut pass: Pass,
+) {
     let _open = stages.telemetry.socket_opened(Transport::Websocket);
     let mut link = Link::new(Arc::clone(&stages), arrival);
-    let ending = run(&mut socket, &mut link, &stages).await;
+    let ending = run(&mut socket, &mut link, &mut pass, &stages).await;
     if let Some((code, sentence)) = ending.close {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(sentence) };
         // A client that does not take the close frame is cut.
@@ -86,8 +93,8 @@ pub(super) async fn serve(mut socket: Socket, stages: Arc<Stages>, arrival: Arri
     link.end(ending.reason);
 }
 
-async fn run(socket: &mut Socket, link: &mut Link, stages: &Stages) -> Ending {
-    let mut heartbeat = Heartbeat::new(stages.limits.heartbeat, stages.limits.heartbeat_timeout);
+async fn run(socket: &mut Socket, link: &mut Link, pass: &mut Pass, stages: &Stages) -> Ending {
+    let mut heartbeat = Heartbeat::new(&stages.limits.now());
     loop {
         tokio::select! {
             biased;
@@ -97,6 +104,13 @@ async fn run(socket: &mut Socket, link: &mut Link, stages: &Stages) -> Ending {
                 }
             }
             () = stages.closing.cancelled() => return server_closes(),
+            () = pass.asked_for() => {
+                // Boxed, because it is rare and large.
+                if !Box::pin(link.readmit(pass)).await {
+                    let sentence = "the token is no longer valid";
+                    return Ending::told(Reason::Error, CloseCode::Policy, sentence);
+                }
+            }
             frame = socket.next() => match read(link, &mut heartbeat, frame).await {
                 None => {}
                 Some(ending) => return ending,
@@ -142,7 +156,8 @@ const fn slow() -> Ending {
 }
 
 async fn send(socket: &mut Socket, stages: &Stages, message: Message) -> Option<Ending> {
-    match timeout(stages.limits.write_timeout, socket.send(message)).await {
+    let within = stages.limits.now().write_timeout;
+    match timeout(within, socket.send(message)).await {
         Ok(Ok(())) => None,
         Ok(Err(_)) => Some(Ending::gone(Reason::ClientGone)),
         Err(_) => Some(Ending::gone(Reason::SlowConsumer)),
