@@ -30,9 +30,9 @@ pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Even
 pub use family::{MetricInfo, MetricKind};
 pub use install::{Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, install};
 pub use label::{
-    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success, Transport,
-    UpstreamState,
+    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
+    Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success,
+    Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};

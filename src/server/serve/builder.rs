@@ -7,14 +7,14 @@ use crate::{
     config::{Config, Limits},
     dispatch::{Dispatch, Identity},
     pipeline::Stages,
-    session::{Listeners, Presences, SessionLimits, Sessions},
+    session::{Listeners, Presences, SessionLimits, Sessions, StreamPlaces},
     tools::{Registry, Tool, builtins},
     transport::StatusReport,
     upstream::Upstreams,
 };
 use arc_swap::ArcSwap;
 use mcp_telemetry::Telemetry;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak, atomic::AtomicUsize};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Least room for a request's head, in bytes: the HTTP library needs it.
@@ -126,8 +126,10 @@ fn check(config: &Config) -> Result<(), ServerError> {
     let limits = &config.limits;
     let bounds = [
         ("limits.body_bytes", limits.body_bytes),
+        ("limits.json_depth", limits.json_depth),
         ("limits.sessions", limits.sessions),
         ("limits.connections", limits.connections),
+        ("limits.streams", limits.streams),
         ("limits.calls", limits.calls),
         ("limits.stream_events", limits.stream_events),
         ("limits.stream_bytes", limits.stream_bytes),
@@ -169,7 +171,9 @@ impl Parts {
             admission: ArcSwap::from_pointee(self.admission),
             sessions: Sessions::new(limits.sessions, session_limits(&limits), telemetry.clone()),
             presences: Presences::new(limits.presences, telemetry.clone()),
-            listeners: Listeners::new(limits.presences),
+            listeners: Listeners::default(),
+            streams: StreamPlaces::default(),
+            calls: AtomicUsize::new(0),
             dispatch: Dispatch::new(self.tools, upstreams, identity, config.first_list_wait),
             telemetry,
             limits,

@@ -1,7 +1,7 @@
 //! `subscriptions/listen`: the long streams on which modern clients hear of changes
 //! (2026-07-28 `basic/patterns/subscriptions.mdx`).
 
-use super::lock;
+use super::{StreamPlace, lock};
 use crate::call::EventLog;
 use mcp_protocol::{
     Id, Method, RawObject, RawValue, RpcError, encode_notification, encode_result, key, raw_value,
@@ -73,16 +73,14 @@ struct Open {
 }
 
 /// All open listeners.
-#[derive(Clone)]
-pub(crate) struct Listeners {
-    open: Arc<Mutex<Open>>,
-    most: usize,
-}
+#[derive(Clone, Default)]
+pub(crate) struct Listeners(Arc<Mutex<Open>>);
 
 /// A listener; stops listening when dropped.
 pub(crate) struct Listener {
     open: Arc<Mutex<Open>>,
     number: u64,
+    _place: StreamPlace,
 }
 
 impl Drop for Listener {
@@ -92,17 +90,15 @@ impl Drop for Listener {
 }
 
 impl Listeners {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { open: Arc::default(), most }
-    }
-
     /// Acknowledges a subscription as the first message on its stream, and listens from then on.
-    /// `None` when there are as many listeners as there may be.
-    pub(crate) fn open(&self, id: Id, filter: Filter, log: &Arc<EventLog>) -> Option<Listener> {
-        let mut open = lock(&self.open);
-        if open.listeners.len() >= self.most {
-            return None;
-        }
+    pub(crate) fn open(
+        &self,
+        id: Id,
+        filter: Filter,
+        log: &Arc<EventLog>,
+        place: StreamPlace,
+    ) -> Listener {
+        let mut open = lock(&self.0);
         let acknowledged =
             json!({ "_meta": { key::SUBSCRIPTION_ID: id.to_raw() }, "notifications": filter });
         log.push(encode_notification(
@@ -113,12 +109,12 @@ impl Listeners {
         let number = open.opened;
         open.listeners.insert(number, Listening { id, filter, log: Arc::clone(log) });
         drop(open);
-        Some(Listener { open: Arc::clone(&self.open), number })
+        Listener { open: Arc::clone(&self.0), number, _place: place }
     }
 
     /// Tells every listener that wants to know.
     pub(crate) fn tell(&self, method: Method, uri: Option<&str>) {
-        for listening in lock(&self.open).listeners.values() {
+        for listening in lock(&self.0).listeners.values() {
             if listening.filter.wants(method, uri) {
                 let mut params =
                     json!({ "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
@@ -132,7 +128,7 @@ impl Listeners {
 
     /// Ends every listener with the result that says so.
     pub(crate) fn end_all(&self) {
-        for (_, listening) in lock(&self.open).listeners.drain() {
+        for (_, listening) in lock(&self.0).listeners.drain() {
             let result = json!({ "resultType": "complete", "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
             listening.log.push(encode_result(&listening.id, &raw_value(&result)));
             listening.log.close();
@@ -144,6 +140,7 @@ impl Listeners {
 mod tests {
     use super::*;
     use crate::call::{Bounds, Next};
+    use crate::session::StreamPlaces;
     use futures_util::task::noop_waker_ref;
     use std::task::{Context, Poll};
 
@@ -161,19 +158,21 @@ mod tests {
 
     #[test]
     fn a_listener_hears_what_it_asked_for_under_its_own_id_and_nothing_else() {
-        let listeners = Listeners::new(1);
+        let (listeners, places) = (Listeners::default(), StreamPlaces::default());
         let log = Arc::new(EventLog::new(Bounds { events: 10, bytes: 10_000 }));
         let params = mcp_protocol::raw(
             r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"],"new":1}}"#,
         );
         let filter = Filter::of_params(params.as_deref()).expect("valid");
-        let listener = listeners.open(Id::string("s"), filter.clone(), &log).expect("room");
-        assert!(listeners.open(Id::number(2), filter, &log).is_none(), "the bound is one");
+        let place = places.take_below(1).expect("room");
+        let listener = listeners.open(Id::string("s"), filter, &log, place);
+        assert!(places.take_below(1).is_none(), "it has the place");
         listeners.tell(Method::PromptsListChanged, None);
         listeners.tell(Method::ResourcesUpdated, Some("c://d"));
         listeners.tell(Method::ToolsListChanged, None);
         listeners.tell(Method::ResourcesUpdated, Some("a://b"));
         drop(listener);
+        assert!(places.take_below(1).is_some(), "the place is free again");
         listeners.tell(Method::ToolsListChanged, None);
         let seen = read(&log);
         assert_eq!(seen.len(), 3, "{seen:?}");

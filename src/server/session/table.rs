@@ -67,7 +67,7 @@ impl Sessions {
             agreement,
             transport,
             streams: Streams::default(),
-            questions: Questions::new(&general, self.limits.questions),
+            questions: Questions::new(&general, self.limits.questions, self.telemetry.clone()),
             general,
             limits: self.limits,
             reference: OnceLock::new(),
