@@ -5,6 +5,7 @@ use crate::{
     config::{Environment, Given, Settings},
     data_dir::DataDir,
     failure::Failure,
+    open_files,
     token::{self, Token},
 };
 use mcp_client::Secret;
@@ -37,7 +38,8 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let state_key = token::state_key(&mut dir)?;
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
-    let words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
+    let mut words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
+    words.extend(open_files::raise(settings.server.limits.connections));
     let ended = runtime.block_on(run(settings, token, state_key, &words));
     // Past this, tasks that are left are dropped, and children with them.
     runtime.shutdown_timeout(LAST_MOMENT);
