@@ -5,6 +5,7 @@ use crate::{
     config::{Environment, Given, Settings},
     data_dir::DataDir,
     failure::Failure,
+    open_files,
     reload::{Reloader, Sources},
     token::{self, Token},
 };
@@ -36,7 +37,8 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let lock = dir.lock()?;
     let token = token::find(&settings.token, settings.server.auth.token.as_ref(), &mut dir)?;
     let state_key = token::state_key(&mut dir)?;
-    let words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
+    let mut words = [&settings.warnings[..], &settings.refused, &dir.mended].concat();
+    words.extend(open_files::raise(settings.server.limits.connections));
     let sources = Sources { given, environment, dir };
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;

@@ -9,6 +9,7 @@ mod data_dir;
 mod failure;
 mod health;
 mod mcp_servers;
+mod open_files;
 mod reload;
 mod token;
 mod watch;

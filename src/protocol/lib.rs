@@ -5,6 +5,7 @@
 //! parsed; everything else stays the text that arrived, so unknown fields, key order
 //! and number spelling pass through unchanged.
 
+mod depth;
 mod envelope;
 mod error;
 pub mod headers;
@@ -14,6 +15,7 @@ mod object;
 mod revision;
 pub mod sse;
 
+pub use depth::is_deeper_than;
 pub use envelope::{
     Answer, Body, EnvelopeError, Id, Message, MessageKind, Notification, Payload, Request,
     Response, encode_error, encode_notification, encode_request, encode_result, parse_body,

@@ -53,6 +53,8 @@ pub struct Config {
 pub struct Limits {
     /// Largest request body, in bytes (default 4 MiB).
     pub body_bytes: usize,
+    /// How deep arrays and objects of a message may stand in each other (default 128).
+    pub json_depth: usize,
     /// Longest time for a request's headers, and again for its body (default 30 s).
     #[serde(deserialize_with = "seconds")]
     pub receive_timeout: Duration,
@@ -60,6 +62,10 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Most sockets at once (default 20,000); beyond, a client gets 503.
     pub connections: usize,
+    /// Most streams open at once (default 15,000, fewer than sockets so that calls find one):
+    /// beyond, a GET stream or `subscriptions/listen` is refused. The stream of a call is counted
+    /// and never refused, since the call has begun.
+    pub streams: usize,
     /// Most calls in flight at once, of all clients (default 10,000).
     pub calls: usize,
     /// Most sessions at once (default 10,000).
@@ -76,7 +82,7 @@ pub struct Limits {
     /// Longest time until it must have answered (default 10 s).
     #[serde(deserialize_with = "seconds")]
     pub heartbeat_timeout: Duration,
-    /// Longest time one message may wait for a WebSocket client to read (default 30 s).
+    /// Longest time in which a client reads nothing of what waits for it (default 30 s).
     #[serde(deserialize_with = "seconds")]
     pub write_timeout: Duration,
     /// Longest time a modern client counts as present without a request (default 300 s).
@@ -171,9 +177,11 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 4 << 20,
+            json_depth: 128,
             receive_timeout: Duration::from_secs(30),
             header_bytes: 64 << 10,
             connections: 20_000,
+            streams: 15_000,
             calls: 10_000,
             sessions: 10_000,
             session_idle: Duration::from_secs(300),

@@ -2,7 +2,7 @@
 //! tests that compare it with `/metrics`. The doc comment is the help text.
 
 use crate::{
-    AttemptOutcome, AuthCause, ConnectionStatus, Direction, Outcome, RateLimit, Reason,
+    AttemptOutcome, AuthCause, ConnectionStatus, Direction, Limit, Outcome, RateLimit, Reason,
     ReconnectOutcome, ReconnectSide, ReloadOutcome, Success, Transport,
     family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
     label::Signal,
@@ -117,6 +117,8 @@ metrics! {
     auth_failures: Counters<AuthCause> = "mcp_auth_failures_total" ["cause"];
     /// Requests and messages that came faster than a limit allows.
     rate_limited: Counters<RateLimit> = "mcp_rate_limited_total" ["limit"];
+    /// What was refused or cut off because it was beyond a limit, by the name of the setting.
+    limit_refusals: Counters<Limit> = "mcp_limit_refusals_total" ["limit"];
 
     /// Calls of tools that ended.
     tool_calls: Open<IntCounterVec> = "mcp_tool_calls_total" ["upstream", "tool", "status"];

@@ -2,9 +2,9 @@
 //! of it, each one exhaustive `match`.
 
 use crate::{
-    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel, Transport,
-    UpstreamLabel, UpstreamState,
+    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
+    Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel,
+    Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -206,6 +206,11 @@ pub enum Event<'a> {
     RateLimited {
         /// Which limit.
         limit: RateLimit,
+    },
+    /// Something of a client was refused or cut off, because it is beyond a limit.
+    LimitReached {
+        /// Which limit.
+        limit: Limit,
     },
     /// The keys that tokens are checked with were not fetched; the last good ones stay in use.
     KeysNotFetched {

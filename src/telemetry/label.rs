@@ -174,6 +174,34 @@ labels! {
         Address = "address",
     }
 
+    /// A bound on clients; the word is the setting's name under `limits`.
+    Limit {
+        /// The size of a body, or of a WebSocket message.
+        BodyBytes = "body_bytes",
+        /// The size of a request's head.
+        HeaderBytes = "header_bytes",
+        /// How deep JSON nests.
+        JsonDepth = "json_depth",
+        /// How long a request may take to arrive.
+        ReceiveTimeout = "receive_timeout",
+        /// How long a client may take to read.
+        WriteTimeout = "write_timeout",
+        /// Sockets at once.
+        Connections = "connections",
+        /// Sessions at once.
+        Sessions = "sessions",
+        /// Streams at once.
+        Streams = "streams",
+        /// Calls at once, of all clients.
+        Calls = "calls",
+        /// Calls at once, of one session.
+        CallsPerSession = "calls_per_session",
+        /// Messages in a batch.
+        Batch = "batch",
+        /// Questions to one client at once.
+        Questions = "questions",
+    }
+
     /// Which way a message went, seen from us.
     Direction {
         /// To us.

@@ -32,9 +32,9 @@ pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
 };
 pub use label::{
-    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, RestartCause, Signal,
-    Success, Transport, UpstreamState,
+    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
+    Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, RestartCause,
+    Signal, Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};

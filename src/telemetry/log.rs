@@ -2,8 +2,8 @@
 //! spans. Never a token, an argument or a result. What repeats is held back and counted.
 
 use crate::{
-    AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus, Event, Outcome,
-    RateLimit, Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus, Event, Limit,
+    Outcome, RateLimit, Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState,
     limit::Limiter, span,
 };
 use mcp_protocol::Method;
@@ -72,6 +72,7 @@ impl Log {
             }
             Event::AuthFailed { cause } => self.auth_failed(cause),
             Event::RateLimited { limit } => self.rate_limited(limit),
+            Event::LimitReached { limit } => self.limit_reached(limit),
             Event::KeysNotFetched { error } => self.keys_not_fetched(error),
             Event::CertificateLoaded { expires } => certificate(expires.map(|(_, text)| text)),
             Event::CertificateRefused { error } => certificate_refused(error),
@@ -168,6 +169,10 @@ impl Log {
 
     fn rate_limited(&self, limit: RateLimit) {
         limited!(self, limit, WARN, "rate_limited", "requests come too fast", { limit = limit.as_str(), });
+    }
+
+    fn limit_reached(&self, limit: Limit) {
+        limited!(self, limit, WARN, "limit_reached", "a client went beyond a limit", { limit = limit.as_str(), });
     }
 
     fn keys_not_fetched(&self, error: &str) {

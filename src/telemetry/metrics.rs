@@ -109,16 +109,14 @@ impl Metrics {
             }
             Event::AuthFailed { cause } => m.auth_failures.of(cause).inc(),
             Event::RateLimited { limit } => m.rate_limited.of(limit).inc(),
+            Event::LimitReached { limit } => m.limit_refusals.of(limit).inc(),
             Event::HandshakeFinished { transport, ok, elapsed } => {
                 self.handshake_finished(transport, ok, elapsed)
             }
             Event::ReconnectAttempted { side, outcome } => {
                 m.reconnect_attempts.of((side, outcome)).inc()
             }
-            Event::SocketOpened { transport } => {
-                m.sockets_opened.of(transport).inc();
-                m.sockets_open.of(transport).inc();
-            }
+            Event::SocketOpened { transport } => self.socket_opened(transport),
             Event::SocketClosed { transport } => m.sockets_open.of(transport).dec(),
             Event::MessageTransferred { transport, direction, bytes } => {
                 #[expect(clippy::cast_precision_loss, reason = "no message is near 2^53 bytes")]
@@ -183,6 +181,11 @@ impl Metrics {
     fn call_started(&self, method: Method) {
         self.series.requests_started.of(method).inc();
         self.series.requests_in_flight.of(method).inc();
+    }
+
+    fn socket_opened(&self, transport: Transport) {
+        self.series.sockets_opened.of(transport).inc();
+        self.series.sockets_open.of(transport).inc();
     }
 
     fn call_finished(

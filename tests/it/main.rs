@@ -7,6 +7,7 @@
     reason = "a failing test panics, and nothing is public here"
 )]
 
+mod abuse;
 mod auth;
 mod builtins;
 mod cancelling;
@@ -17,6 +18,7 @@ mod layers;
 mod lifecycle;
 mod limits;
 mod malformed;
+mod many;
 mod passing;
 mod questions;
 mod readme;

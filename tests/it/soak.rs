@@ -1,5 +1,7 @@
 //! Minutes of mixed traffic: `./test --long` runs these, `./test` names them as skipped.
 
+mod abuse;
+
 use crate::support::{Legacy, Modern, Server, Setup, text};
 use serde_json::json;
 use std::time::Duration;

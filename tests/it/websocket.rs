@@ -1,17 +1,18 @@
 //! `/ws`: both eras on one socket, real clients, every way a socket ends.
 
-use crate::support::{Server, Setup, modern_meta, run_plan, text, until, within};
+use crate::support::{Server, Setup, connect, modern_meta, run_plan, text, until, within};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    MaybeTlsStream, WebSocketStream, client_async, connect_async,
     tungstenite::{self, Message, client::IntoClientRequest, protocol::frame::coding::CloseCode},
 };
 
 /// A client that speaks raw MCP over a WebSocket and notes what it sends.
 pub struct Socket<'a> {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The frames.
+    pub stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
     server: &'a Server,
     asked: u64,
 }
@@ -28,8 +29,15 @@ fn request(server: &Server, protocol: Option<&str>) -> tungstenite::handshake::c
 }
 
 impl<'a> Socket<'a> {
+    /// Opens a socket and says nothing.
     pub async fn open(server: &'a Server) -> Self {
-        let (stream, response) = connect_async(request(server, Some("mcp"))).await.unwrap();
+        Self::over(server, connect(server).await).await
+    }
+
+    /// The same over a socket that is connected.
+    pub async fn over(server: &'a Server, socket: TcpStream) -> Self {
+        let socket = MaybeTlsStream::Plain(socket);
+        let (stream, response) = client_async(request(server, Some("mcp")), socket).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "mcp");
         Self { stream, server, asked: 0 }
     }
@@ -37,15 +45,22 @@ impl<'a> Socket<'a> {
     /// Opens a legacy session.
     pub async fn legacy(server: &'a Server, capabilities: Value) -> Self {
         let mut socket = Self::open(server).await;
+        socket.begin(capabilities).await;
+        socket
+    }
+
+    /// Opens a legacy session on it.
+    pub async fn begin(&mut self, capabilities: Value) {
+        let socket = self;
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": capabilities,
             "clientInfo": {"name": "raw", "version": "1"}});
         let welcome = socket.ask("initialize", params).await;
         assert_eq!(welcome["result"]["protocolVersion"], "2025-11-25", "{welcome}");
         socket.say(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-        socket
     }
 
-    async fn say(&mut self, message: Value) {
+    /// Sends a message.
+    pub async fn say(&mut self, message: Value) {
         self.stream.send(Message::text(message.to_string())).await.unwrap();
     }
 
@@ -64,7 +79,7 @@ impl<'a> Socket<'a> {
     }
 
     /// The next message.
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         loop {
             let frame = within(30, "a message", self.stream.next()).await;
             match frame.expect("the socket is open").expect("a frame") {
@@ -91,6 +106,7 @@ impl<'a> Socket<'a> {
         self.until(|message| message["id"] == id && message.get("method").is_none()).await
     }
 
+    /// Sends a request and gives its answer.
     pub async fn ask(&mut self, method: &str, params: Value) -> Value {
         let id = self.send(method, params).await;
         self.answer(id).await

@@ -18,10 +18,12 @@ pub(crate) enum Refusal {
     BodyTooLarge,
     BodyIncomplete,
     BodyTooSlow,
+    TooDeep,
     InvalidMessage,
     SessionRequired,
     SessionNotFound,
     RateLimited,
+    OverCapacity,
     KeysUnknown,
     Internal,
 }
@@ -42,6 +44,7 @@ impl Refusal {
             }
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 1413, "body_too_large"),
             Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, 1408, "body_too_slow"),
+            Self::TooDeep => (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "json_too_deep"),
             Self::BodyIncomplete => (StatusCode::BAD_REQUEST, 1400, "body_incomplete"),
             Self::InvalidMessage => {
                 (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "invalid_message")
@@ -54,6 +57,9 @@ impl Refusal {
             }
             Self::RateLimited => {
                 (StatusCode::TOO_MANY_REQUESTS, super::code::RATE_LIMITED, "rate_limited")
+            }
+            Self::OverCapacity => {
+                (StatusCode::SERVICE_UNAVAILABLE, super::code::OVER_CAPACITY, "over_capacity")
             }
             Self::KeysUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, super::code::OVER_CAPACITY, "keys_unknown")

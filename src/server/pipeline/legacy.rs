@@ -8,7 +8,7 @@ use crate::{
     upstream::Reply,
 };
 use mcp_protocol::{Id, Method, Notification, Payload, RawObject, RawValue, Request, RpcError};
-use mcp_telemetry::{CallEnd, ConnectionStatus, Event, Outcome, Reason};
+use mcp_telemetry::{CallEnd, ConnectionStatus, Event, Limit, Outcome, Reason};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -36,9 +36,10 @@ impl Stages {
                     code::OVER_CAPACITY,
                     "This server has as many sessions as it may have. Try again later.",
                 );
-                session
-                    .map(|session| (session, result))
-                    .ok_or((ConnectionStatus::OverCapacity, full))
+                session.map(|session| (session, result)).ok_or_else(|| {
+                    self.over_limit(Limit::Sessions);
+                    (ConnectionStatus::OverCapacity, full)
+                })
             });
         match opened {
             Ok((session, result)) => {

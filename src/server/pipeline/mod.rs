@@ -2,6 +2,7 @@
 
 mod housekeeping;
 mod legacy;
+mod limits;
 
 pub(crate) use housekeeping::{announce_changes, sweep};
 
@@ -11,17 +12,21 @@ use crate::{
     config::LiveLimits,
     dispatch::Dispatch,
     session::{
-        Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Presences, Session,
-        Sessions, Unbound,
+        Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Opened, Presences,
+        Session, Sessions, StreamPlaces, Unbound,
     },
     upstream::{Listening, Reply},
 };
 use arc_swap::ArcSwap;
 use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
 use mcp_telemetry::{
-    AuthCause, CallEnd, CallInfo, CallScope, Event, Outcome, Telemetry, Transport,
+    AuthCause, CallEnd, CallInfo, CallScope, Event, Limit, Outcome, Telemetry, Transport,
 };
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicUsize},
+    time::SystemTime,
+};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -34,6 +39,9 @@ pub(crate) struct Stages {
     pub(crate) sessions: Sessions,
     pub(crate) presences: Presences,
     pub(crate) listeners: Listeners,
+    pub(crate) streams: StreamPlaces,
+    /// Calls in flight, of all clients.
+    pub(crate) calls: AtomicUsize,
     pub(crate) dispatch: Dispatch,
     pub(crate) telemetry: Telemetry,
     pub(crate) limits: LiveLimits,
@@ -102,17 +110,20 @@ impl Stages {
         if let Some(label) = tool.label() {
             scope.set_tool(label);
         }
-        if self.tasks.len() > self.limits.now().calls {
+        let Some(_counted) = self.count_call() else {
             let sentence =
                 "This server has as many calls in flight as it may have. Try again later.";
             let error = RpcError::new(code::OVER_CAPACITY, sentence);
             let (code, message) = (Some(error.code), Some(error.message.as_str()));
             scope.finish(CallEnd { outcome: Outcome::Unavailable, code, message });
             return Some(Err(error));
-        }
+        };
         let bound = match bind(origin, &request.id, log) {
             Ok(bound) => bound,
             Err(error) => {
+                if error.code == self::code::OVER_CAPACITY {
+                    self.over_limit(Limit::CallsPerSession);
+                }
                 refuse(scope, &error);
                 return Some(Err(error));
             }
@@ -191,18 +202,19 @@ impl Stages {
         let scope = self.call_started(arrival, Some(origin), request, None);
         let opened = async {
             let mut filter = Filter::of_params(request.params.as_deref())?;
-            let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions).await;
-            filter.resource_subscriptions.clone_from(&listening.uris);
             let full = || {
                 RpcError::new(
                     code::OVER_CAPACITY,
-                    "Too many streams listen already. Try again later.",
+                    "This server has as many streams open as it may have. Try again later.",
                 )
             };
+            let place = self.take_stream().ok_or_else(full)?;
+            let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions).await;
+            filter.resource_subscriptions.clone_from(&listening.uris);
             // A WebSocket sees itself when its principal is gone.
             let whose = (arrival.transport == Transport::Http).then_some(&arrival.principal);
             let id = request.id.clone();
-            let listener = self.listeners.open(whose, id, filter, log).ok_or_else(full)?;
+            let listener = self.listeners.open(Opened { whose, id, filter, place }, log);
             Ok((listener, listening))
         };
         let opened = scope.run(opened).await;

@@ -6,14 +6,14 @@ use crate::{
     config::{Config, LiveLimits},
     dispatch::{Dispatch, Identity},
     pipeline::Stages,
-    session::{Listeners, Presences, Sessions},
+    session::{Listeners, Presences, Sessions, StreamPlaces},
     tools::{Registry, RegistryError, Tool, builtins},
     transport::StatusReport,
     upstream::Upstreams,
 };
 use arc_swap::ArcSwap;
 use mcp_telemetry::Telemetry;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak, atomic::AtomicUsize};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -150,8 +150,10 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
     let limits = &config.limits;
     let bounds = [
         ("limits.body_bytes", limits.body_bytes),
+        ("limits.json_depth", limits.json_depth),
         ("limits.sessions", limits.sessions),
         ("limits.connections", limits.connections),
+        ("limits.streams", limits.streams),
         ("limits.calls", limits.calls),
         ("limits.stream_events", limits.stream_events),
         ("limits.stream_bytes", limits.stream_bytes),
@@ -189,7 +191,9 @@ impl Parts {
             admission: ArcSwap::from_pointee(self.admission),
             sessions: Sessions::new(limits.clone(), telemetry.clone()),
             presences: Presences::new(limits.clone(), telemetry.clone()),
-            listeners: Listeners::new(limits.clone()),
+            listeners: Listeners::default(),
+            streams: StreamPlaces::default(),
+            calls: AtomicUsize::new(0),
             dispatch: Dispatch::new(
                 self.tools,
                 upstreams,

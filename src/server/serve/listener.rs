@@ -1,11 +1,14 @@
 //! Sockets: accepted until the server stops, served in one task each.
 
 use super::tls::Tls;
-use crate::pipeline::Stages;
+use crate::{
+    pipeline::Stages,
+    transport::{Patient, Seen},
+};
 use axum::{Router, body::Body};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use mcp_telemetry::{ConnectionStatus, Event, Transport};
+use mcp_telemetry::{ConnectionStatus, Event, Limit, Transport};
 use std::{io::ErrorKind, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -72,6 +75,7 @@ impl Door {
             status: ConnectionStatus::OverCapacity,
             detail: "as many sockets are open as `limits.connections` allows",
         });
+        stages.over_limit(Limit::Connections);
         let Ok(place) = Arc::clone(places).try_acquire_owned() else { return };
         let tls = self.tls.clone();
         stages.connections.spawn(async move {
@@ -138,7 +142,10 @@ async fn shake_hands(
         // Who goes without a word, as a port check does, did not try to come in.
         Ok(Err(error)) if error.kind() != ErrorKind::InvalidData => return None,
         Ok(Err(error)) => format!("no TLS: {error}"),
-        Err(_elapsed) => "no TLS in time".to_owned(),
+        Err(_elapsed) => {
+            stages.over_limit(Limit::ReceiveTimeout);
+            "no TLS in time".to_owned()
+        }
     };
     stages.telemetry.emit(&Event::ConnectionRefused {
         transport: Transport::Http,
@@ -161,13 +168,33 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(stages.limits.now().receive_timeout)
         .max_buf_size(stages.limits.now().header_bytes);
+    let socket = Patient::new(socket, stages.limits.now().write_timeout);
+    let seen = socket.seen();
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
-    // A connection that ends in an error is a client that went away in the middle: its calls
-    // are accounted for by their own scopes.
-    tokio::select! {
-        _ended = connection.as_mut() => return,
-        () = stages.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stages.stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Some(limit) = ended.err().and_then(|error| limit_reached(&error, &seen)) {
+        stages.over_limit(limit);
     }
-    let _ended = connection.await.is_ok();
+}
+
+/// The limit that ended a connection, if one did. Any other error is a client that went away in
+/// the middle: its calls are accounted for by their own scopes.
+fn limit_reached(error: &hyper::Error, seen: &Seen) -> Option<Limit> {
+    if seen.gave_up() {
+        Some(Limit::WriteTimeout)
+    } else if error.is_parse_too_large() {
+        Some(Limit::HeaderBytes)
+    } else if error.is_timeout() && seen.heard_last() {
+        Some(Limit::ReceiveTimeout)
+    } else {
+        // A connection that was idle is closed by the same clock, and is no slow one.
+        None
+    }
 }

@@ -1,11 +1,8 @@
 //! `subscriptions/listen`: the long streams on which modern clients hear of changes
 //! (2026-07-28 `basic/patterns/subscriptions.mdx`).
 
-use super::lock;
-use crate::{
-    call::{EventLog, Principal},
-    config::LiveLimits,
-};
+use super::{StreamPlace, lock};
+use crate::call::{EventLog, Principal};
 use mcp_protocol::{
     Id, Method, RawObject, RawValue, RpcError, encode_notification, encode_result, key, raw_value,
 };
@@ -77,16 +74,24 @@ struct Open {
 }
 
 /// All open listeners.
-#[derive(Clone)]
-pub(crate) struct Listeners {
-    open: Arc<Mutex<Open>>,
-    limits: LiveLimits,
+#[derive(Clone, Default)]
+pub(crate) struct Listeners(Arc<Mutex<Open>>);
+
+/// A subscription to be.
+pub(crate) struct Opened<'a> {
+    /// Whose it is, if it is to end when the principal is gone.
+    pub(crate) whose: Option<&'a Principal>,
+    /// The id of the request that asked for it.
+    pub(crate) id: Id,
+    pub(crate) filter: Filter,
+    pub(crate) place: StreamPlace,
 }
 
 /// A listener; stops listening when dropped.
 pub(crate) struct Listener {
     open: Arc<Mutex<Open>>,
     number: u64,
+    _place: StreamPlace,
 }
 
 impl Drop for Listener {
@@ -96,23 +101,10 @@ impl Drop for Listener {
 }
 
 impl Listeners {
-    pub(crate) fn new(limits: LiveLimits) -> Self {
-        Self { open: Arc::default(), limits }
-    }
-
-    /// Acknowledges a subscription as the first message on its stream, and listens from then on,
-    /// until the principal is gone, if that is for us to see. `None` when there are as many listeners as there may be.
-    pub(crate) fn open(
-        &self,
-        principal: Option<&Principal>,
-        id: Id,
-        filter: Filter,
-        log: &Arc<EventLog>,
-    ) -> Option<Listener> {
-        let mut open = lock(&self.open);
-        if open.listeners.len() >= self.limits.now().presences {
-            return None;
-        }
+    /// Acknowledges a subscription as the first message on its stream, and listens from then on.
+    pub(crate) fn open(&self, opened: Opened<'_>, log: &Arc<EventLog>) -> Listener {
+        let Opened { whose, id, filter, place } = opened;
+        let mut open = lock(&self.0);
         let acknowledged =
             json!({ "_meta": { key::SUBSCRIPTION_ID: id.to_raw() }, "notifications": filter });
         log.push(encode_notification(
@@ -121,15 +113,15 @@ impl Listeners {
         ));
         open.opened += 1;
         let number = open.opened;
-        let (principal, log) = (principal.cloned(), Arc::clone(log));
+        let (principal, log) = (whose.cloned(), Arc::clone(log));
         open.listeners.insert(number, Listening { principal, id, filter, log });
         drop(open);
-        Some(Listener { open: Arc::clone(&self.open), number })
+        Listener { open: Arc::clone(&self.0), number, _place: place }
     }
 
     /// Tells every listener that wants to know.
     pub(crate) fn tell(&self, method: Method, uri: Option<&str>) {
-        for listening in lock(&self.open).listeners.values() {
+        for listening in lock(&self.0).listeners.values() {
             if listening.filter.wants(method, uri) {
                 let mut params =
                     json!({ "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
@@ -152,7 +144,7 @@ impl Listeners {
     }
 
     fn end(&self, which: impl Fn(&Listening) -> bool) {
-        let mut open = lock(&self.open);
+        let mut open = lock(&self.0);
         let ended = open.listeners.extract_if(|_, listening| which(listening));
         for (_, listening) in ended {
             let result = json!({ "resultType": "complete", "_meta": { key::SUBSCRIPTION_ID: listening.id.to_raw() } });
@@ -167,7 +159,7 @@ mod tests {
     use super::*;
     use crate::{
         call::{Bounds, Next},
-        config::Limits,
+        session::StreamPlaces,
     };
     use futures_util::task::noop_waker_ref;
     use std::task::{Context, Poll};
@@ -186,20 +178,17 @@ mod tests {
 
     #[test]
     fn a_listener_hears_what_it_asked_for_under_its_own_id_and_nothing_else() {
-        let limits = Limits { presences: 1, ..Limits::default() };
-        let listeners = Listeners::new(LiveLimits::new(limits));
+        let (listeners, places) = (Listeners::default(), StreamPlaces::default());
         let (me, you) = (Principal::named("me"), Principal::named("you"));
         let log = Arc::new(EventLog::new(Bounds { events: 10, bytes: 10_000 }));
         let params = mcp_protocol::raw(
             r#"{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["a://b"],"new":1}}"#,
         );
         let filter = Filter::of_params(params.as_deref()).expect("valid");
-        let listener =
-            listeners.open(Some(&me), Id::string("s"), filter.clone(), &log).expect("room");
-        assert!(
-            listeners.open(Some(&you), Id::number(2), filter, &log).is_none(),
-            "the bound is one"
-        );
+        let place = places.take_below(1).expect("room");
+        let opened = Opened { whose: Some(&me), id: Id::string("s"), filter, place };
+        let listener = listeners.open(opened, &log);
+        assert!(places.take_below(1).is_none(), "it has the place");
         listeners.tell(Method::PromptsListChanged, None);
         listeners.tell(Method::ResourcesUpdated, Some("c://d"));
         listeners.tell(Method::ToolsListChanged, None);
@@ -207,6 +196,7 @@ mod tests {
         listeners.end_of(|whose| *whose == you);
         assert!(!log.is_closed(), "another's stay");
         drop(listener);
+        assert!(places.take_below(1).is_some(), "the place is free again");
         listeners.tell(Method::ToolsListChanged, None);
         let seen = read(&log);
         assert_eq!(seen.len(), 3, "{seen:?}");

@@ -7,14 +7,16 @@
 mod initialize;
 mod listen;
 mod outlet;
+mod place;
 mod presence;
 mod question;
 mod streams;
 mod table;
 
 pub(crate) use initialize::negotiate;
-pub(crate) use listen::{Filter, Listener, Listeners};
+pub(crate) use listen::{Filter, Listener, Listeners, Opened};
 pub(crate) use outlet::{CallOutlet, LogLevel, ModernOutlet, SessionOutlet};
+pub(crate) use place::{StreamPlace, StreamPlaces};
 pub(crate) use presence::Presences;
 pub(crate) use streams::StreamId;
 pub(crate) use table::{Opening, Sessions};

@@ -7,6 +7,7 @@ use mcp_protocol::{
     Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request,
     raw_value,
 };
+use mcp_telemetry::{Event, Limit, Telemetry};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -26,6 +27,7 @@ pub(crate) struct Questions {
     open: Arc<Mutex<Open>>,
     general: Arc<EventLog>,
     most: usize,
+    telemetry: Telemetry,
 }
 
 /// Withdraws a question when whoever asked stops waiting.
@@ -52,8 +54,8 @@ impl Drop for Withdraw {
 
 impl Questions {
     /// Questions of a session with that general stream; at most `most` at once.
-    pub(crate) fn new(general: &Arc<EventLog>, most: usize) -> Self {
-        Self { open: Arc::default(), general: Arc::clone(general), most }
+    pub(crate) fn new(general: &Arc<EventLog>, most: usize, telemetry: Telemetry) -> Self {
+        Self { open: Arc::default(), general: Arc::clone(general), most, telemetry }
     }
 
     /// Puts a question on a stream and waits for the answer. Dropping the future withdraws it.
@@ -71,6 +73,7 @@ impl Questions {
                 let why = if open.closed {
                     "The client's session has ended."
                 } else {
+                    self.telemetry.emit(&Event::LimitReached { limit: Limit::Questions });
                     "The client has too many open questions."
                 };
                 return Box::pin(std::future::ready(refused(why)));
@@ -120,7 +123,7 @@ mod tests {
 
     fn setup() -> (Questions, Arc<EventLog>) {
         let log = || Arc::new(EventLog::new(Bounds { events: 10, bytes: 1000 }));
-        (Questions::new(&log(), 2), log())
+        (Questions::new(&log(), 2, Telemetry::new().expect("a registry")), log())
     }
 
     #[tokio::test]

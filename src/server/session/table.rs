@@ -70,7 +70,7 @@ impl Sessions {
             agreement,
             transport,
             streams: Streams::default(),
-            questions: Questions::new(&general, limits.questions),
+            questions: Questions::new(&general, limits.questions, self.telemetry.clone()),
             general,
             limits: SessionLimits::of(&limits),
             reference: OnceLock::new(),

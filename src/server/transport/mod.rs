@@ -4,9 +4,11 @@ mod api;
 mod arrive;
 mod cors;
 mod http;
+mod patient;
 mod ws;
 
 pub(crate) use api::StatusReport;
+pub(crate) use patient::{Patient, Seen};
 
 use crate::{admission::METADATA, pipeline::Stages};
 use axum::{

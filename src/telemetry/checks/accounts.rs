@@ -3,7 +3,7 @@
 use super::{SESSION, attempt, call, telemetry, value};
 use crate::{
     AttemptEnd, AttemptOutcome, AuthCause, CallEnd, ConnectionInfo, ConnectionKind,
-    ConnectionStatus, Direction, Event, Outcome, RateLimit, Reason, Telemetry, Transport,
+    ConnectionStatus, Direction, Event, Limit, Outcome, RateLimit, Reason, Telemetry, Transport,
     UpstreamState,
 };
 use mcp_protocol::Method;
@@ -127,6 +127,7 @@ fn streams_sockets_and_refusals_are_counted() {
         },
         Event::AuthFailed { cause: AuthCause::Wrong },
         Event::RateLimited { limit: RateLimit::Address },
+        Event::LimitReached { limit: Limit::JsonDepth },
         Event::HandshakeFinished { transport, ok: true, elapsed: Duration::from_millis(3) },
         Event::MessageTransferred { transport, direction: Direction::In, bytes: 300 },
         Event::StreamGap { transport, missed: 4 },
@@ -138,6 +139,8 @@ fn streams_sockets_and_refusals_are_counted() {
         (r#"mcp_connections_total{status="accepted",transport="http"}"#, 0.0),
         (r#"mcp_auth_failures_total{cause="wrong"}"#, 1.0),
         (r#"mcp_rate_limited_total{limit="address"}"#, 1.0),
+        (r#"mcp_limit_refusals_total{limit="json_depth"}"#, 1.0),
+        (r#"mcp_limit_refusals_total{limit="batch"}"#, 0.0),
         (r#"mcp_handshakes_total{outcome="ok",transport="http"}"#, 1.0),
         (r#"mcp_message_size_bytes_sum{direction="in",transport="http"}"#, 300.0),
         (r#"mcp_stream_gap_total{transport="http"}"#, 4.0),

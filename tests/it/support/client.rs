@@ -22,12 +22,21 @@ pub fn trust(certificate: &str) {
 
 /// An HTTP client that opens a connection for every request, so that dropping an answer is felt.
 pub fn http() -> reqwest::Client {
+    build(reqwest::Client::builder().pool_max_idle_per_host(0))
+}
+
+/// An HTTP client that keeps its connections: for many requests.
+pub fn pooled() -> reqwest::Client {
+    build(reqwest::Client::builder())
+}
+
+fn build(mut builder: reqwest::ClientBuilder) -> reqwest::Client {
     static CLIENT: LazyLock<()> = LazyLock::new(|| {
         // Another test of this process may have installed the same one already.
         drop(rustls::crypto::ring::default_provider().install_default());
     });
     LazyLock::force(&CLIENT);
-    let mut builder = reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy();
+    builder = builder.no_proxy();
     let trusted = TRUSTED.lock().expect("no panic").clone();
     if !trusted.is_empty() {
         builder = builder.tls_certs_only(trusted);

@@ -6,13 +6,15 @@ mod client;
 mod metrics;
 mod outside;
 mod poll;
+mod raw;
 mod server;
 mod stream;
 
 pub use accounting::assert_sums;
-pub use client::{Legacy, Modern, Reply, http, modern_meta, trust};
+pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
 pub use metrics::Scrape;
 pub use outside::{Peer, free_port, node, run_plan, tool};
 pub use poll::{until, within};
+pub use raw::{connect, head, many_files, narrow, request, rest};
 pub use server::{CONFIG, SERVERS, Server, Setup, alive, descendants, fixture_path, text};
 pub use stream::Messages;

@@ -17,6 +17,7 @@ use axum::{
 };
 use futures_util::future::join_all;
 use mcp_protocol::{EnvelopeError, Message, Method, RpcError, code, encode_error};
+use mcp_telemetry::Limit;
 use std::sync::Arc;
 
 /// Answers a batch.
@@ -38,6 +39,7 @@ pub(super) async fn batch(
         );
     }
     if items.len() > stages.limits.now().batch {
+        stages.over_limit(Limit::Batch);
         return refuse("The batch holds more messages than `limits.batch` allows.");
     }
     let log = session.new_log();

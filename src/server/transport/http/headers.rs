@@ -3,7 +3,7 @@
 use crate::call::{Refusal, Rejection};
 use axum::http::{
     HeaderMap,
-    header::{ACCEPT, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use mcp_protocol::{Revision, headers as names, headers::Found};
 
@@ -49,6 +49,14 @@ pub(super) fn check_post(headers: &HeaderMap) -> Result<(), Rejection> {
         return Err(Rejection::new(
             Refusal::UnsupportedMediaType,
             "Send `Content-Type: application/json`.",
+        ));
+    }
+    // Nothing is inflated here: a few bytes could become any number of them.
+    let encoding = headers.get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Rejection::new(
+            Refusal::UnsupportedMediaType,
+            "Send the body as it is, without `Content-Encoding`: no compression is understood.",
         ));
     }
     if !(accepts(headers, "application/json") && accepts(headers, "text/event-stream")) {

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::{
     call::{Bounds, EventLog, Refusal, Rejection},
-    config::LiveLimits,
     pipeline::{Arrival, Origin, Stages},
     session::Session,
     transport::Shared,
@@ -21,11 +20,12 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use mcp_protocol::{
     Body as Parsed, Era, Message, Method, Notification, Request, Response as Answer, parse_body,
 };
-use mcp_telemetry::{Direction, Event, Transport};
+use mcp_telemetry::{Direction, Event, Limit, Transport};
 use std::sync::Arc;
 
 /// Answers a POST.
@@ -37,9 +37,10 @@ pub(super) async fn post(
 ) -> Result<Response, Rejection> {
     check_post(headers)?;
     let stages = &shared.stages;
-    let bytes = read(body, &stages.limits).await?;
+    let bytes = read(body, stages).await?;
     let (transport, direction) = (Transport::Http, Direction::In);
     stages.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes: bytes.len() });
+    stages.check_depth(&arrival, &bytes)?;
     match parse_body(&bytes) {
         Ok(Parsed::One(Message::Request(request))) => {
             one_request(stages, headers, arrival, request).await
@@ -57,10 +58,15 @@ pub(super) async fn post(
     }
 }
 
-async fn read(body: Body, limits: &LiveLimits) -> Result<Bytes, Rejection> {
-    let (limit, within) = (limits.now().body_bytes, limits.now().receive_timeout);
+async fn read(body: Body, stages: &Stages) -> Result<Bytes, Rejection> {
+    let (limit, within) = (stages.limits.now().body_bytes, stages.limits.now().receive_timeout);
+    // What says that it is too large is not read at all.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large(stages));
+    }
     let whole = Limited::new(body, limit).collect();
     let Ok(body) = tokio::time::timeout(within, whole).await else {
+        stages.over_limit(Limit::ReceiveTimeout);
         return Err(Rejection::new(
             Refusal::BodyTooSlow,
             "The body took longer than `limits.receive_timeout` allows.",
@@ -68,14 +74,20 @@ async fn read(body: Body, limits: &LiveLimits) -> Result<Bytes, Rejection> {
     };
     match body {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Rejection::new(
-            Refusal::BodyTooLarge,
-            format!("The body is larger than {limit} bytes, the bound of `limits.body_bytes`."),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(stages)),
         Err(_) => {
             Err(Rejection::new(Refusal::BodyIncomplete, "The body ended before it was complete."))
         }
     }
+}
+
+fn too_large(stages: &Stages) -> Rejection {
+    stages.over_limit(Limit::BodyBytes);
+    let most = stages.limits.now().body_bytes;
+    Rejection::new(
+        Refusal::BodyTooLarge,
+        format!("The body is larger than {most} bytes, the bound of `limits.body_bytes`."),
+    )
 }
 
 async fn one_request(

@@ -113,7 +113,7 @@ pub(super) async fn legacy(
     events(
         SseBody::new(&log, Some(0), &stages.telemetry)
             .resumable(id, prime)
-            .with(session.open_stream()),
+            .with((session.open_stream(), stages.streams.take())),
     )
 }
 
@@ -139,14 +139,16 @@ pub(super) async fn modern(
                 log.push(encode(&id, &payload));
             }
             log.close();
-            events(SseBody::new(&log, Some(0), &stages.telemetry))
+            let place = stages.streams.take();
+            events(SseBody::new(&log, Some(0), &stages.telemetry).with(place))
         }
         None => {
             let texts = async move {
                 running.await.map(|payload| encode(&id, &payload)).into_iter().collect()
             };
             let driver = Box::pin(finish(Box::pin(texts), Arc::clone(&log)));
-            events(SseBody::new(&log, Some(0), &stages.telemetry).driven_by(driver))
+            let place = stages.streams.take();
+            events(SseBody::new(&log, Some(0), &stages.telemetry).driven_by(driver).with(place))
         }
     }
 }

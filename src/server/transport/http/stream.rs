@@ -4,7 +4,7 @@ use super::{
     answer::events, body::SseBody, classify::session, headers::check_get, only, says_modern,
 };
 use crate::{
-    call::{Bounds, EventLog, Rejection},
+    call::{Bounds, EventLog, Refusal, Rejection},
     pipeline::Arrival,
     session::{Session, StreamId},
     transport::Shared,
@@ -14,7 +14,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcp_telemetry::{Event, Reason, ReconnectOutcome, ReconnectSide};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// What a client is told when there is no room for its stream.
+const COME_BACK_AFTER: Duration = Duration::from_secs(5);
 
 /// Opens the general stream, or with `Last-Event-ID` the rest of the stream that it names.
 pub(super) fn get(
@@ -29,12 +32,17 @@ pub(super) fn get(
     let last = headers
         .get("last-event-id")
         .map(|value| value.to_str().ok().and_then(StreamId::parse_event_id));
+    let full = || {
+        let sentence = "This server has as many streams open as it may have. Try again later.";
+        Rejection::new(Refusal::OverCapacity, sentence).retry_after(COME_BACK_AFTER)
+    };
+    let place = stages.take_stream().ok_or_else(full)?;
     let telemetry = &stages.telemetry;
     let prime = session.agreement.revision.has_priming_events();
+    let attached = (session.open_stream(), place);
     let body = |id, log: &Arc<EventLog>, after| {
-        SseBody::new(log, after, telemetry).resumable(id, prime).with(session.open_stream())
+        SseBody::new(log, after, telemetry).resumable(id, prime).with(attached)
     };
-    let resume = |id, log: &Arc<EventLog>, after| events(body(id, log, Some(after)).replaying());
     Ok(match last {
         None => events(body(StreamId::GENERAL, &session.general, None)),
         Some(last) => {
@@ -43,7 +51,7 @@ pub(super) fn get(
                 if found.is_some() { ReconnectOutcome::Resumed } else { ReconnectOutcome::Failed };
             telemetry.emit(&Event::ReconnectAttempted { side: ReconnectSide::Session, outcome });
             match found {
-                Some((id, log, after)) => resume(id, &log, after),
+                Some((id, log, after)) => events(body(id, &log, Some(after)).replaying()),
                 None => events(SseBody::new(&ended(), None, telemetry)),
             }
         }

@@ -14,8 +14,8 @@ use mcp_protocol::{
     code as rpc, encode_error, encode_result, headers::check_revision, parse_message,
 };
 use mcp_telemetry::{
-    ConnectionInfo, ConnectionKind, ConnectionScope, ConnectionStatus, Direction, Event, Reason,
-    Telemetry, Transport,
+    ConnectionInfo, ConnectionKind, ConnectionScope, ConnectionStatus, Direction, Event, Limit,
+    Reason, Telemetry, Transport,
 };
 use std::{
     collections::HashMap,
@@ -107,6 +107,11 @@ impl Link {
             direction,
             bytes: text.len(),
         });
+        if let Err(rejection) = self.stages.check_depth(&self.arrival, text.as_bytes()) {
+            self.count_refused_once(&rejection.error);
+            self.log.push(encode_error(rejection.id.as_ref(), &rejection.error));
+            return;
+        }
         match parse_message(text.as_bytes()) {
             Ok(Message::Request(request)) => self.request(request).await,
             Ok(Message::Notification(notification)) => self.notification(&notification).await,
@@ -179,6 +184,7 @@ impl Link {
         }
         if self.withdraw.len() + self.listening.len() >= self.stages.limits.now().calls_per_session
         {
+            self.stages.over_limit(Limit::CallsPerSession);
             let sentence = "This connection has too many calls in flight. Wait for one to end.";
             return self.refuse(&request, RpcError::new(code::OVER_CAPACITY, sentence));
         }

@@ -6,12 +6,17 @@ use crate::{
     call::Next,
     config::Limits,
     pipeline::{Arrival, Stages},
+    transport::patient::is_too_slow,
 };
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use mcp_telemetry::{Direction, Event, Reason, Telemetry, Transport};
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use mcp_telemetry::{Direction, Event, Limit, Reason, Telemetry, Transport};
+use std::{
+    future::{Future, poll_fn},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -31,15 +36,22 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 struct Ending {
     reason: Reason,
     close: Option<(CloseCode, &'static str)>,
+    /// The limit that was reached, if that is why.
+    limit: Option<Limit>,
 }
 
 impl Ending {
     const fn gone(reason: Reason) -> Self {
-        Self { reason, close: None }
+        Self { reason, close: None, limit: None }
     }
 
     const fn told(reason: Reason, code: CloseCode, sentence: &'static str) -> Self {
-        Self { reason, close: Some((code, sentence)) }
+        Self { reason, close: Some((code, sentence)), limit: None }
+    }
+
+    const fn because_of(mut self, limit: Limit) -> Self {
+        self.limit = Some(limit);
+        self
     }
 }
 
@@ -85,6 +97,9 @@ pub(super) async fn serve(
     let _open = stages.telemetry.socket_opened(Transport::Websocket);
     let mut link = Link::new(Arc::clone(&stages), arrival);
     let ending = run(&mut socket, &mut link, &mut pass, &stages).await;
+    if let Some(limit) = ending.limit {
+        stages.over_limit(limit);
+    }
     if let Some((code, sentence)) = ending.close {
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(sentence) };
         // A client that does not take the close frame is cut.
@@ -111,10 +126,17 @@ async fn run(socket: &mut Socket, link: &mut Link, pass: &mut Pass, stages: &Sta
                     return Ending::told(Reason::Error, CloseCode::Policy, sentence);
                 }
             }
-            frame = socket.next() => match read(link, &mut heartbeat, frame).await {
-                None => {}
-                Some(ending) => return ending,
-            },
+            frame = socket.next() => {
+                let is_ping = matches!(frame, Some(Ok(Message::Ping(_))));
+                if let Some(ending) = read(link, &mut heartbeat, frame).await {
+                    return ending;
+                }
+                // The library answers a ping, in a buffer without bounds: nothing more is read
+                // until the answer has left.
+                if is_ping && let Some(ending) = sent(stages, socket.flush()).await {
+                    return ending;
+                }
+            }
             () = sleep_until(heartbeat.due()) => {
                 if heartbeat.asked_at.is_some() {
                     stages.telemetry.emit(&Event::HeartbeatMissed { transport: Transport::Websocket });
@@ -156,12 +178,30 @@ const fn slow() -> Ending {
 }
 
 async fn send(socket: &mut Socket, stages: &Stages, message: Message) -> Option<Ending> {
-    let within = stages.limits.now().write_timeout;
-    match timeout(within, socket.send(message)).await {
+    sent(stages, socket.send(message)).await
+}
+
+/// Waits for a write, as long as a client may take to read.
+async fn sent(stages: &Stages, write: impl Future<Output = Result<(), Error>>) -> Option<Ending> {
+    match timeout(stages.limits.now().write_timeout, write).await {
         Ok(Ok(())) => None,
-        Ok(Err(_)) => Some(Ending::gone(Reason::ClientGone)),
-        Err(_) => Some(Ending::gone(Reason::SlowConsumer)),
+        Ok(Err(error)) => Some(lost(&error)),
+        Err(_) => Some(unread()),
     }
+}
+
+/// A client that reads nothing would not read why, either.
+const fn unread() -> Ending {
+    Ending::gone(Reason::SlowConsumer).because_of(Limit::WriteTimeout)
+}
+
+fn lost(error: &Error) -> Ending {
+    if let Error::Io(error) = error
+        && is_too_slow(error)
+    {
+        return unread();
+    }
+    Ending::gone(Reason::ClientGone)
 }
 
 /// Takes what the client sent; `Some` when that was the end.
@@ -189,7 +229,9 @@ async fn read(
             Some(Ending::gone(Reason::ClientClosed))
         }
         Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-            Some(Ending::told(Reason::ProtocolError, CloseCode::Size, "the message is too large"))
+            let ending =
+                Ending::told(Reason::ProtocolError, CloseCode::Size, "the message is too large");
+            Some(ending.because_of(Limit::BodyBytes))
         }
         Some(Err(Error::Utf8(_))) => {
             Some(Ending::told(Reason::ProtocolError, CloseCode::Invalid, "the frame is not UTF-8"))
@@ -197,7 +239,8 @@ async fn read(
         Some(Err(Error::Protocol(error))) if !is_reset(&error) => {
             Some(Ending::told(Reason::ProtocolError, CloseCode::Protocol, "a frame broke RFC 6455"))
         }
-        Some(Err(_)) | None => Some(Ending::gone(Reason::ClientGone)),
+        Some(Err(error)) => Some(lost(&error)),
+        None => Some(Ending::gone(Reason::ClientGone)),
     }
 }
 
