@@ -29,6 +29,7 @@ mod one;
 mod own;
 mod params;
 mod reload;
+mod report;
 mod results;
 mod seal;
 mod shared;
