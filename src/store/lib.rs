@@ -1,0 +1,27 @@
+//! What outlives the process: sessions and why each one ended, events that clients have not read,
+//! calls in flight, and when the server itself was alive.
+//!
+//! [`Store`] is all the server knows of it. A session is written before its `initialize` is
+//! answered ([`Store::insert_session`]); everything after that is noted ([`Store::note`]) and
+//! written some milliseconds later, many changes in one transaction, so that no call ever waits
+//! for a disk. Whoever writes says when it is: the store reads no clock.
+//!
+//! What is kept, and how long, is in [`Retention`]. Decisions (who may revive a session, and until
+//! when) are the server's.
+
+mod change;
+mod error;
+mod record;
+mod retention;
+mod store;
+mod time;
+
+pub use change::{Change, Noted, Return};
+pub use error::StoreError;
+pub use record::{
+    Counts, Happening, HistoryRow, Restored, SessionDetail, SessionFilter, SessionRecord, Status,
+    StatusCounts, StatusWord, StoredCall, StoredEvent, StoredStream,
+};
+pub use retention::Retention;
+pub use store::{Beginning, Epoch, Health, Life, Store, StoreCounts};
+pub use time::UtcMillis;
