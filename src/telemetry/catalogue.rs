@@ -3,7 +3,7 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionStatus, Direction, Outcome, RateLimit, Reason,
-    ReconnectOutcome, ReconnectSide, Success, Transport,
+    ReconnectOutcome, ReconnectSide, StoreOperation, Success, Transport,
     family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
     label::Signal,
 };
@@ -25,6 +25,10 @@ const SESSION_SECONDS: &[f64] =
     &[1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0];
 const STREAM_SECONDS: &[f64] = &[0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 86_400.0];
 const HEARTBEAT_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
+const STORE_SECONDS: &[f64] = &[
+    0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5,
+];
 const SIZE_BYTES: &[f64] = &[
     256.0,
     1_024.0,
@@ -134,6 +138,11 @@ metrics! {
     upstream_restarts: Open<IntCounterVec> = "mcp_upstream_restarts_total" ["upstream", "cause"];
     /// When an upstream's lists were last read, in seconds since 1970.
     catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
+
+    /// Time the store took, by what it did.
+    store_write_duration: Histograms<StoreOperation> = "mcp_store_write_duration_seconds" ["operation"] buckets STORE_SECONDS;
+    /// What the store could not do: each is a write, a read or a note that was lost.
+    store_errors: Counters<StoreOperation> = "mcp_store_errors_total" ["operation"];
 
     /// When the listener's certificate ends, in seconds since 1970; only with TLS.
     certificate_expiry: Open<GaugeVec> = "mcp_certificate_expiry_timestamp_seconds" [];

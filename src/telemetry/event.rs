@@ -3,8 +3,8 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel, Transport,
-    UpstreamLabel, UpstreamState,
+    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, StoreOperation, ToolLabel,
+    Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -94,6 +94,27 @@ pub struct ConnectionInfo {
     pub transport: Transport,
     /// What it is.
     pub kind: ConnectionKind,
+}
+
+/// What can happen in the store.
+#[derive(Debug, Clone, Copy)]
+pub enum StoreEvent<'a> {
+    /// It did something.
+    Done {
+        /// What.
+        operation: StoreOperation,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// It could not do something.
+    Failed {
+        /// What.
+        operation: StoreOperation,
+        /// Why; no secrets.
+        error: &'a str,
+    },
+    /// It works again.
+    Recovered,
 }
 
 /// Something that happened.
@@ -344,6 +365,9 @@ pub enum Event<'a> {
         /// The name it is served under.
         to: &'a str,
     },
+    /// Something happened in the store.
+    Store(StoreEvent<'a>),
+
     /// Something in the configuration is odd and was accepted.
     ConfigWarning {
         /// A sentence.

@@ -228,6 +228,32 @@ labels! {
         Failed = "failed",
     }
 
+    /// What the store was asked to do.
+    StoreOperation {
+        /// It was opened and its schema brought up to date.
+        Open = "open",
+        /// A session was inserted or revived: from asking until it was safe.
+        Insert = "insert",
+        /// Rows of sessions in one transaction.
+        Session = "session",
+        /// Rows of the history in one transaction.
+        History = "history",
+        /// Events and streams in one transaction.
+        Event = "event",
+        /// Calls in flight in one transaction.
+        Call = "call",
+        /// The end of one transaction.
+        Commit = "commit",
+        /// Expired rows were removed.
+        Prune = "prune",
+        /// What was written went from the log into the database.
+        Checkpoint = "checkpoint",
+        /// All that waited was written, because somebody asked.
+        Flush = "flush",
+        /// Something was read.
+        Read = "read",
+    }
+
     /// What was sent to a collector.
     Signal {
         /// Spans.

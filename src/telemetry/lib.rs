@@ -26,13 +26,13 @@ mod scope;
 mod span;
 
 pub use catalogue::catalogue;
-pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Event};
+pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Event, StoreEvent};
 pub use family::{MetricInfo, MetricKind};
 pub use install::{Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, install};
 pub use label::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Network, Outcome,
-    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, Success, Transport,
-    UpstreamState,
+    RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Signal, StoreOperation,
+    Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};

@@ -3,7 +3,8 @@
 
 use crate::{
     AttemptEnd, AuthCause, CallEnd, ConnectionInfo, ConnectionStatus, Event, Outcome, RateLimit,
-    Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState, limit::Limiter, span,
+    Reason, RestartCause, StoreEvent, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    limit::Limiter, span,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -116,6 +117,7 @@ impl Log {
             Event::NameShortened { name, to } => {
                 line!(WARN, "name_shortened", "name too long", { name, to, })
             }
+            Event::Store(event) => self.store(event),
             Event::ConfigWarning { text } => {
                 line!(WARN, "config_warning", "configuration", { text, })
             }
@@ -172,6 +174,23 @@ impl Log {
 
     fn keys_not_fetched(&self, error: &str) {
         limited!(self, "", WARN, "keys_not_fetched", "keys of tokens were not fetched", { error, });
+    }
+
+    /// One cause fails many operations at once: by its text alone it is one kind.
+    fn store(&self, event: StoreEvent<'_>) {
+        match event {
+            StoreEvent::Done { operation, elapsed } => {
+                line!(TRACE, "store_done", "store", { operation = operation.as_str(), duration_ms = millis(elapsed), });
+            }
+            StoreEvent::Failed { operation, error } => {
+                limited!(self, error, WARN, "store_failed", "the store does not work", {
+                    operation = operation.as_str(), error,
+                });
+            }
+            StoreEvent::Recovered => {
+                line!(INFO, "store_recovered", "the store works again", {})
+            }
+        }
     }
 
     fn refused(&self, transport: Transport, status: ConnectionStatus, detail: &str) {

@@ -1,7 +1,7 @@
 //! The metrics projection of [`Event`]: atomic adds on handles that were resolved at start.
 
 use crate::{
-    ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason, Success,
+    ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason, StoreEvent, Success,
     TelemetryError, ToolLabel, Transport, UpstreamLabel,
     catalogue::Catalogue,
     in_flight::InFlight,
@@ -129,10 +129,7 @@ impl Metrics {
                 self.population.message(direction);
             }
             Event::StreamOpened { transport } => m.streams_active.of(transport).inc(),
-            Event::StreamClosed { transport, elapsed } => {
-                m.streams_active.of(transport).dec();
-                m.stream_duration.of(transport).observe(elapsed.as_secs_f64());
-            }
+            Event::StreamClosed { transport, elapsed } => self.stream_closed(transport, elapsed),
             Event::StreamEventSent { transport } => m.stream_events.of(transport).inc(),
             Event::StreamEventsReplayed { transport, count } => {
                 m.stream_replayed.of(transport).inc_by(count)
@@ -155,6 +152,7 @@ impl Metrics {
                 self.names.series(tool).available(available)
             }
             Event::CertificateLoaded { expires } => self.certificate_loaded(expires),
+            Event::Store(event) => self.store(event),
             Event::ServerStarted { .. }
             | Event::ServerStopping { .. }
             | Event::ServerStopped
@@ -208,6 +206,21 @@ impl Metrics {
             self.series.session_duration.of((transport, reason)).observe(elapsed.as_secs_f64());
         }
         self.population.left();
+    }
+
+    fn stream_closed(&self, transport: Transport, elapsed: Duration) {
+        self.series.streams_active.of(transport).dec();
+        self.series.stream_duration.of(transport).observe(elapsed.as_secs_f64());
+    }
+
+    fn store(&self, event: StoreEvent<'_>) {
+        match event {
+            StoreEvent::Done { operation, elapsed } => {
+                self.series.store_write_duration.of(operation).observe(elapsed.as_secs_f64());
+            }
+            StoreEvent::Failed { operation, .. } => self.series.store_errors.of(operation).inc(),
+            StoreEvent::Recovered => {}
+        }
     }
 
     /// Without a known end there is no series: a zero would say that it ended long ago.
