@@ -1,6 +1,6 @@
 //! What may be noted of a session: the changes that are written soon, while nobody waits.
 
-use crate::{Counts, Happening};
+use crate::{Counts, Happening, HistoryRow, UtcMillis};
 use bytes::Bytes;
 use mcp_protocol::Method;
 use mcp_telemetry::Reason;
@@ -73,6 +73,31 @@ pub enum Change {
         /// Its JSON-RPC id, as JSON text.
         request: Arc<str>,
     },
+}
+
+impl Change {
+    /// The row it adds to the history, if any.
+    pub(crate) fn history(&self, at: UtcMillis) -> Option<HistoryRow> {
+        let (what, reason, detail) = match self {
+            Self::Initialized => (Happening::Initialized, None, None),
+            Self::Happened(back, detail) => (back.happening(), None, detail.clone()),
+            Self::Disconnected(reason, detail) => {
+                (Happening::Disconnected, Some(*reason), detail.clone())
+            }
+            Self::Active(_)
+            | Self::LogLevel(_)
+            | Self::Subscriptions(_)
+            | Self::Resume(_)
+            | Self::StreamOpened { .. }
+            | Self::Event { .. }
+            | Self::Acknowledged { .. }
+            | Self::StreamClosed { .. }
+            | Self::StreamForgotten { .. }
+            | Self::CallStarted { .. }
+            | Self::CallEnded { .. } => return None,
+        };
+        Some(HistoryRow { at, what, reason, detail })
+    }
 }
 
 /// How a session that is active in the store came back to life.

@@ -11,17 +11,28 @@
 
 mod change;
 mod error;
+mod memory;
 mod record;
 mod retention;
+mod sqlite;
 mod store;
 mod time;
 
 pub use change::{Change, Noted, Return};
 pub use error::StoreError;
+pub use memory::MemoryStore;
 pub use record::{
     Counts, Happening, HistoryRow, Restored, SessionDetail, SessionFilter, SessionRecord, Status,
     StatusCounts, StatusWord, StoredCall, StoredEvent, StoredStream,
 };
 pub use retention::Retention;
+pub use sqlite::{SqliteConfig, SqliteReader, SqliteStore};
 pub use store::{Beginning, Epoch, Health, Life, Store, StoreCounts};
 pub use time::UtcMillis;
+
+use std::time::Duration;
+
+/// How often expired rows are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(10);
+/// Most sessions that are listed at once.
+const MOST_LISTED: usize = 1_000;

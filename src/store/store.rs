@@ -73,7 +73,7 @@ pub trait Store: Send + Sync + 'static {
     /// When it is not known to be done.
     async fn revive(&self, id: &str, at: UtcMillis) -> Result<bool, StoreError>;
 
-    /// Sessions that were last active most recently, at most `limit` (and at most 1,000).
+    /// The sessions opened last, newest first, at most `limit` (and at most 1,000).
     ///
     /// # Errors
     /// When they cannot be read.
@@ -110,11 +110,11 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// A number that grows with each start of a server on one store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Epoch(pub u64);
 
 /// A start of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Beginning {
     /// The epoch of this process.
     pub epoch: Epoch,
