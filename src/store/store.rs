@@ -36,8 +36,8 @@ pub trait Store: Send + Sync + 'static {
     async fn insert_session(&self, session: SessionRecord) -> Result<(), StoreError>;
 
     /// Notes a change, which is written soon. Never waits. Changes of one session are applied in
-    /// the order in which they were noted; those to a session that is not stored change nothing
-    /// but the history.
+    /// the order in which they were noted; those to a session that was not stored by
+    /// [`Store::insert_session`] change nothing but the history.
     fn note(&self, session: &Arc<str>, at: UtcMillis, change: Change) -> Noted;
 
     /// Says that this process lives at `now`. By this time expired rows are pruned, and the time

@@ -7,7 +7,7 @@ use super::{
 use crate::{Happening, HistoryRow, SessionRecord, StoredCall, UtcMillis};
 use mcp_telemetry::{Reason, StoreOperation};
 use rusqlite::{Connection, Result, ToSql, params};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
 /// Writes into one open transaction.
@@ -34,11 +34,10 @@ impl<'a> Apply<'a> {
     }
 
     pub(super) fn batch(&mut self, batch: &Batch) -> Result<()> {
-        self.timed(StoreOperation::Session, |this| this.sessions(batch))?;
+        let mut new = HashSet::new();
+        self.timed(StoreOperation::Session, |this| this.sessions(batch, &mut new))?;
         if !batch.history.is_empty() {
-            self.timed(StoreOperation::History, |this| {
-                batch.history.iter().try_for_each(|(session, row)| this.history(session, row))
-            })?;
+            self.timed(StoreOperation::History, |this| this.histories(batch, new))?;
         }
         if batch.sessions.values().any(|change| change.forget || !change.streams.is_empty()) {
             self.timed(StoreOperation::Event, |this| this.of_sessions(batch, Self::streams))?;
@@ -77,20 +76,32 @@ impl<'a> Apply<'a> {
         done
     }
 
-    fn sessions(&mut self, batch: &Batch) -> Result<()> {
-        batch.inserts.iter().try_for_each(|session| self.insert(session))?;
+    fn sessions<'b>(&self, batch: &'b Batch, new: &mut HashSet<&'b str>) -> Result<()> {
+        for session in &batch.inserts {
+            if self.insert(session)? {
+                new.insert(&session.id);
+            }
+        }
         batch.sessions.iter().try_for_each(|(id, change)| self.change(id, change))
     }
 
-    fn insert(&self, session: &SessionRecord) -> Result<()> {
+    /// Writes a session whole; whether it is new.
+    fn insert(&self, session: &SessionRecord) -> Result<bool> {
         let row = Row::of(session, self.epoch);
-        let new = self.connection.prepare_cached(Row::INSERT)?.execute(row.params())?;
-        if new == 0 {
+        let new = self.connection.prepare_cached(Row::INSERT)?.execute(row.params())? > 0;
+        if !new {
             self.connection.prepare_cached(Row::REPLACE)?.execute(row.params())?;
-            return Ok(());
         }
-        let (at, what) = (session.created, Happening::Opened);
-        self.history(&session.id, &HistoryRow { at, what, reason: None, detail: None })
+        Ok(new)
+    }
+
+    fn histories(&self, batch: &Batch, mut new: HashSet<&str>) -> Result<()> {
+        for (session, row) in &batch.history {
+            if row.what != Happening::Opened || new.remove(&**session) {
+                self.history(session, row)?;
+            }
+        }
+        Ok(())
     }
 
     fn change(&self, id: &str, change: &SessionChange) -> Result<()> {

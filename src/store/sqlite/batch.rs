@@ -2,7 +2,9 @@
 //! each other the newest stays, events that were read meanwhile are forgotten, and a call that
 //! ended before its start was written leaves nothing.
 
-use crate::{Change, Counts, HistoryRow, SessionRecord, StoredCall, StoredEvent, UtcMillis};
+use crate::{
+    Change, Counts, Happening, HistoryRow, SessionRecord, StoredCall, StoredEvent, UtcMillis,
+};
 use mcp_telemetry::Reason;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -80,8 +82,18 @@ impl Batch {
                 ..SessionChange::default()
             };
         }
+        // Written only if the session is new.
+        let (at, what) = (session.created, Happening::Opened);
+        let opened = HistoryRow { at, what, reason: None, detail: None };
+        self.history.push((Arc::clone(&session.id), opened));
         self.inserts.push(session);
-        self.rows += 1;
+        self.rows += 2;
+    }
+
+    /// Forgets sessions to be written whole.
+    pub(super) fn drop_inserts(&mut self) {
+        self.inserts.clear();
+        self.history.retain(|(_, row)| row.what != Happening::Opened);
     }
 
     /// Adds a change.

@@ -122,7 +122,7 @@ fn check(file: &Path, place: &Place) -> Result<()> {
     }
     let found: String = reader
         .connection
-        .pragma_query_value(None, "quick_check(1)", |row| row.get(0))
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| place.error(&error))?;
     if found == "ok" { Ok(()) } else { Err(place.corrupt(&found)) }
 }

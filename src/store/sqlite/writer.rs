@@ -162,7 +162,7 @@ impl Writer {
             }
         }
         for batch in &mut kept {
-            batch.inserts.clear();
+            batch.drop_inserts();
             if !may_pass {
                 self.queue.lost(std::mem::take(batch).sessions.into_keys());
             } else if matches!(error, StoreError::Full { .. }) {
