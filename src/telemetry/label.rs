@@ -250,7 +250,7 @@ labels! {
         Checkpoint = "checkpoint",
         /// All that waited was written, because somebody asked.
         Flush = "flush",
-        /// Something was read.
+        /// Something was read; of this only failures are counted.
         Read = "read",
     }
 

@@ -188,7 +188,7 @@ impl Log {
                 });
             }
             StoreEvent::Recovered => {
-                line!(INFO, "store_recovered", "the store works again", {})
+                limited!(self, "", INFO, "store_recovered", "the store works again", {});
             }
         }
     }

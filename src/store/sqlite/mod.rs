@@ -111,6 +111,7 @@ impl SqliteStore {
             pruner,
             lock,
             kept: Vec::new(),
+            failed: None,
             alive: now,
             unchecked: 0,
         };
@@ -134,12 +135,10 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&SqliteReader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let begun = Instant::now();
         let result = match self.reading.ask(read) {
             Ok(answer) => wait(answer, self.patience).await,
             Err(error) => Err(error),
         };
-        self.condition.done(StoreOperation::Read, begun.elapsed());
         self.condition.account(StoreOperation::Read, result)
     }
 
@@ -207,11 +206,14 @@ impl Store for SqliteStore {
     }
 
     async fn find_disconnected(&self, id: &str, now: UtcMillis) -> Result<Option<Restored>> {
-        // What was noted of it is written first; if that cannot be, the older state is the answer.
+        // What was noted of it is written first. If that cannot be, the older state is the answer,
+        // unless there it is active: then nobody knows.
         let written = self.told(self.queue.barrier()).await;
         let (id, since) = (id.to_owned(), self.events_since(now));
-        let found = self.read(move |reader| reader.disconnected(&id, since)).await?;
-        if found.is_none() { written.map(|()| None) } else { Ok(found) }
+        let (found, known) = self
+            .read(move |reader| Ok((reader.disconnected(&id, since)?, reader.one(&id)?.is_some())))
+            .await?;
+        if found.is_none() && known { written.map(|()| None) } else { Ok(found) }
     }
 
     async fn revive(&self, id: &str, at: UtcMillis) -> Result<bool> {

@@ -75,7 +75,7 @@ impl Pruner {
         }
         transaction.commit()?;
         self.bytes -= freed.bytes;
-        connection.execute_batch("PRAGMA incremental_vacuum(512)")?;
+        shrink(connection)?;
         let most = freed.rows.max(streams).max(history).max(sessions.len());
         Ok(most >= STEP as usize)
     }
@@ -131,4 +131,12 @@ impl Freed {
 fn ids(connection: &Connection, old: i64) -> rusqlite::Result<Vec<String>> {
     let mut sessions = connection.prepare_cached(SESSIONS)?;
     sessions.query_map(params![old, STEP], |row| row.get(0))?.collect()
+}
+
+/// Gives some free pages back to the disk: one for each row that is read.
+fn shrink(connection: &Connection) -> rusqlite::Result<()> {
+    let mut vacuum = connection.prepare_cached("PRAGMA incremental_vacuum(512)")?;
+    let mut pages = vacuum.query([])?;
+    while pages.next()?.is_some() {}
+    Ok(())
 }

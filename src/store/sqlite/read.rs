@@ -120,7 +120,7 @@ impl SqliteReader {
         Ok(self.with_streams(vec![session], ("session = ?1", Some(id)), events_since)?.pop())
     }
 
-    fn one(&self, id: &str) -> Result<Option<SessionRecord>> {
+    pub(super) fn one(&self, id: &str) -> Result<Option<SessionRecord>> {
         let sql = format!("SELECT {} FROM sessions WHERE id = ?1", columns::SESSION);
         Ok(self.all(&sql, &[&id], columns::session)?.pop())
     }

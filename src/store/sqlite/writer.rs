@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How long after a failure the next try is made, if nobody waits for one.
+/// How long after a failure the next try is made.
 const RETRY: Duration = Duration::from_secs(1);
 /// After so many rows what was written goes from the log into the database.
 const CHECKPOINT_ROWS: usize = 8_192;
@@ -38,6 +38,9 @@ pub(super) struct Writer {
     pub(super) lock: File,
     /// What could not be written, oldest first.
     pub(super) kept: Vec<Batch>,
+    /// When and why the last try failed, if it did. For a while nobody then waits for another:
+    /// each would take its time and fail as well.
+    pub(super) failed: Option<(Instant, StoreError)>,
     /// The time last written as this life's.
     pub(super) alive: UtcMillis,
     /// Rows written since the last checkpoint.
@@ -78,6 +81,13 @@ impl Writer {
         if idle && work.alive == self.alive && work.waiters.is_empty() {
             return Ok(());
         }
+        if let Some((at, error)) = self.failed.clone()
+            && at.elapsed() < RETRY
+            && !work.flush
+        {
+            self.keep(work, &error, true);
+            return Err(error);
+        }
         let begun = Instant::now();
         let (result, passes) = match self.transaction(&work) {
             Ok(written) => (Ok(written), true),
@@ -89,7 +99,9 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                self.failed(work, &error, passes);
+                self.condition.degraded(StoreOperation::Commit, &error);
+                self.failed = Some((Instant::now(), error.clone()));
+                self.keep(work, &error, passes);
                 Err(error)
             }
         }
@@ -116,7 +128,7 @@ impl Writer {
     }
 
     fn written(&mut self, work: &mut Work, written: Written, begun: Instant) {
-        self.alive = work.alive;
+        (self.alive, self.failed) = (work.alive, None);
         self.pruner.grew(written.grown);
         self.unchecked += self.kept.drain(..).map(|batch| batch.rows).sum::<usize>();
         self.queue.keep(0, 0);
@@ -151,8 +163,7 @@ impl Writer {
 
     /// Tells whoever waits, and keeps what may still be written: of a full disk not the events,
     /// since sessions come first.
-    fn failed(&mut self, mut work: Work, error: &StoreError, may_pass: bool) {
-        self.condition.degraded(StoreOperation::Commit, error);
+    fn keep(&mut self, mut work: Work, error: &StoreError, may_pass: bool) {
         tell(&mut work, &Err(error.clone()));
         let mut kept = std::mem::take(&mut self.kept);
         for step in work.steps {
@@ -238,6 +249,8 @@ impl Writer {
             let done = self.connection.execute(sql, [signed(self.epoch), at.as_millis()]);
             done.map_err(|error| self.place.error(&error))
         });
+        // What is in the log is safe there too.
+        drop(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
         let closed = self.connection.close().map_err(|(_, error)| self.place.error(&error));
         drop(self.lock);
         drop(waiter.send(stopped.and(closed)));

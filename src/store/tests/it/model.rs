@@ -170,7 +170,9 @@ proptest! {
     fn sqlite_and_memory_agree(steps in steps()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
-            let dir = tempfile::tempdir().expect("a directory");
+            // Hundreds of stores are opened and closed: in memory where that can be.
+            let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+            let dir = dir.expect("a directory");
             let retention = Retention { history: Duration::from_secs(900), ..Retention::default() };
             let config = mcp_store::SqliteConfig { retention, ..config(dir.path()) };
             let durable = SqliteStore::open(&config, START, &telemetry()).expect("it opens");
