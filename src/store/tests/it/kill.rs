@@ -1,7 +1,7 @@
 //! A process that is killed loses no session that it was told is safe.
 
 use crate::support::{at, close, event, open, open_at, session};
-use mcp_store::{Change, Store};
+use mcp_store::{Change, SqliteReader, Store};
 use std::{
     collections::HashSet,
     io::{BufRead as _, BufReader, Write as _},
@@ -64,6 +64,10 @@ async fn a_killed_process_loses_no_session_that_was_safe() {
         safe.extend(whole.filter_map(|line| line.split_once("safe ")).map(|(_, id)| id.to_owned()));
         child.wait().expect("gone");
 
+        let reader = SqliteReader::open(dir.path()).expect("also without a server");
+        let seen = reader.status_counts().expect("read").active;
+        assert!(seen >= safe.len() as u64, "{seen} of {}", safe.len());
+        drop(reader);
         let store = open_at(dir.path(), at(100));
         assert!(!store.beginning().previous.expect("a life before").stopped_cleanly);
         let all = store.load_sessions(at(100)).await.expect("read");
