@@ -40,6 +40,7 @@ pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamSco
 
 use log::Log;
 use metrics::Metrics;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use std::{fmt, sync::Arc};
 
 /// Why telemetry could not be set up.
@@ -68,6 +69,7 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     log: Log,
+    tracer: Option<SdkTracer>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -77,12 +79,25 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// A new instance, with every closed label set at zero.
+    /// A new instance, with every closed label set at zero. Its spans go where [`install()`] was
+    /// told to send them, and are not made where there was none.
     ///
     /// # Errors
     /// When a metric is declared twice or wrongly.
     pub fn new() -> Result<Self, TelemetryError> {
-        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, log: Log::default() })))
+        Self::with(export::tracer_of_process().cloned())
+    }
+
+    /// The same for a program that sends spans itself.
+    ///
+    /// # Errors
+    /// When a metric is declared twice or wrongly.
+    pub fn with_spans(provider: &SdkTracerProvider) -> Result<Self, TelemetryError> {
+        Self::with(Some(export::tracer(provider)))
+    }
+
+    fn with(tracer: Option<SdkTracer>) -> Result<Self, TelemetryError> {
+        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, log: Log::default(), tracer })))
     }
 
     /// Records one event in every projection.
@@ -152,6 +167,10 @@ impl Telemetry {
     /// Opens a client's socket.
     pub fn socket_opened(&self, transport: Transport) -> SocketScope {
         SocketScope::start(self, transport)
+    }
+
+    pub(crate) fn tracer(&self) -> Option<&SdkTracer> {
+        self.0.tracer.as_ref()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -3,7 +3,8 @@
 
 use crate::{
     AttemptEnd, AuthCause, CallEnd, ConnectionInfo, ConnectionStatus, Event, Outcome, RateLimit,
-    Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState, limit::Limiter, span,
+    Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState, current,
+    limit::Limiter,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -19,8 +20,8 @@ macro_rules! line {
             target: TARGET,
             tracing::Level::$level,
             event = $event,
-            trace_id = span::ids().map(|ids| ids.0),
-            span_id = span::ids().map(|ids| ids.1),
+            trace_id = current::ids().map(|ids| ids.0.to_string()),
+            span_id = current::ids().map(|ids| ids.1.to_string()),
             $($fields)*
             $message
         )
