@@ -3,7 +3,7 @@
 use super::{Arrival, Stages};
 use crate::{
     call::{Caller, EventLog, code},
-    dispatch::{NamedTool, client_error},
+    dispatch::{OtherTool, client_error},
     session::{LogLevel, Opening, Session, negotiate},
     upstream::Reply,
 };
@@ -94,7 +94,7 @@ impl Stages {
         session: &Arc<Session>,
         caller: &Caller,
         request: &Request,
-        tool: &NamedTool,
+        tool: &OtherTool,
     ) -> Reply {
         let params = request.params.as_deref();
         if request.method == Method::LoggingSetLevel {

@@ -9,11 +9,12 @@ use crate::{
     admission::{Admission, TooFast, rate_limited},
     call::{Caller, EventLog, Principal, Refusal, Rejection, code},
     config::Limits,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, NamedTool, OtherTool},
     session::{
         Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Presences, Session,
         Sessions, Unbound,
     },
+    tools::ToolCaller,
     upstream::{Listening, Reply},
 };
 use arc_swap::ArcSwap;
@@ -21,7 +22,7 @@ use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, Tr
 use mcp_telemetry::{
     AuthCause, CallEnd, CallInfo, CallScope, Event, Outcome, Telemetry, Transport,
 };
-use std::{net::IpAddr, sync::Arc, time::SystemTime};
+use std::{net::IpAddr, pin::pin, sync::Arc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Every stage of the server, and what they share.
@@ -114,21 +115,23 @@ impl Stages {
                 return Some(Err(error));
             }
         };
-        let withdrawn =
-            bound.as_ref().map_or_else(CancellationToken::new, |bound| bound.cancel.clone());
-        let caller = caller(arrival, origin, log);
         let answer = async {
-            match origin {
-                Origin::Session(session) => {
-                    self.answer_in_session(session, &caller, request, &tool).await
+            match tool {
+                NamedTool::Own(tool, arguments) => {
+                    let caller = tool_caller(arrival, origin);
+                    self.dispatch.run_own(tool, arguments.as_deref(), caller).await
                 }
-                Origin::Modern(_) => self.dispatch.answer(&caller, request, &tool).await,
+                // Boxed, so that the future of a call of our own tools is small.
+                NamedTool::Other(tool) => {
+                    let caller = caller(arrival, origin, log);
+                    Box::pin(self.answer(origin, &caller, request, &tool)).await
+                }
             }
         };
-        let reply = tokio::select! {
-            biased;
-            () = withdrawn.cancelled() => None,
-            reply = scope.run(answer) => Some(reply),
+        let mut answering = pin!(scope.run(answer));
+        let reply = match &bound {
+            Some(bound) => bound.withdrawal.or(answering.as_mut()).await,
+            None => Some(answering.await),
         };
         let Some(Reply { payload, outcome }) = reply else {
             scope.finish(CallEnd::of(Outcome::Cancelled));
@@ -140,12 +143,27 @@ impl Stages {
         Some(payload)
     }
 
+    async fn answer(
+        &self,
+        origin: &Origin,
+        caller: &Caller,
+        request: &Request,
+        tool: &OtherTool,
+    ) -> Reply {
+        match origin {
+            Origin::Session(session) => {
+                self.answer_in_session(session, caller, request, tool).await
+            }
+            Origin::Modern(_) => self.dispatch.answer(caller, request, tool).await,
+        }
+    }
+
     /// Whether the token of a connection that lives on is still good.
     ///
     /// # Errors
     /// When it has expired since the connection was made.
     pub(crate) fn check_expiry(&self, arrival: &Arrival) -> Result<(), Rejection> {
-        if !arrival.principal.has_expired(SystemTime::now()) {
+        if !arrival.principal.has_expired() {
             return Ok(());
         }
         self.telemetry.emit(&Event::AuthFailed { cause: AuthCause::Expired });
@@ -275,4 +293,14 @@ fn caller(arrival: &Arrival, origin: &Origin, log: &Arc<EventLog>) -> Caller {
             }
         }
     }
+}
+
+/// The caller as our own tools know it: they say nothing on their way, so they need no way back.
+fn tool_caller(arrival: &Arrival, origin: &Origin) -> ToolCaller {
+    let session_id = match origin {
+        Origin::Session(session) => Some(Arc::clone(&session.id)),
+        Origin::Modern(_) => None,
+    };
+    let (era, revision) = (origin.era(), origin.revision());
+    ToolCaller { principal: arrival.principal.shared_name(), era, revision, session_id }
 }

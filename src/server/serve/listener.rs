@@ -1,9 +1,8 @@
 //! Sockets: accepted until the server stops, served in one task each.
 
 use super::tls::Tls;
-use crate::pipeline::Stages;
-use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use crate::{pipeline::Stages, transport::Paths};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mcp_telemetry::{ConnectionStatus, Event, Transport};
 use std::{io::ErrorKind, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -14,7 +13,6 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::server::TlsStream;
-use tower::ServiceExt;
 
 /// Pause after a failed accept: the process is out of descriptors, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -31,7 +29,7 @@ pub(super) struct Door {
 
 impl Door {
     /// Accepts until the server stops.
-    pub(super) async fn accept(self, app: Router, stages: Arc<Stages>) {
+    pub(super) async fn accept(self, paths: Arc<Paths>, stages: Arc<Stages>) {
         let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE));
         loop {
             let accepted = tokio::select! {
@@ -45,14 +43,9 @@ impl Door {
                 }
                 Ok((socket, peer)) => {
                     let tls = self.tls.clone();
-                    let served = welcome(socket, peer, tls, app.clone(), Arc::clone(&stages));
-                    let cut = stages.cut.clone();
-                    stages.connections.spawn(async move {
-                        tokio::select! {
-                            () = served => {}
-                            () = cut.cancelled() => {}
-                        }
-                    });
+                    let served =
+                        welcome(socket, peer, tls, Arc::clone(&paths), Arc::clone(&stages));
+                    stages.connections.spawn(served);
                 }
                 Err(error) => {
                     let detail = error.to_string();
@@ -104,7 +97,7 @@ async fn welcome(
     socket: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<Tls>>,
-    app: Router,
+    paths: Arc<Paths>,
     stages: Arc<Stages>,
 ) {
     let _open = stages.telemetry.socket_opened(Transport::Http);
@@ -112,11 +105,11 @@ async fn welcome(
     // that refuses the option is about to fail anyway.
     let _without_delay = socket.set_nodelay(true).is_ok();
     match tls {
-        None => serve(socket, peer, app, stages).await,
+        None => serve(socket, peer, paths, stages).await,
         Some(tls) => {
             if let Some(socket) = shake_hands(socket, &tls, &stages).await {
                 // Boxed, because most of what a socket holds is there twice otherwise.
-                Box::pin(serve(socket, peer, app, stages)).await;
+                Box::pin(serve(socket, peer, paths, stages)).await;
             }
         }
     }
@@ -147,14 +140,11 @@ async fn shake_hands(
     None
 }
 
-async fn serve<S>(socket: S, peer: SocketAddr, app: Router, stages: Arc<Stages>)
+async fn serve<S>(socket: S, peer: SocketAddr, paths: Arc<Paths>, stages: Arc<Stages>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        app.clone().oneshot(request.map(Body::new))
-    });
+    let service = service_fn(move |request| Arc::clone(&paths).answer(request, peer));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -165,8 +155,13 @@ where
     // A connection that ends in an error is a client that went away in the middle: its calls
     // are accounted for by their own scopes.
     tokio::select! {
+        biased;
         _ended = connection.as_mut() => return,
         () = stages.stopping.cancelled() => connection.as_mut().graceful_shutdown(),
     }
-    let _ended = connection.await.is_ok();
+    // Never said before `stopping`, so that nobody has to listen for it before.
+    tokio::select! {
+        _ended = connection => {}
+        () = stages.cut.cancelled() => {}
+    }
 }

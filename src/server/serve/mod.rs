@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     pipeline::{Stages, announce_changes, sweep},
     tools::RegistryError,
-    transport::{Shared, StatusReport, router},
+    transport::{Paths, Shared, StatusReport},
 };
 use builder::Parts;
 use listener::Door;
@@ -135,9 +135,9 @@ impl OrchestratorServer {
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));
         stages.connections.spawn(sweep(Arc::clone(&stages)));
         self.watch_certificate(&stages);
-        let app = router(Shared { stages: Arc::clone(&stages), status });
+        let paths = Paths::new(Shared { stages: Arc::clone(&stages), status });
         let door = Door { listener, tls: self.tls.clone() };
-        stages.connections.spawn(door.accept(app, Arc::clone(&stages)));
+        stages.connections.spawn(door.accept(paths, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
         self.running = Some(Running { address, stages });
         Ok(address)

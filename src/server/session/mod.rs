@@ -19,12 +19,12 @@ pub(crate) use presence::Presences;
 pub(crate) use streams::StreamId;
 pub(crate) use table::{Opening, Sessions};
 
-use crate::call::{Bounds, EventLog, Principal, SessionRef};
+use crate::call::{Bounds, EventLog, Principal, SessionRef, Withdrawal};
 use mcp_protocol::{Id, RawValue, Revision};
 use mcp_telemetry::{ConnectionScope, Event, Reason, Telemetry, Transport};
 use question::Questions;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
@@ -33,7 +33,6 @@ use std::{
 };
 use streams::Streams;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// Locks, and reads on after a panic elsewhere: every critical section here leaves its data whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,7 +49,7 @@ pub(crate) struct Agreement {
 /// A call in flight.
 #[derive(Debug, Clone)]
 struct InFlight {
-    cancel: CancellationToken,
+    withdrawal: Arc<Withdrawal>,
     log: Arc<EventLog>,
     order: u64,
 }
@@ -105,7 +104,7 @@ pub(crate) enum Unbound {
 pub(crate) struct Bound {
     session: Arc<Session>,
     id: Id,
-    pub(crate) cancel: CancellationToken,
+    pub(crate) withdrawal: Arc<Withdrawal>,
 }
 
 impl Drop for Bound {
@@ -129,24 +128,26 @@ impl Session {
     /// Bind a call: from here on it can be cancelled by its id.
     pub(crate) fn bind(self: &Arc<Self>, id: &Id, log: &Arc<EventLog>) -> Result<Bound, Unbound> {
         let mut calls = lock(&self.calls);
-        if calls.running.contains_key(id) {
+        let Calls { running, started } = &mut *calls;
+        let is_full = running.len() >= self.limits.calls;
+        let Entry::Vacant(place) = running.entry(id.clone()) else {
             return Err(Unbound::IdInUse);
-        }
-        if calls.running.len() >= self.limits.calls {
+        };
+        if is_full {
             return Err(Unbound::TooMany);
         }
-        calls.started += 1;
-        let cancel = CancellationToken::new();
-        let call = InFlight { cancel: cancel.clone(), log: Arc::clone(log), order: calls.started };
-        calls.running.insert(id.clone(), call);
+        *started += 1;
+        let withdrawal = Arc::new(Withdrawal::default());
+        let (heard, log) = (Arc::clone(&withdrawal), Arc::clone(log));
+        place.insert(InFlight { withdrawal: heard, log, order: *started });
         drop(calls);
-        Ok(Bound { session: Arc::clone(self), id: id.clone(), cancel })
+        Ok(Bound { session: Arc::clone(self), id: id.clone(), withdrawal })
     }
 
     /// Cancels a call in flight; one that is over is left alone.
     pub(crate) fn cancel(&self, id: &Id) {
         if let Some(call) = lock(&self.calls).running.get(id) {
-            call.cancel.cancel();
+            call.withdrawal.say();
         }
     }
 
@@ -170,7 +171,6 @@ impl Session {
     pub(crate) fn reference(self: &Arc<Self>) -> SessionRef {
         let reference = self.reference.get_or_init(|| SessionRef {
             id: Arc::clone(&self.id),
-            revision: self.agreement.revision,
             capabilities: Arc::clone(&self.agreement.capabilities),
             // It holds this session weakly, so this is no circle.
             downstream: Arc::new(SessionOutlet::new(self)),
@@ -241,7 +241,7 @@ impl Session {
         // A legacy client that goes away has withdrawn nothing: its calls run to their end.
         if !matches!(reason, Reason::ClientClosed | Reason::ClientGone | Reason::HeartbeatLost) {
             for call in lock(&self.calls).running.values() {
-                call.cancel.cancel();
+                call.withdrawal.say();
             }
         }
         self.questions.close();

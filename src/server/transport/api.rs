@@ -2,6 +2,7 @@
 
 use super::{Here, arrive::check_address, cors::share};
 use crate::{
+    admission::Admission,
     call::{Principal, Refusal, Rejection},
     config::Transports,
     pipeline::Stages,
@@ -128,16 +129,17 @@ pub(super) async fn method_not_allowed() -> Response {
 
 /// Lets a request in that has a good token.
 async fn guarded(stages: &Stages, parts: &Parts) -> Result<(), Rejection> {
-    check_address(stages, parts)?;
-    principal(stages, &parts.headers).await.map(drop)
+    let admission = stages.admission.load_full();
+    check_address(stages, &admission, &parts.headers, parts.extensions.get().copied())?;
+    principal(stages, &admission, &parts.headers).await.map(drop)
 }
 
 /// The principal of a request, with the failure counted and put into words.
 pub(super) async fn principal(
     stages: &Stages,
+    admission: &Admission,
     headers: &HeaderMap,
 ) -> Result<Principal, Rejection> {
-    let admission = stages.admission.load_full();
     admission.principal(headers).await.map_err(|cause| {
         stages.telemetry.emit(&Event::AuthFailed { cause });
         admission.unauthorized(cause, headers)

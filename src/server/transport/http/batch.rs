@@ -62,7 +62,9 @@ pub(super) async fn batch(
                     stages.count_refused(&arrival, &request, &error);
                     texts.push(encode_error(Some(&request.id), &error));
                 }
-                None => calls.push(call_in_session(stages, &arrival, &session, request, &log)),
+                None => {
+                    calls.push(call_in_session(stages, arrival.clone(), &session, request, &log))
+                }
             },
             Ok(Message::Notification(notification)) => {
                 stages.notified(&session, &notification).await
@@ -82,7 +84,7 @@ pub(super) async fn batch(
     };
     let telemetry = stages.telemetry.clone();
     let as_array = move |texts: Vec<String>| {
-        Some(json(StatusCode::OK, format!("[{}]", texts.join(",")), &telemetry))
+        json(StatusCode::OK, format!("[{}]", texts.join(",")), &telemetry)
     };
     Ok(run::legacy(stages, &session, log, Box::pin(running), as_array).await)
 }

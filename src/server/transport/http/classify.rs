@@ -1,7 +1,10 @@
 //! Whose message is this? Decided by its body: a claim in `_meta` makes it modern, a handshake
 //! or a session makes it legacy, and anything else is refused with a reason.
 
-use super::headers::{Stated, find, revision};
+use super::{
+    answer::SESSION_ID,
+    headers::{Stated, find, revision},
+};
 use crate::{
     call::{Refusal, Rejection},
     pipeline::{Arrival, Origin, Stages},
@@ -73,7 +76,7 @@ pub(super) fn session(
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Arc<Session>, Rejection> {
-    let Some(id) = headers.get(names::SESSION_ID) else {
+    let Some(id) = headers.get(SESSION_ID) else {
         return Err(Rejection::new(
             Refusal::SessionRequired,
             "Session ID required: send `initialize` first and repeat its `Mcp-Session-Id`, or send the `_meta` of \

@@ -9,19 +9,19 @@ use super::{
     run,
 };
 use crate::{
-    call::{Bounds, EventLog, Refusal, Rejection},
+    call::{Bounds, EventLog, Refusal, Rejection, at_once, within},
     config::Limits,
     pipeline::{Arrival, Origin, Stages},
     session::Session,
     transport::Shared,
 };
 use axum::{
-    body::Body,
     http::{HeaderMap, HeaderValue},
     response::Response,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use mcp_protocol::{
     Body as Parsed, Era, Message, Method, Notification, Request, Response as Answer, parse_body,
 };
@@ -33,7 +33,7 @@ pub(super) async fn post(
     shared: &Shared,
     headers: &HeaderMap,
     arrival: Arrival,
-    body: Body,
+    body: Incoming,
 ) -> Result<Response, Rejection> {
     check_post(headers)?;
     let stages = &shared.stages;
@@ -57,10 +57,10 @@ pub(super) async fn post(
     }
 }
 
-async fn read(body: Body, limits: &Limits) -> Result<Bytes, Rejection> {
+async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Rejection> {
     let limit = limits.body_bytes;
     let whole = Limited::new(body, limit).collect();
-    let Ok(body) = tokio::time::timeout(limits.receive_timeout, whole).await else {
+    let Ok(body) = within(limits.receive_timeout, whole).await else {
         return Err(Rejection::new(
             Refusal::BodyTooSlow,
             "The body took longer than `limits.receive_timeout` allows.",
@@ -101,7 +101,7 @@ async fn one_request(
             legacy_call(stages, arrival, session, request).await
         }
         Belongs::To(origin @ Origin::Modern(_)) => {
-            modern_call(stages, arrival, origin, request).await
+            Box::pin(modern_call(stages, arrival, origin, request)).await
         }
     })
 }
@@ -124,20 +124,32 @@ async fn legacy_call(
     request: Request,
 ) -> Response {
     let log = session.new_log();
-    let running = call_in_session(stages, &arrival, &session, request, &log);
-    let running = async move { running.await.into_iter().collect() };
-    run::legacy(stages, &session, log, Box::pin(running), run::single(stages)).await
+    let mut call = Box::pin(call_in_session(stages, arrival, &session, request, &log));
+    // Most calls end here and now, and need nothing of what a longer one needs.
+    let ended = at_once(&mut call).await;
+    if ended.is_some() && log.is_untouched() {
+        return run::plain(stages, ended.flatten());
+    }
+    let running = async move {
+        let text = match ended {
+            Some(text) => text,
+            None => call.await,
+        };
+        text.into_iter().collect()
+    };
+    let plain = |texts: Vec<String>| run::plain(stages, texts.into_iter().next());
+    Box::pin(run::legacy(stages, &session, log, Box::pin(running), plain)).await
 }
 
 /// One call of a session as a future that owns what it needs; its output is the answer's text.
 pub(super) fn call_in_session(
     stages: &Arc<Stages>,
-    arrival: &Arrival,
+    arrival: Arrival,
     session: &Arc<Session>,
     request: Request,
     log: &Arc<EventLog>,
 ) -> impl Future<Output = Option<String>> + Send + use<> {
-    let (stages, arrival, log) = (Arc::clone(stages), arrival.clone(), Arc::clone(log));
+    let (stages, log) = (Arc::clone(stages), Arc::clone(log));
     let origin = Origin::Session(Arc::clone(session));
     async move {
         let payload = stages.run(&arrival, &origin, &request, &log).await;

@@ -92,15 +92,13 @@ pub(super) async fn legacy(
     session: &Arc<Session>,
     log: Arc<EventLog>,
     running: Running,
-    plain: impl FnOnce(Vec<String>) -> Option<Response>,
+    plain: impl FnOnce(Vec<String>) -> Response,
 ) -> Response {
     let mut call =
         RunsOn { running: Some(running), log: Arc::clone(&log), tasks: stages.tasks.clone() };
     if let Some(texts) = at_once(&mut call, &log).await {
-        if log.is_untouched()
-            && let Some(response) = plain(texts.clone())
-        {
-            return response;
+        if log.is_untouched() {
+            return plain(texts);
         }
         for text in texts {
             log.push(text);
@@ -151,11 +149,10 @@ pub(super) async fn modern(
     }
 }
 
-/// The plain answer to a single legacy call: its one text, or nothing when it was withdrawn.
-pub(super) fn single(stages: &Stages) -> impl FnOnce(Vec<String>) -> Option<Response> {
-    let telemetry = stages.telemetry.clone();
-    move |texts| match texts.into_iter().next() {
-        Some(text) => Some(json(StatusCode::OK, text, &telemetry)),
-        None => Some(StatusCode::ACCEPTED.into_response()),
+/// The plain answer to a single legacy call: its text, or nothing when it was withdrawn.
+pub(super) fn plain(stages: &Stages, text: Option<String>) -> Response {
+    match text {
+        Some(text) => json(StatusCode::OK, text, &stages.telemetry),
+        None => StatusCode::ACCEPTED.into_response(),
     }
 }

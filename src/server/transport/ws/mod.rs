@@ -6,19 +6,18 @@ mod link;
 mod socket;
 
 use super::{
-    Here, Shared, api,
+    Shared, api,
     arrive::{arrive, count_refusal},
 };
 use crate::call::{Refusal, Rejection};
 use axum::{
-    body::Body,
-    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use hyper::{Request, body::Incoming};
 use hyper_util::rt::TokioIo;
 use mcp_telemetry::Transport;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -33,20 +32,26 @@ const SUBPROTOCOL: &str = "mcp";
 const READ_BUFFER: usize = 4 << 10;
 
 /// Lets a client in, or refuses it while HTTP statuses are still possible.
-pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> Response {
+pub(super) async fn upgrade(
+    shared: &Shared,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response {
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
-    let arrived = arrive(&shared, &parts, Transport::Websocket).await;
+    let admission = shared.stages.admission.load_full();
+    let came = (peer, Transport::Websocket);
+    let arrived = arrive(shared, &admission, &parts.headers, came).await;
     let opened =
         arrived.and_then(|arrival| Ok((arrival, handshake(&parts.method, &parts.headers)?)));
     let (arrival, response) = match opened {
         Ok(opened) => opened,
         Err(rejection) => {
-            count_refusal(&shared, Transport::Websocket, &parts.headers, &rejection);
+            count_refusal(shared, Transport::Websocket, &parts.headers, &rejection);
             return api::plain_rejection(&rejection);
         }
     };
-    let Shared { stages, .. } = shared;
+    let stages = Arc::clone(&shared.stages);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0)
