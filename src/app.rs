@@ -11,13 +11,16 @@ use crate::{
 };
 use mcp_client::Secret;
 use mcp_server::{Config, OrchestratorServer, ServerError, config::Transports};
+use mcp_store::{MemoryStore, SqliteConfig, SqliteStore, Store};
 use mcp_telemetry::{
     Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
 };
 use std::{
     io::{self, IsTerminal as _, Write as _},
     net::SocketAddr,
-    time::Duration,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     runtime::Runtime,
@@ -42,7 +45,8 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let sources = Sources { given, environment, dir };
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
-    let begin = Begin { settings, token, state_key, words };
+    let kept = Kept { dir: sources.dir.path().to_owned(), state_key };
+    let begin = Begin { settings, token, kept, words };
     let ended = runtime.block_on(run(begin, sources));
     // Past this, tasks that are left are dropped, and children with them.
     runtime.shutdown_timeout(LAST_MOMENT);
@@ -54,13 +58,13 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
 struct Begin {
     settings: Settings,
     token: Option<Token>,
-    state_key: [u8; 32],
+    kept: Kept,
     /// What is odd, one sentence each.
     words: Vec<String>,
 }
 
 async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
-    let Begin { settings, token, state_key, words } = begin;
+    let Begin { settings, token, kept, words } = begin;
     let mut signals = Signals::listen()?;
     let guard =
         install(&install_config(&settings)).map_err(|error| Failure::usage(error.to_string()))?;
@@ -70,14 +74,41 @@ async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
     }
     let mut config = settings.server.clone();
     config.auth.token = token.as_ref().map(|token| token.secret.clone());
-    let server =
-        OrchestratorServer::builder().config(config).telemetry(telemetry).state_key(state_key);
-    let mut server = server.build().map_err(failed)?;
+    let store = open_store(&config, kept.dir, &telemetry).await?;
+    let server = OrchestratorServer::builder().config(config).telemetry(telemetry);
+    let mut server = server.state_key(kept.state_key).store(store).build().map_err(failed)?;
     let mut reloader = Reloader::new(sources, settings, &guard)?;
     let ended = until_told(&mut server, &mut signals, token.as_ref(), &mut reloader).await;
     drop(reloader);
     flush(guard, &mut signals).await?;
     ended
+}
+
+/// What the data dir gives.
+struct Kept {
+    dir: PathBuf,
+    state_key: [u8; 32],
+}
+
+/// The store in the data dir. One that cannot be opened is left as it is and keeps nobody from
+/// being served; what it said is in the log and in `/readyz`.
+async fn open_store(
+    config: &Config,
+    dir: PathBuf,
+    telemetry: &Telemetry,
+) -> Result<Arc<dyn Store>, Failure> {
+    let (retention, now) = (config.store.retention(config.limits.result_ttl), SystemTime::now());
+    if !config.store.enabled {
+        return Ok(Arc::new(MemoryStore::new(retention, now.into())));
+    }
+    let (sqlite, telemetry) =
+        (SqliteConfig { retention, ..SqliteConfig::in_dir(dir) }, telemetry.clone());
+    let opening =
+        tokio::task::spawn_blocking(move || SqliteStore::open(&sqlite, now.into(), &telemetry));
+    Ok(match opening.await.map_err(anyhow::Error::from)? {
+        Ok(store) => Arc::new(store),
+        Err(error) => Arc::new(MemoryStore::instead_of(error, retention, now.into())),
+    })
 }
 
 /// Sends the last spans, unless another signal comes meanwhile.
@@ -161,6 +192,7 @@ fn failed(error: ServerError) -> Failure {
         | ServerError::Tls(_)
         | ServerError::OpenToTheNetwork(_)
         | ServerError::HeaderBytes(_)
+        | ServerError::HandshakeTimeout(_)
         | ServerError::NoTransport
         | ServerError::Zero(_) => Failure::usage(error.to_string()),
         ServerError::Tool(_)

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Token(TokenCommand),
     /// Ask the running server whether it is well; exit code 0 or 1
     Health(Flags),
+    /// Tell which sessions there are and were, and why each ended; the server need not run
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
     /// Tell which metrics there are
     #[command(subcommand)]
     Metrics(MetricsCommand),
@@ -68,6 +71,57 @@ pub(crate) enum TokenCommand {
     Show(Flags),
     /// Make a new token; the running server takes it at its next start
     Rotate(Flags),
+}
+
+/// What can be asked of sessions. The store is read; of a session in use, what was counted in the
+/// last `limits.session_sweep` may be missing.
+#[derive(Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// List sessions, the newest first
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Only those that are: active, disconnected
+        #[arg(long, value_parser = ["active", "disconnected"], hide_possible_values = true)]
+        status: Option<String>,
+        /// Most sessions, up to 1000
+        #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        limit: u16,
+        /// As JSON, as `/api/sessions` gives them
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a session with its history
+    Show {
+        #[command(flatten)]
+        place: Place,
+        /// Its id
+        id: String,
+        /// As JSON, as `/api/sessions/{id}` gives it
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Where the store is.
+#[derive(Args)]
+pub(crate) struct Place {
+    /// Read this config file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Look in this data dir [default: your platform's own place]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<String>,
+}
+
+impl Place {
+    /// The flags that were set, by name.
+    pub(crate) fn given(self) -> Given {
+        Given {
+            file: self.config,
+            flags: self.data_dir.map(|dir| ("data-dir", dir)).into_iter().collect(),
+        }
+    }
 }
 
 /// What can be done with metrics.

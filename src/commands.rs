@@ -120,7 +120,7 @@ fn metrics_table(catalogue: &[MetricInfo]) -> String {
 }
 
 /// Prints to standard output; a reader that has seen enough is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

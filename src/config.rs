@@ -126,6 +126,14 @@ impl Settings {
         [file_of(given, environment), servers, keys].into_iter().flatten().collect()
     }
 
+    /// The data dir, if one is named, for commands that need nothing else.
+    pub(crate) fn data_dir(
+        given: &Given,
+        environment: &Environment,
+    ) -> Result<Option<PathBuf>, Failure> {
+        Ok(gather(given, environment)?.text("data_dir").map(PathBuf::from))
+    }
+
     /// What concerns the server alone, without upstreams and tokens, for commands that need
     /// nothing else.
     pub(crate) fn server(given: &Given, environment: &Environment) -> Result<Config, Failure> {

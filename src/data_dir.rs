@@ -31,7 +31,7 @@ impl DataDir {
     /// # Errors
     /// When it cannot be made, or others may write into it.
     pub(crate) fn open(named: Option<&Path>) -> Result<Self, Failure> {
-        let path = named.map_or_else(platform_dir, |path| Ok(path.to_owned()))?;
+        let path = place(named)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
             Failure::run(format!(
                 "the data dir {} cannot be made: {error}; choose another with --data-dir",
@@ -41,6 +41,11 @@ impl DataDir {
         let mut dir = Self { path, mended: Vec::new() };
         dir.close_to_others()?;
         Ok(dir)
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The path of a file in it.
@@ -174,6 +179,11 @@ impl DataDir {
             path.display()
         ))
     }
+}
+
+/// Where the data dir is: as named, or the platform's own. Nothing is made.
+pub(crate) fn place(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    named.map_or_else(platform_dir, |path| Ok(path.to_owned()))
 }
 
 fn platform_dir() -> Result<PathBuf, Failure> {

@@ -1,5 +1,5 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server) and `commands` (all others); nothing here knows a protocol.
+//! `app` (the server), `sessions` and `commands` (all others); nothing here knows a protocol.
 
 mod app;
 mod cli;
@@ -11,6 +11,7 @@ mod health;
 mod mcp_servers;
 mod open_files;
 mod reload;
+mod sessions;
 mod token;
 mod watch;
 
@@ -41,6 +42,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Config(command)) => commands::config(command, environment),
         Some(Command::Token(command)) => commands::token(command, environment),
         Some(Command::Health(flags)) => commands::health(&flags.given(), environment),
+        Some(Command::Sessions(command)) => sessions::sessions(command, environment),
         Some(Command::Metrics(command)) => commands::metrics(&command),
     }
 }

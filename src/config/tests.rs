@@ -107,9 +107,18 @@ fn is_key(word: &str) -> bool {
 
 #[test]
 fn every_key_of_the_server_is_in_our_list() {
-    for section in
-        ["", "auth", "auth.jwt", "tls", "limits", "limits.rate", "transports", "names", "builtins"]
-    {
+    for section in [
+        "",
+        "auth",
+        "auth.jwt",
+        "tls",
+        "limits",
+        "limits.rate",
+        "store",
+        "transports",
+        "names",
+        "builtins",
+    ] {
         let nested = |name: &str| {
             if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
         };
@@ -123,6 +132,7 @@ fn every_key_of_the_server_is_in_our_list() {
                 "tls",
                 "limits",
                 "rate",
+                "store",
                 "transports",
                 "names",
                 "builtins",

@@ -1,13 +1,16 @@
 //! The JSON-RPC 2.0 envelope: read, told apart, written. Params and results stay raw.
 
-use crate::{Method, RawValue, RpcError, code, object::raw_value};
+use crate::{
+    Method, RawValue, RpcError, code,
+    object::{raw_value, text as text_of},
+};
 use serde::{Deserialize, Deserializer};
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// A request id: a JSON string or number, kept as the text it was sent in (numbers), or in
-/// its one canonical spelling (strings), so that equal ids are equal text.
+/// its one canonical spelling (strings), so that equal ids are equal text. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Id(Box<str>);
+pub struct Id(Arc<str>);
 
 impl Id {
     /// An integer id.
@@ -43,7 +46,8 @@ impl Id {
     /// The same as a raw JSON value.
     #[must_use]
     pub fn to_raw(&self) -> Box<RawValue> {
-        RawValue::from_string(self.0.clone().into()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        RawValue::from_string(self.0.as_ref().to_owned())
+            .unwrap_or_else(|_| RawValue::NULL.to_owned())
     }
 }
 
@@ -170,7 +174,7 @@ pub enum Body {
 #[derive(Deserialize)]
 struct Wire<'a> {
     #[serde(borrow, default)]
-    jsonrpc: Option<Cow<'a, str>>,
+    jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -242,11 +246,11 @@ fn parse_text(text: &str) -> Result<Message, EnvelopeError> {
         return Err(no_message());
     }
     let id = wire.id.and_then(Id::parse);
-    if wire.jsonrpc.as_deref() != Some("2.0") {
+    if wire.jsonrpc.and_then(text_of).as_deref() != Some("2.0") {
         return Err(invalid(id, "`jsonrpc` must be \"2.0\""));
     }
     let Some(method) = wire.method else { return response(&wire, id) };
-    let Ok(method) = serde_json::from_str::<Cow<'_, str>>(method.get()) else {
+    let Some(method) = text_of(method) else {
         return Err(invalid(id, "`method` must be a string"));
     };
     let known = Method::parse(&method);
@@ -291,7 +295,7 @@ fn read_error(error: &RawValue) -> Option<RpcError> {
 /// Line breaks in JSON stand only between tokens: a space serves as well, and keeps the
 /// message on one line, as stdio and SSE want it.
 fn one_line(text: &str) -> Cow<'_, str> {
-    if text.bytes().any(|byte| byte == b'\n' || byte == b'\r') {
+    if text.as_bytes().contains(&b'\n') || text.as_bytes().contains(&b'\r') {
         Cow::Owned(text.replace(['\n', '\r'], " "))
     } else {
         Cow::Borrowed(text)

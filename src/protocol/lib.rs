@@ -24,7 +24,7 @@ pub use envelope::{
 pub use error::{RpcError, code};
 pub use meta::{META_PREFIX, ModernMeta, TraceContext, key};
 pub use method::Method;
-pub use object::{RawObject, raw, raw_string, raw_value};
+pub use object::{RawObject, raw, raw_string, raw_value, text};
 pub use revision::{Era, Revision};
 
 pub use serde_json::value::RawValue;

@@ -43,7 +43,13 @@ impl<'a> RawObject<'a> {
     /// The text under a key, if it is a string.
     #[must_use]
     pub fn get_str(&self, key: &str) -> Option<String> {
-        self.get(key).and_then(|value| serde_json::from_str(value.get()).ok())
+        self.get(key).and_then(text).map(Cow::into_owned)
+    }
+
+    /// Takes the value under a key out of the object.
+    pub fn take(&mut self, key: &str) -> Option<Cow<'a, RawValue>> {
+        let at = self.entries.iter().rposition(|(name, _)| name == key)?;
+        Some(self.entries.swap_remove(at).1)
     }
 
     /// Whether the key is there.
@@ -134,6 +140,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
 /// A key, borrowed where it holds no escape.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The text of a JSON string, borrowed where it holds no escape; `None` if it is no string.
+#[must_use]
+pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    let json = value.get();
+    match json.strip_prefix('"')?.strip_suffix('"') {
+        Some(plain) if !plain.contains('\\') => Some(Cow::Borrowed(plain)),
+        _ => serde_json::from_str(json).ok().map(Cow::Owned),
+    }
+}
 
 /// JSON text as a raw value; `None` if it is no JSON.
 #[must_use]

@@ -12,6 +12,7 @@ pub use tls::TlsConfig;
 use indexmap::IndexMap;
 use mcp_client::{Secret, Target};
 use mcp_protocol::Era;
+use mcp_store::Retention;
 use serde::{Deserialize, Deserializer};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
@@ -33,6 +34,8 @@ pub struct Config {
     pub transports: Transports,
     /// Bounds on clients and their sessions.
     pub limits: Limits,
+    /// What outlives the process.
+    pub store: StoreConfig,
     /// Names of tools and prompts.
     pub names: Names,
     /// Built-in tools.
@@ -73,6 +76,22 @@ pub struct Limits {
     /// Longest time a session lives without request, call in flight or open stream (default 300 s).
     #[serde(deserialize_with = "seconds")]
     pub session_idle: Duration,
+    /// Longest time from `initialize` to `notifications/initialized`, and from a WebSocket's
+    /// opening to its first accepted message (default 5 s, at most 30 s).
+    #[serde(deserialize_with = "seconds")]
+    pub handshake_timeout: Duration,
+    /// Longest time after which the client of a session that was put away for want of activity,
+    /// or whose WebSocket client has gone, may go on with it (default 24 h).
+    #[serde(deserialize_with = "seconds")]
+    pub resume_window: Duration,
+    /// Longest time for which the stream of a call that has ended waits for a client that may
+    /// come back (default 300 s).
+    #[serde(deserialize_with = "seconds")]
+    pub result_ttl: Duration,
+    /// Most such streams of one session (default 16).
+    pub kept_streams: usize,
+    /// Most bytes of such streams of one session (default 16 MiB).
+    pub kept_bytes: usize,
     /// How often idle sessions are looked for (default 60 s).
     #[serde(deserialize_with = "seconds")]
     pub session_sweep: Duration,
@@ -125,6 +144,33 @@ pub struct Transports {
     pub websocket: bool,
 }
 
+/// What outlives the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Keep sessions beyond the process (default true). Without, they last as long as it does.
+    pub enabled: bool,
+    /// How long the history of sessions is kept (default 7 days).
+    #[serde(deserialize_with = "seconds")]
+    pub history: Duration,
+    /// Most bytes of events that wait for their clients, in all (default 256 MiB).
+    pub event_bytes: u64,
+}
+
+impl StoreConfig {
+    /// How long things are kept in the store, and how much of them.
+    #[must_use]
+    pub fn retention(&self, result_ttl: Duration) -> Retention {
+        Retention { history: self.history, events: result_ttl, event_bytes: self.event_bytes }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { enabled: true, history: Duration::from_secs(7 * 86_400), event_bytes: 256 << 20 }
+    }
+}
+
 /// Names of tools and prompts.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -164,6 +210,7 @@ impl Default for Config {
             tls: TlsConfig::default(),
             transports: Transports::default(),
             limits: Limits::default(),
+            store: StoreConfig::default(),
             names: Names::default(),
             builtins: Builtins::default(),
             drain: Duration::from_secs(10),
@@ -185,6 +232,11 @@ impl Default for Limits {
             calls: 10_000,
             sessions: 10_000,
             session_idle: Duration::from_secs(300),
+            handshake_timeout: Duration::from_secs(5),
+            resume_window: Duration::from_secs(24 * 3_600),
+            result_ttl: Duration::from_secs(300),
+            kept_streams: 16,
+            kept_bytes: 16 << 20,
             session_sweep: Duration::from_secs(60),
             heartbeat: Duration::from_secs(30),
             heartbeat_timeout: Duration::from_secs(10),

@@ -3,7 +3,8 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionStatus, Direction, Limit, Outcome, RateLimit, Reason,
-    ReconnectOutcome, ReconnectSide, ReloadOutcome, Success, Transport,
+    ReconnectOutcome, ReconnectSide, ReloadOutcome, Restoration, StoreOperation, Success,
+    Transport,
     family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
     label::Signal,
 };
@@ -25,6 +26,10 @@ const SESSION_SECONDS: &[f64] =
     &[1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0];
 const STREAM_SECONDS: &[f64] = &[0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 86_400.0];
 const HEARTBEAT_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
+const STORE_SECONDS: &[f64] = &[
+    0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5,
+];
 const SIZE_BYTES: &[f64] = &[
     256.0,
     1_024.0,
@@ -93,6 +98,8 @@ metrics! {
     active_connections: Gauges<Transport> = "mcp_active_connections" ["transport"];
     /// Sessions open now.
     active_sessions: Gauges<Transport> = "mcp_active_sessions" ["transport"];
+    /// Sessions that a store kept, by what came of them: taken over at start, revived by their client, or not.
+    sessions_restored: Counters<Restoration> = "mcp_sessions_restored_total" ["outcome"];
     /// Handshakes that ended.
     handshakes: Counters<(Transport, Success)> = "mcp_handshakes_total" ["transport", "outcome"];
     /// Duration of handshakes.
@@ -136,6 +143,11 @@ metrics! {
     upstream_restarts: Open<IntCounterVec> = "mcp_upstream_restarts_total" ["upstream", "cause"];
     /// When an upstream's lists were last read, in seconds since 1970.
     catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
+
+    /// Time the store took, by what it did.
+    store_write_duration: Histograms<StoreOperation> = "mcp_store_write_duration_seconds" ["operation"] buckets STORE_SECONDS;
+    /// What the store could not do: each is a write, a read or a note that was lost.
+    store_errors: Counters<StoreOperation> = "mcp_store_errors_total" ["operation"];
 
     /// Times a new configuration was read while the server ran, by what came of it.
     config_reloads: Counters<ReloadOutcome> = "mcp_config_reloads_total" ["outcome"];

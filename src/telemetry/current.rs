@@ -1,10 +1,12 @@
 //! Which call the running code belongs to: set while a scope's future is polled, so that an
 //! attempt finds its call without being handed it.
 
+use crate::span::Ids;
 use mcp_protocol::TraceContext;
+use opentelemetry::trace::SpanContext;
 use pin_project_lite::pin_project;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::Future,
     pin::Pin,
     sync::{
@@ -14,20 +16,19 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tracing::Span;
 
 /// What a call and its attempts share.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The SERVER span.
-    pub(crate) span: Span,
+    /// The SERVER span as its children know it.
+    pub(crate) span: SpanContext,
     /// The valid trace context that came with the call, if any.
     pub(crate) incoming: TraceContext,
     upstream_nanos: AtomicU64,
 }
 
 impl Call {
-    pub(crate) fn new(span: Span, incoming: TraceContext) -> Self {
+    pub(crate) fn new(span: SpanContext, incoming: TraceContext) -> Self {
         Self { span, incoming, upstream_nanos: AtomicU64::new(0) }
     }
 
@@ -44,19 +45,47 @@ impl Call {
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
+    static CALL: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
+    static SPAN: Cell<Option<Ids>> = const { Cell::new(None) };
 }
 
 /// The call whose future is being polled on this thread.
 pub(crate) fn current() -> Option<Arc<Call>> {
-    CURRENT.with_borrow(Clone::clone)
+    CALL.with_borrow(Clone::clone)
 }
 
-struct Restore(Option<Arc<Call>>);
+/// The span of the running code, for log lines.
+pub(crate) fn ids() -> Option<Ids> {
+    SPAN.get()
+}
 
-impl Drop for Restore {
+/// Runs code inside a span, as far as log lines are concerned.
+pub(crate) fn in_span<T>(span: Option<Ids>, run: impl FnOnce() -> T) -> T {
+    let _restore = RestoreSpan(SPAN.replace(span));
+    run()
+}
+
+struct RestoreSpan(Option<Ids>);
+
+impl Drop for RestoreSpan {
     fn drop(&mut self) {
-        CURRENT.with_borrow_mut(|current| *current = self.0.take());
+        SPAN.set(self.0);
+    }
+}
+
+/// Puts a call in the place of the current one, and back again when dropped.
+struct Swapped<'a>(&'a mut Option<Arc<Call>>);
+
+impl<'a> Swapped<'a> {
+    fn new(call: &'a mut Option<Arc<Call>>) -> Self {
+        CALL.with_borrow_mut(|current| std::mem::swap(current, call));
+        Self(call)
+    }
+}
+
+impl Drop for Swapped<'_> {
+    fn drop(&mut self) {
+        CALL.with_borrow_mut(|current| std::mem::swap(current, self.0));
     }
 }
 
@@ -67,12 +96,12 @@ pin_project! {
         #[pin]
         inner: F,
         call: Option<Arc<Call>>,
-        span: Span,
+        span: Option<Ids>,
     }
 }
 
 impl<F> Within<F> {
-    pub(crate) fn new(inner: F, call: Option<Arc<Call>>, span: Span) -> Self {
+    pub(crate) fn new(inner: F, call: Option<Arc<Call>>, span: Option<Ids>) -> Self {
         Self { inner, call, span }
     }
 }
@@ -82,10 +111,7 @@ impl<F: Future> Future for Within<F> {
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let before =
-            CURRENT.with_borrow_mut(|current| std::mem::replace(current, this.call.clone()));
-        let _restore = Restore(before);
-        let inner = this.inner;
-        this.span.in_scope(|| inner.poll(task))
+        let _swapped = Swapped::new(this.call);
+        in_span(*this.span, || this.inner.poll(task))
     }
 }

@@ -3,8 +3,8 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
-    Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, ToolLabel,
-    Transport, UpstreamLabel, UpstreamState,
+    Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Restoration,
+    StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -94,6 +94,27 @@ pub struct ConnectionInfo {
     pub transport: Transport,
     /// What it is.
     pub kind: ConnectionKind,
+}
+
+/// What can happen in the store.
+#[derive(Debug, Clone, Copy)]
+pub enum StoreEvent<'a> {
+    /// It did something.
+    Done {
+        /// What.
+        operation: StoreOperation,
+        /// How long it took.
+        elapsed: Duration,
+    },
+    /// It could not do something.
+    Failed {
+        /// What.
+        operation: StoreOperation,
+        /// Why; no secrets.
+        error: &'a str,
+    },
+    /// It works again.
+    Recovered,
 }
 
 /// What became of a configuration that was read again.
@@ -187,6 +208,23 @@ pub enum Event<'a> {
         reason: Reason,
         /// How long it lived.
         elapsed: Duration,
+    },
+    /// A session that a store kept goes on. Emitted by [`crate::ConnectionScope`].
+    SessionRestored {
+        /// What it is.
+        connection: ConnectionInfo,
+        /// How it came back.
+        how: Restoration,
+    },
+    /// A session that a store keeps is let go of, and has not ended. Emitted by
+    /// [`crate::ConnectionScope`].
+    SessionHandedOver(ConnectionInfo),
+    /// A session that a store keeps could not go on.
+    SessionNotRestored {
+        /// Why, in one word: `Refused` or `Failed`.
+        how: Restoration,
+        /// For the log line; no secrets.
+        detail: &'a str,
     },
     /// A client's attempt to connect was refused.
     ConnectionRefused {
@@ -375,6 +413,9 @@ pub enum Event<'a> {
         /// The name it is served under.
         to: &'a str,
     },
+    /// Something happened in the store.
+    Store(StoreEvent<'a>),
+
     /// The configuration was read again.
     Config(ConfigEvent<'a>),
     /// Something in the configuration is odd and was accepted.

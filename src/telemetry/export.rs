@@ -19,19 +19,18 @@ use opentelemetry_sdk::{
 use std::{
     env,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use tracing_opentelemetry::OpenTelemetryLayer;
-use tracing_subscriber::registry::LookupSpan;
 
 const SERVICE: &str = "mcp-orchestrator";
 const TRACES_PATH: &str = "/v1/traces";
 
 /// Of the process, as exporting is: each instance's `/metrics` tells it.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
+static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 /// Spans that were made and never arrived.
 pub(crate) fn dropped_spans() -> u64 {
@@ -74,12 +73,15 @@ impl Exporter {
         Self(provider.with_span_processor(Bounded::new(exporter)).build())
     }
 
-    /// The layer that makes spans of `tracing`'s.
-    pub(crate) fn layer<S>(&self) -> OpenTelemetryLayer<S, SdkTracer>
-    where
-        S: tracing::Subscriber + for<'span> LookupSpan<'span>,
-    {
-        layer(&self.0)
+    #[cfg(test)]
+    pub(crate) fn provider(&self) -> &SdkTracerProvider {
+        &self.0
+    }
+
+    /// Spans of this process go here from now on.
+    pub(crate) fn take_spans(&self) {
+        // There is one at most: `install` refuses a second one.
+        let _first = TRACER.set(tracer(&self.0)).is_ok();
     }
 
     /// Sends what is left, for no longer than `wait`.
@@ -89,19 +91,14 @@ impl Exporter {
     }
 }
 
-/// The layer that makes OpenTelemetry's spans of `tracing`'s, without the fields of the latter
-/// that the conventions do not know.
-pub(crate) fn layer<S>(provider: &SdkTracerProvider) -> OpenTelemetryLayer<S, SdkTracer>
-where
-    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
-{
-    tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer(SERVICE))
-        .with_location(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false)
-        .with_target(false)
-        .with_level(false)
+/// What makes our spans.
+pub(crate) fn tracer(provider: &SdkTracerProvider) -> SdkTracer {
+    provider.tracer(SERVICE)
+}
+
+/// What makes the spans of the process, if they are sent anywhere.
+pub(crate) fn tracer_of_process() -> Option<&'static SdkTracer> {
+    TRACER.get()
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -1,15 +1,11 @@
 //! What only the binary does: sends the process's log lines to standard error and its spans to a
-//! collector. A library that embeds the server brings its own subscriber instead.
+//! collector. A program that embeds the server brings its own subscriber and
+//! [`crate::Telemetry::with_spans`] instead.
 
-use crate::{TelemetryError, export::Exporter, pretty::ForPeople, span};
+use crate::{TelemetryError, export::Exporter, pretty::ForPeople};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{LevelFilter, filter_fn},
-    fmt,
-    layer::{Filter, SubscriberExt},
-    registry::LookupSpan,
-    reload,
+    EnvFilter, Layer, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
     util::SubscriberInitExt,
 };
 
@@ -101,7 +97,7 @@ impl Guard {
 }
 
 /// Sends the whole process's log lines to standard error, and its spans to the collector that is
-/// configured. gRPC needs to be called inside a tokio runtime.
+/// configured, as far as [`crate::Telemetry`] is made after this. gRPC needs to be called inside a tokio runtime.
 ///
 /// # Errors
 /// When the filter cannot be read, the exporter cannot be made, or something was installed before.
@@ -109,9 +105,11 @@ pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
     let (filter, handle) = reload::Layer::new(lines_filter(&config.log_level)?);
     let lines = lines(config.log_format).with_filter(filter);
     let exporter = Exporter::of(config.otlp.as_ref())?;
-    let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(only_spans()));
-    let registry = tracing_subscriber::registry().with(spans).with(lines);
+    let registry = tracing_subscriber::registry().with(lines);
     registry.try_init().map_err(|_| TelemetryError::Installed)?;
+    if let Some(exporter) = &exporter {
+        exporter.take_spans();
+    }
     let set_filter = Box::new(move |filter| handle.reload(filter));
     Ok(Guard { exporter, set_filter })
 }
@@ -156,17 +154,9 @@ where
         .with_writer(writer)
 }
 
-/// What the collector gets: our spans and nothing of other crates, least of all of the exporter.
-/// The hint lets a line that nobody reads end at one comparison.
-pub(crate) fn only_spans<S>() -> impl Filter<S> {
-    filter_fn(|about| about.target() == span::TARGET).with_max_level_hint(LevelFilter::INFO)
-}
-
-/// What lines are made of: what the configuration asks for, but never our spans.
+/// What lines are made of.
 pub(crate) fn lines_filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    let unreadable = || TelemetryError::LogLevel(level.to_owned());
-    let no_spans = format!("{}=off", span::TARGET).parse().map_err(|_| unreadable())?;
-    Ok(EnvFilter::try_new(level).map_err(|_| unreadable())?.add_directive(no_spans))
+    EnvFilter::try_new(level).map_err(|_| TelemetryError::LogLevel(level.to_owned()))
 }
 
 /// Spans lost by this process since start.

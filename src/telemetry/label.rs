@@ -152,6 +152,18 @@ labels! {
         Error = "error",
     }
 
+    /// What came of a session that a store kept.
+    Restoration {
+        /// We started anew and took it over.
+        Restored = "restored",
+        /// Its client came back after it had been put away.
+        Revived = "revived",
+        /// Somebody asked for it who may not have it, or too late.
+        Refused = "refused",
+        /// It could not be read.
+        Failed = "failed",
+    }
+
     /// Why a request was not authenticated.
     AuthCause {
         /// No `Authorization` header.
@@ -262,6 +274,32 @@ labels! {
         Refused = "refused",
         /// It could not be reached.
         Failed = "failed",
+    }
+
+    /// What the store was asked to do.
+    StoreOperation {
+        /// It was opened and its schema brought up to date.
+        Open = "open",
+        /// A session was inserted or revived: from asking until it was safe.
+        Insert = "insert",
+        /// Rows of sessions in one transaction.
+        Session = "session",
+        /// Rows of the history in one transaction.
+        History = "history",
+        /// Events and streams in one transaction.
+        Event = "event",
+        /// Calls in flight in one transaction.
+        Call = "call",
+        /// The end of one transaction.
+        Commit = "commit",
+        /// Expired rows were removed.
+        Prune = "prune",
+        /// What was written went from the log into the database.
+        Checkpoint = "checkpoint",
+        /// All that waited was written, because somebody asked.
+        Flush = "flush",
+        /// Something was read; of this only failures are counted.
+        Read = "read",
     }
 
     /// What was sent to a collector.

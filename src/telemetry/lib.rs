@@ -26,7 +26,9 @@ mod scope;
 mod span;
 
 pub use catalogue::catalogue;
-pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event};
+pub use event::{
+    AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event, StoreEvent,
+};
 pub use family::{MetricInfo, MetricKind};
 pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
@@ -34,7 +36,7 @@ pub use install::{
 pub use label::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
     Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, RestartCause,
-    Signal, Success, Transport, UpstreamState,
+    Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};
@@ -42,7 +44,8 @@ pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamSco
 
 use log::Log;
 use metrics::Metrics;
-use std::{fmt, sync::Arc};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +73,7 @@ pub struct Telemetry(Arc<Inner>);
 struct Inner {
     metrics: Metrics,
     log: Log,
+    tracer: Option<SdkTracer>,
 }
 
 impl fmt::Debug for Telemetry {
@@ -79,12 +83,25 @@ impl fmt::Debug for Telemetry {
 }
 
 impl Telemetry {
-    /// A new instance, with every closed label set at zero.
+    /// A new instance, with every closed label set at zero. Its spans go where [`install()`] was
+    /// told to send them, and are not made where there was none.
     ///
     /// # Errors
     /// When a metric is declared twice or wrongly.
     pub fn new() -> Result<Self, TelemetryError> {
-        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, log: Log::default() })))
+        Self::with(export::tracer_of_process().cloned())
+    }
+
+    /// The same for a program that sends spans itself.
+    ///
+    /// # Errors
+    /// When a metric is declared twice or wrongly.
+    pub fn with_spans(provider: &SdkTracerProvider) -> Result<Self, TelemetryError> {
+        Self::with(Some(export::tracer(provider)))
+    }
+
+    fn with(tracer: Option<SdkTracer>) -> Result<Self, TelemetryError> {
+        Ok(Self(Arc::new(Inner { metrics: Metrics::new()?, log: Log::default(), tracer })))
     }
 
     /// Records one event in every projection.
@@ -146,6 +163,16 @@ impl Telemetry {
         ConnectionScope::start(self, connection)
     }
 
+    /// Goes on with a session of that age that a store kept; `how` is `Restored` or `Revived`.
+    pub fn connection_restored(
+        &self,
+        connection: ConnectionInfo,
+        how: Restoration,
+        age: Duration,
+    ) -> ConnectionScope {
+        ConnectionScope::go_on(self, connection, how, age)
+    }
+
     /// Opens a stream to a client.
     pub fn stream_opened(&self, transport: Transport) -> StreamScope {
         StreamScope::start(self, transport)
@@ -154,6 +181,10 @@ impl Telemetry {
     /// Opens a client's socket.
     pub fn socket_opened(&self, transport: Transport) -> SocketScope {
         SocketScope::start(self, transport)
+    }
+
+    pub(crate) fn tracer(&self) -> Option<&SdkTracer> {
+        self.0.tracer.as_ref()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -3,8 +3,8 @@
 
 use crate::{
     AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus, Event, Limit,
-    Outcome, RateLimit, Reason, RestartCause, ToolLabel, Transport, UpstreamLabel, UpstreamState,
-    limit::Limiter, span,
+    Outcome, RateLimit, Reason, RestartCause, Restoration, StoreEvent, ToolLabel, Transport,
+    UpstreamLabel, UpstreamState, current, limit::Limiter,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -20,8 +20,8 @@ macro_rules! line {
             target: TARGET,
             tracing::Level::$level,
             event = $event,
-            trace_id = span::ids().map(|ids| ids.0),
-            span_id = span::ids().map(|ids| ids.1),
+            trace_id = current::ids().map(|ids| ids.0.to_string()),
+            span_id = current::ids().map(|ids| ids.1.to_string()),
             $($fields)*
             $message
         )
@@ -44,6 +44,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match, an arm for each event")]
     pub(crate) fn write(&self, event: &Event<'_>) {
         match *event {
             Event::ServerStarted { address } => started(address),
@@ -67,6 +68,13 @@ impl Log {
             Event::ConnectionEnded { connection, reason, elapsed } => {
                 connection_ended(connection, reason, elapsed)
             }
+            Event::SessionRestored { how, .. } => {
+                line!(DEBUG, "session_restored", "session goes on", { outcome = how.as_str(), });
+            }
+            Event::SessionHandedOver(_) => {
+                line!(DEBUG, "session_handed_over", "session kept for the next start", {});
+            }
+            Event::SessionNotRestored { how, detail } => self.not_restored(how, detail),
             Event::ConnectionRefused { transport, status, detail } => {
                 self.refused(transport, status, detail)
             }
@@ -118,6 +126,7 @@ impl Log {
             Event::NameShortened { name, to } => {
                 line!(WARN, "name_shortened", "name too long", { name, to, })
             }
+            Event::Store(event) => self.store(event),
             Event::Config(event) => configuration(event),
             Event::ConfigWarning { text } => config_warning(text),
             Event::InternalError { what, detail } => {
@@ -177,6 +186,28 @@ impl Log {
 
     fn keys_not_fetched(&self, error: &str) {
         limited!(self, "", WARN, "keys_not_fetched", "keys of tokens were not fetched", { error, });
+    }
+
+    fn not_restored(&self, how: Restoration, detail: &str) {
+        let outcome = how.as_str();
+        limited!(self, outcome, WARN, "session_not_restored", "session not restored", { outcome, detail, });
+    }
+
+    /// One cause fails many operations at once: by its text alone it is one kind.
+    fn store(&self, event: StoreEvent<'_>) {
+        match event {
+            StoreEvent::Done { operation, elapsed } => {
+                line!(TRACE, "store_done", "store", { operation = operation.as_str(), duration_ms = millis(elapsed), });
+            }
+            StoreEvent::Failed { operation, error } => {
+                limited!(self, error, WARN, "store_failed", "the store does not work", {
+                    operation = operation.as_str(), error,
+                });
+            }
+            StoreEvent::Recovered => {
+                limited!(self, "", INFO, "store_recovered", "the store works again", {});
+            }
+        }
     }
 
     fn refused(&self, transport: Transport, status: ConnectionStatus, detail: &str) {

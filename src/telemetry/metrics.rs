@@ -2,7 +2,7 @@
 
 use crate::{
     ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason,
-    ReloadOutcome, Success, TelemetryError, ToolLabel, Transport, UpstreamLabel,
+    ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel, Transport, UpstreamLabel,
     catalogue::Catalogue,
     in_flight::InFlight,
     label::Signal,
@@ -104,6 +104,12 @@ impl Metrics {
             Event::ConnectionEnded { connection, reason, elapsed } => {
                 self.connection_ended(connection, reason, elapsed)
             }
+            Event::SessionRestored { connection, how } => {
+                m.sessions_restored.of(how).inc();
+                self.connection_opened(connection);
+            }
+            Event::SessionHandedOver(connection) => self.connection_closed(connection),
+            Event::SessionNotRestored { how, .. } => m.sessions_restored.of(how).inc(),
             Event::ConnectionRefused { transport, status, .. } => {
                 m.connections.of((transport, status)).inc()
             }
@@ -124,10 +130,7 @@ impl Metrics {
                 self.population.message(direction);
             }
             Event::StreamOpened { transport } => m.streams_active.of(transport).inc(),
-            Event::StreamClosed { transport, elapsed } => {
-                m.streams_active.of(transport).dec();
-                m.stream_duration.of(transport).observe(elapsed.as_secs_f64());
-            }
+            Event::StreamClosed { transport, elapsed } => self.stream_closed(transport, elapsed),
             Event::StreamEventSent { transport } => m.stream_events.of(transport).inc(),
             Event::StreamEventsReplayed { transport, count } => {
                 m.stream_replayed.of(transport).inc_by(count)
@@ -150,6 +153,7 @@ impl Metrics {
                 self.names.series(tool).available(available)
             }
             Event::CertificateLoaded { expires } => self.certificate_loaded(expires),
+            Event::Store(event) => self.store(event),
             Event::ServerStarted { .. } => m.config_reloaded.of(()).set(unix_seconds()),
             Event::Config(event) => self.configuration(event),
             Event::ServerStopping { .. }
@@ -210,6 +214,10 @@ impl Metrics {
 
     fn connection_accepted(&self, connection: ConnectionInfo) {
         self.series.connections.of((connection.transport, ConnectionStatus::Accepted)).inc();
+        self.connection_opened(connection);
+    }
+
+    fn connection_opened(&self, connection: ConnectionInfo) {
         self.series.active_connections.of(connection.transport).inc();
         if connection.kind == ConnectionKind::Session {
             self.series.active_sessions.of(connection.transport).inc();
@@ -220,12 +228,33 @@ impl Metrics {
     fn connection_ended(&self, connection: ConnectionInfo, reason: Reason, elapsed: Duration) {
         let ConnectionInfo { transport, kind } = connection;
         self.series.disconnections.of((transport, reason)).inc();
-        self.series.active_connections.of(transport).dec();
         if kind == ConnectionKind::Session {
-            self.series.active_sessions.of(transport).dec();
             self.series.session_duration.of((transport, reason)).observe(elapsed.as_secs_f64());
         }
+        self.connection_closed(connection);
+    }
+
+    fn connection_closed(&self, connection: ConnectionInfo) {
+        self.series.active_connections.of(connection.transport).dec();
+        if connection.kind == ConnectionKind::Session {
+            self.series.active_sessions.of(connection.transport).dec();
+        }
         self.population.left();
+    }
+
+    fn stream_closed(&self, transport: Transport, elapsed: Duration) {
+        self.series.streams_active.of(transport).dec();
+        self.series.stream_duration.of(transport).observe(elapsed.as_secs_f64());
+    }
+
+    fn store(&self, event: StoreEvent<'_>) {
+        match event {
+            StoreEvent::Done { operation, elapsed } => {
+                self.series.store_write_duration.of(operation).observe(elapsed.as_secs_f64());
+            }
+            StoreEvent::Failed { operation, .. } => self.series.store_errors.of(operation).inc(),
+            StoreEvent::Recovered => {}
+        }
     }
 
     /// Without a known end there is no series: a zero would say that it ended long ago.

@@ -3,15 +3,14 @@
 
 use crate::{
     AttemptEnd, AttemptInfo, AttemptOutcome, CallEnd, CallInfo, ConnectionInfo, Event, Outcome,
-    Reason, Telemetry, ToolLabel, Transport, UpstreamLabel,
-    current::{Call, Within, current},
+    Reason, Restoration, Telemetry, ToolLabel, Transport, UpstreamLabel,
+    current::{Call, Within, current, in_span},
     in_flight::Ticket,
-    span,
+    span::{self, Span},
 };
 use mcp_protocol::{Method, TraceContext};
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tracing::Span;
 
 /// An open call. Dropped unfinished, it was [`Outcome::Cancelled`], so a client that goes away
 /// never makes a call vanish from the accounts.
@@ -24,16 +23,19 @@ pub struct CallScope {
     tool: Option<ToolLabel>,
     started: Instant,
     ticket: Option<Ticket>,
+    span: Span,
     call: Arc<Call>,
     ended: bool,
 }
 
 impl CallScope {
     pub(crate) fn start(telemetry: &Telemetry, info: &CallInfo<'_>) -> Self {
-        let call = Arc::new(Call::new(span::server(info), span::incoming(info)));
+        let span = span::server(telemetry.tracer(), info);
+        let call = Arc::new(Call::new(span.context().clone(), span::incoming(info)));
         let started = Instant::now();
         let ticket = telemetry.metrics().in_flight.enter(info.method, started);
-        call.span.in_scope(|| telemetry.emit(&Event::CallStarted { method: info.method }));
+        let begun = Event::CallStarted { method: info.method };
+        in_span(span.ids(), || telemetry.emit(&begun));
         let (method, transport) = (info.method, info.transport);
         Self {
             telemetry: telemetry.clone(),
@@ -42,6 +44,7 @@ impl CallScope {
             tool: None,
             started,
             ticket,
+            span,
             call,
             ended: false,
         }
@@ -55,7 +58,7 @@ impl CallScope {
     /// Runs a future inside the call: attempts that are started in it are the call's, and log
     /// lines bear its ids.
     pub fn run<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Within::new(future, Some(Arc::clone(&self.call)), self.call.span.clone())
+        Within::new(future, Some(Arc::clone(&self.call)), self.span.ids())
     }
 
     /// Ends the call.
@@ -70,7 +73,7 @@ impl CallScope {
         if let Some(ticket) = self.ticket.take() {
             self.telemetry.metrics().in_flight.leave(&ticket);
         }
-        span::end_server(&self.call.span, &end);
+        span::end_server(&mut self.span, &end);
         let event = Event::CallFinished {
             method: self.method,
             transport: self.transport,
@@ -79,7 +82,7 @@ impl CallScope {
             elapsed: self.started.elapsed(),
             upstream: self.call.upstream_time(),
         };
-        self.call.span.in_scope(|| self.telemetry.emit(&event));
+        in_span(self.span.ids(), || self.telemetry.emit(&event));
     }
 }
 
@@ -105,9 +108,10 @@ pub struct AttemptScope {
 impl AttemptScope {
     pub(crate) fn start(telemetry: &Telemetry, info: &AttemptInfo<'_>) -> Self {
         let call = current();
-        let span = span::client(call.as_ref().map(|call| &call.span), info);
+        let span = span::client(telemetry.tracer(), call.as_ref().map(|call| &call.span), info);
         let (upstream, method) = (info.upstream.clone(), info.method);
-        span.in_scope(|| telemetry.emit(&Event::AttemptStarted { upstream: &upstream, method }));
+        let begun = Event::AttemptStarted { upstream: &upstream, method };
+        in_span(span.ids(), || telemetry.emit(&begun));
         Self {
             telemetry: telemetry.clone(),
             upstream,
@@ -124,12 +128,12 @@ impl AttemptScope {
     #[must_use]
     pub fn context(&self) -> TraceContext {
         let incoming = || self.call.as_ref().map(|call| call.incoming.clone()).unwrap_or_default();
-        span::context(&self.span).unwrap_or_else(incoming)
+        self.span.to_hand_on().unwrap_or_else(incoming)
     }
 
     /// Runs a future inside the attempt: log lines bear its ids.
     pub fn run<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Within::new(future, self.call.clone(), self.span.clone())
+        Within::new(future, self.call.clone(), self.span.ids())
     }
 
     /// Ends the attempt.
@@ -145,10 +149,10 @@ impl AttemptScope {
         if let Some(call) = &self.call {
             call.waited(elapsed);
         }
-        span::end_client(&self.span, &end);
+        span::end_client(&mut self.span, &end);
         let event =
             Event::AttemptFinished { upstream: &self.upstream, method: self.method, end, elapsed };
-        self.span.in_scope(|| self.telemetry.emit(&event));
+        in_span(self.span.ids(), || self.telemetry.emit(&event));
     }
 }
 
@@ -165,13 +169,30 @@ pub struct ConnectionScope {
     telemetry: Telemetry,
     connection: ConnectionInfo,
     started: Instant,
+    /// How old it was when this process got it.
+    age: Duration,
     ended: bool,
 }
 
 impl ConnectionScope {
     pub(crate) fn start(telemetry: &Telemetry, connection: ConnectionInfo) -> Self {
         telemetry.emit(&Event::ConnectionAccepted(connection));
-        Self { telemetry: telemetry.clone(), connection, started: Instant::now(), ended: false }
+        Self::open(telemetry, connection, Duration::ZERO)
+    }
+
+    pub(crate) fn go_on(
+        telemetry: &Telemetry,
+        connection: ConnectionInfo,
+        how: Restoration,
+        age: Duration,
+    ) -> Self {
+        telemetry.emit(&Event::SessionRestored { connection, how });
+        Self::open(telemetry, connection, age)
+    }
+
+    fn open(telemetry: &Telemetry, connection: ConnectionInfo, age: Duration) -> Self {
+        let started = Instant::now();
+        Self { telemetry: telemetry.clone(), connection, started, age, ended: false }
     }
 
     /// Ends the connection.
@@ -179,9 +200,15 @@ impl ConnectionScope {
         self.close(reason);
     }
 
+    /// Lets go of a session that has not ended: the next process takes it over from the store.
+    pub fn hand_over(mut self) {
+        self.ended = true;
+        self.telemetry.emit(&Event::SessionHandedOver(self.connection));
+    }
+
     fn close(&mut self, reason: Reason) {
         if !std::mem::replace(&mut self.ended, true) {
-            let elapsed = self.started.elapsed();
+            let elapsed = self.age + self.started.elapsed();
             self.telemetry.emit(&Event::ConnectionEnded {
                 connection: self.connection,
                 reason,

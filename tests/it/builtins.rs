@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 async fn the_built_ins_answer_in_both_eras() {
     let server = Setup::new().start().await;
     let (legacy, modern) = (Legacy::open(&server).await, Modern::new(&server));
-    assert_eq!(legacy.tools().await.len(), 4);
+    assert_eq!(legacy.tools().await.len(), 5);
     assert_eq!(legacy.tools().await, modern.tools().await);
 
     let info = |result: Value| serde_json::from_str::<Value>(text(&result)).unwrap();
@@ -16,6 +16,10 @@ async fn the_built_ins_answer_in_both_eras() {
     assert_eq!(mine["sessionId"], legacy.session);
     let theirs = info(modern.call("session_info", json!({})).await);
     assert_eq!((&theirs["era"], &theirs["sessionId"]), (&json!("modern"), &Value::Null));
+    let beat = info(legacy.call("heartbeat", json!({})).await);
+    assert_eq!((&beat["sessionId"], &beat["principal"]), (&json!(legacy.session), &json!("token")));
+    assert!(beat["time"].as_str().is_some_and(|time| time.ends_with('Z')), "{beat}");
+    assert_eq!(info(modern.call("heartbeat", json!({})).await)["sessionId"], Value::Null);
     assert_eq!(info(modern.call("health_check", json!({})).await)["status"], "ok");
     let status = info(legacy.call("orchestrator_status", json!({})).await);
     assert_eq!(status["connections"]["active"], 2, "{status}");

@@ -32,7 +32,8 @@ const CRATES: [(&str, &[&str]); 7] = [
 ];
 
 /// Dependencies of which only these crates may know; a name that ends in `*` is a prefix.
-const KEPT_TO: [(&str, &[&str]); 4] = [
+const KEPT_TO: [(&str, &[&str]); 5] = [
+    ("rusqlite", &["store"]),
     ("prometheus", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
     ("tracing*", &["telemetry"]),

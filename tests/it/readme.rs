@@ -17,18 +17,21 @@ use std::{
 enum Tried {
     /// Here: it ends by itself with 0.
     Ends,
+    /// The same, on the data dir of a server that runs.
+    EndsAtServer,
     /// Here: it serves until it is told to stop.
     Serves,
     /// Not as a test of its own, for this reason.
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 11] = [
+const COMMANDS: [(&str, Tried); 12] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
     ("mcp-orchestrator token show", Tried::Ends),
     ("mcp-orchestrator metrics list", Tried::Ends),
+    ("mcp-orchestrator sessions list", Tried::EndsAtServer),
     ("mcp-orchestrator config default", Tried::Ends),
     ("mcp-orchestrator config check my.toml", Tried::Ends),
     ("mcp-orchestrator config show", Tried::Ends),
@@ -77,7 +80,8 @@ async fn every_command_of_the_readme_runs() {
             .find(|(command, _)| *command == line)
             .unwrap_or_else(|| panic!("no test knows the README's command `{line}`"));
         match tried {
-            Tried::Ends => ends(&server, &line),
+            Tried::Ends => ends(&server, &line, &home().path().join("data")),
+            Tried::EndsAtServer => ends(&server, &line, &server.dir().join("data")),
             Tried::Serves => serves(&line),
             Tried::Elsewhere(reason) => assert!(!reason.is_empty()),
         }
@@ -85,11 +89,12 @@ async fn every_command_of_the_readme_runs() {
     server.finish().await;
 }
 
-fn ends(server: &Server, line: &str) {
+fn ends(server: &Server, line: &str, dir: &Path) {
     let home = home();
     let listen = server.base().trim_start_matches("http://");
-    let ended =
-        cli::run_with(home.path(), &arguments(line), &[("MCP_ORCHESTRATOR_LISTEN", listen)]);
+    let dir = ("MCP_ORCHESTRATOR_DATA_DIR", dir.to_str().unwrap());
+    let variables = [("MCP_ORCHESTRATOR_LISTEN", listen), dir];
+    let ended = cli::run_with(home.path(), &arguments(line), &variables);
     assert_eq!(ended.code, Some(0), "{line}: {} {}", ended.out, ended.err);
     assert!(!ended.out.is_empty(), "{line} says nothing");
 }

@@ -2,7 +2,11 @@
 
 mod abuse;
 
-use crate::support::{Legacy, Modern, Server, Setup, text};
+use crate::{
+    handshakes::{all_succeeded, at_once, in_sequence, median_and_longest},
+    session_scenarios::{Clock, sixteen_of_sixteen},
+    support::{Legacy, Modern, Server, Setup, text},
+};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -80,4 +84,20 @@ async fn connected_again(server: &Server) {
         assert!(Instant::now() < end, "not connected again within a minute\n{}", server.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test]
+async fn ten_thousand_handshakes_in_sequence_and_a_thousand_at_once_all_succeed() {
+    let server = Setup::new().start().await;
+    let (median, longest) = median_and_longest(in_sequence(&server, 10_000).await);
+    println!("10,000 in sequence: median {median:?}, longest {longest:?}");
+    let (median, longest) = median_and_longest(at_once(&server, 1_000).await);
+    println!("1,000 at once: median {median:?}, longest {longest:?}");
+    all_succeeded(&server, 11_000).await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn five_scenarios_pass_sixteen_checks_of_sixteen_in_real_time() {
+    println!("{:?}", sixteen_of_sixteen(Clock::REAL).await);
 }

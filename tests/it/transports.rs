@@ -16,7 +16,7 @@ async fn a_transport_that_is_off_has_no_path() {
         assert!(sentence.contains(&format!("connect to {other}")), "{sentence}");
         assert_eq!(get("/readyz").await.status(), 200, "{off}");
         if off == "websocket" {
-            assert_eq!(Modern::new(&server).tools().await.len(), 4);
+            assert_eq!(Modern::new(&server).tools().await.len(), 5);
         }
         server.finish().await;
     }

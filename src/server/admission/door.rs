@@ -40,11 +40,12 @@ impl Door {
     pub(super) fn check(&self, headers: &HeaderMap) -> Result<(), Rejection> {
         let forbidden = |sentence: &str| Err(Rejection::new(Refusal::Forbidden, sentence));
         let mut hosts = headers.get_all(HOST).iter();
-        let host = hosts
-            .next()
-            .and_then(|host| host.to_str().ok())
-            .and_then(|host| host.parse::<Authority>().ok());
-        let known = host.is_some_and(|host| self.is_known_host(host.host()));
+        let known = hosts.next().and_then(|host| host.to_str().ok()).is_some_and(|host| {
+            match plain_host(host) {
+                Some(host) => self.is_known_host(host),
+                None => host.parse::<Authority>().is_ok_and(|host| self.is_known_host(host.host())),
+            }
+        });
         if !known || hosts.next().is_some() {
             return forbidden(
                 "This server is not called by that name. Use a loopback address, or add the name to `auth.allowed_hosts`.",
@@ -82,6 +83,15 @@ impl Door {
             !authority.as_str().contains('@') && is_loopback(authority.host())
         })
     }
+}
+
+/// The host of a `Host` header that holds nothing but a name or an IPv4 address, and perhaps a
+/// port. Nearly all do, and need no parser.
+fn plain_host(header: &str) -> Option<&str> {
+    let (host, port) = header.split_once(':').unwrap_or((header, "80"));
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    (is_port && !host.is_empty() && host.bytes().all(is_plain)).then_some(host)
 }
 
 fn host_text(address: IpAddr) -> String {

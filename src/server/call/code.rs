@@ -21,3 +21,6 @@ pub(crate) const NOT_BRIDGED: i64 = 1004;
 
 /// A bound is reached.
 pub(crate) const OVER_LIMIT: i64 = 1005;
+
+/// A handshake was not completed in time.
+pub(crate) const HANDSHAKE_TIMEOUT: i64 = 1408;

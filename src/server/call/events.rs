@@ -3,14 +3,19 @@
 //! Writers never wait: beyond its bounds a log forgets its oldest messages and counts them,
 //! so a client that does not read costs a bounded amount and blocks nobody. One reader reads
 //! at a time; a newer one takes over. What was read stays within the bounds, so that a client
-//! that comes back can be given what follows the last event it saw.
+//! that comes back can be given what follows the last event it saw. A log with a journal hands
+//! it all it is given, so that this holds over a restart too.
+//!
+//! Numbers count up from the epoch of the process in their upper half: those that a process
+//! gives are above all that an earlier one gave, also where the store lost the last of them.
 
 use crate::config::Limits;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
+    fmt,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
@@ -33,19 +38,42 @@ impl Bounds {
 /// One message of a stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// Its place in the stream, from 1.
+    /// Its place in the stream; see the module's words on epochs.
     pub(crate) number: u64,
     /// The JSON text, on one line.
     pub(crate) json: Bytes,
 }
 
+/// Where a log is written down.
+pub(crate) trait Journal: fmt::Debug + Send + Sync {
+    /// Takes a message. Called in order, and never waits.
+    fn appended(&self, entry: &Entry);
+    /// The log takes no more.
+    fn closed(&self);
+}
+
+/// The number before the first that a process of this epoch gives.
+pub(crate) const fn epoch_start(epoch: u32) -> u64 {
+    (epoch as u64) << 32
+}
+
 /// What a reader finds.
 #[derive(Debug)]
 pub(crate) enum Next {
-    /// The next message, and how many before it were forgotten unread.
-    Entry(Entry, u64),
+    /// The next message.
+    Entry(Found),
     /// The stream has ended, or a newer reader took over.
     End,
+}
+
+/// A message that a reader finds.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) entry: Entry,
+    /// How many before it were forgotten unread.
+    pub(crate) missed: u64,
+    /// Whether the stream ends with it.
+    pub(crate) is_last: bool,
 }
 
 #[derive(Debug, Default)]
@@ -53,9 +81,31 @@ struct Inner {
     entries: VecDeque<Entry>,
     bytes: usize,
     last_number: u64,
+    /// The newest that was forgotten.
+    forgotten: u64,
     last_read: u64,
+    touched: bool,
     closed: bool,
     reader: u64,
+}
+
+impl Inner {
+    /// How many were forgotten after that number; at least one, where that cannot be told.
+    fn forgotten_after(&self, number: u64) -> u64 {
+        let first = number.max(epoch_start((self.forgotten >> 32) as u32));
+        if number < self.forgotten { self.forgotten.saturating_sub(first).max(1) } else { 0 }
+    }
+
+    fn make_room(&mut self, bounds: Bounds) {
+        while self.entries.len() > 1
+            && (self.entries.len() > bounds.events || self.bytes > bounds.bytes)
+        {
+            if let Some(oldest) = self.entries.pop_front() {
+                self.bytes -= oldest.json.len();
+                self.forgotten = oldest.number;
+            }
+        }
+    }
 }
 
 /// The log of one stream.
@@ -64,11 +114,57 @@ pub(crate) struct EventLog {
     bounds: Bounds,
     inner: Mutex<Inner>,
     waker: AtomicWaker,
+    journal: OnceLock<Box<dyn Journal>>,
 }
 
 impl EventLog {
+    /// A log whose numbers start after 0.
     pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, inner: Mutex::default(), waker: AtomicWaker::new() }
+        Self::after(bounds, 0)
+    }
+
+    /// A log whose numbers start after that one.
+    pub(crate) fn after(bounds: Bounds, last_number: u64) -> Self {
+        Self::restored(bounds, last_number, Vec::new())
+    }
+
+    /// A log that goes on after `last_number`, with what an earlier process left in it.
+    pub(crate) fn restored(bounds: Bounds, last_number: u64, entries: Vec<Entry>) -> Self {
+        let bytes = entries.iter().map(|entry| entry.json.len()).sum();
+        let newest = entries.last().map_or(0, |entry| entry.number);
+        let mut inner = Inner {
+            entries: entries.into(),
+            bytes,
+            last_number: last_number.max(newest),
+            ..Inner::default()
+        };
+        inner.make_room(bounds);
+        Self {
+            bounds,
+            inner: Mutex::new(inner),
+            waker: AtomicWaker::new(),
+            journal: OnceLock::new(),
+        }
+    }
+
+    /// Writes the log down from here on, and what is in it already. Only the first time counts.
+    pub(crate) fn keep_in(&self, journal: Box<dyn Journal>) {
+        let inner = self.lock();
+        if let Err(_second) = self.journal.set(journal) {
+            return;
+        }
+        let Some(journal) = self.journal.get() else { return };
+        inner.entries.iter().for_each(|entry| journal.appended(entry));
+        if inner.closed {
+            journal.closed();
+        }
+    }
+
+    /// Writes the log down from here on; what is in it stands there already.
+    pub(crate) fn goes_on_in(&self, journal: Box<dyn Journal>) {
+        let _inner = self.lock();
+        // Only the first time counts.
+        let _second = self.journal.set(journal).is_err();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -83,16 +179,16 @@ impl EventLog {
             if inner.closed {
                 return false;
             }
+            inner.touched = true;
             inner.last_number += 1;
             inner.bytes += json.len();
-            let number = inner.last_number;
-            inner.entries.push_back(Entry { number, json });
-            while inner.entries.len() > 1
-                && (inner.entries.len() > self.bounds.events || inner.bytes > self.bounds.bytes)
-            {
-                let oldest = inner.entries.pop_front().map_or(0, |entry| entry.json.len());
-                inner.bytes -= oldest;
+            let entry = Entry { number: inner.last_number, json };
+            // Under the lock, so that the journal has the same order.
+            if let Some(journal) = self.journal.get() {
+                journal.appended(&entry);
             }
+            inner.entries.push_back(entry);
+            inner.make_room(self.bounds);
         }
         self.waker.wake();
         true
@@ -100,14 +196,25 @@ impl EventLog {
 
     /// Ends the stream after what is in it.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        let mut inner = self.lock();
+        if !std::mem::replace(&mut inner.closed, true)
+            && let Some(journal) = self.journal.get()
+        {
+            journal.closed();
+        }
+        drop(inner);
         self.waker.wake();
+    }
+
+    /// How many bytes it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
     }
 
     /// Whether nothing was ever written.
     pub(crate) fn is_untouched(&self) -> bool {
         let inner = self.lock();
-        inner.last_number == 0 && !inner.closed
+        !inner.touched && !inner.closed
     }
 
     /// Whether the stream was closed.
@@ -115,16 +222,26 @@ impl EventLog {
         self.lock().closed
     }
 
-    /// The number of the newest message; 0 before the first.
+    /// The number of the newest message, or before the first the one to start after.
     pub(crate) fn last_number(&self) -> u64 {
         self.lock().last_number
+    }
+
+    /// How many messages above that number it holds, and the number of the newest.
+    pub(crate) fn count_after(&self, number: u64) -> (u64, u64) {
+        let inner = self.lock();
+        let at = inner.entries.partition_point(|entry| entry.number <= number);
+        let count = u64::try_from(inner.entries.len() - at).unwrap_or(u64::MAX);
+        (count, inner.last_number)
     }
 
     /// Starts reading after a number, or after what was read last, and ends any earlier reader.
     pub(crate) fn read_from(&self, after: Option<u64>) -> Cursor {
         let mut inner = self.lock();
         inner.reader += 1;
-        let cursor = Cursor { reader: inner.reader, last: after.unwrap_or(inner.last_read) };
+        // A client that claims to have read what was never written would miss what is.
+        let last = after.unwrap_or(inner.last_read).min(inner.last_number);
+        let cursor = Cursor { reader: inner.reader, last };
         drop(inner);
         self.waker.wake();
         cursor
@@ -132,21 +249,21 @@ impl EventLog {
 
     /// The reader's next message, if there is one.
     pub(crate) fn poll_next(&self, cursor: &mut Cursor, task: &mut Context<'_>) -> Poll<Next> {
-        self.waker.register(task.waker());
         let mut inner = self.lock();
         if inner.reader != cursor.reader {
             return Poll::Ready(Next::End);
         }
-        let first = inner.entries.front().map_or(inner.last_number + 1, |entry| entry.number);
-        let wanted = (cursor.last + 1).max(first);
-        let at = usize::try_from(wanted - first).unwrap_or(usize::MAX);
+        // Only the reader of now: a former one must not be woken in its place.
+        self.waker.register(task.waker());
+        let at = inner.entries.partition_point(|entry| entry.number <= cursor.last);
         let Some(entry) = inner.entries.get(at).cloned() else {
             return if inner.closed { Poll::Ready(Next::End) } else { Poll::Pending };
         };
-        let missed = entry.number - cursor.last - 1;
+        let missed = inner.forgotten_after(cursor.last);
+        let is_last = inner.closed && at + 1 == inner.entries.len();
         cursor.last = entry.number;
         inner.last_read = inner.last_read.max(entry.number);
-        Poll::Ready(Next::Entry(entry, missed))
+        Poll::Ready(Next::Entry(Found { entry, missed, is_last }))
     }
 
     /// Waits until something was written.
@@ -181,7 +298,7 @@ mod tests {
 
     fn read(log: &EventLog, cursor: &mut Cursor) -> Option<(u64, u64)> {
         match log.poll_next(cursor, &mut Context::from_waker(noop_waker_ref())) {
-            Poll::Ready(Next::Entry(entry, missed)) => Some((entry.number, missed)),
+            Poll::Ready(Next::Entry(found)) => Some((found.entry.number, found.missed)),
             Poll::Ready(Next::End) => Some((0, 0)),
             Poll::Pending => None,
         }
@@ -193,6 +310,7 @@ mod tests {
         for _ in 0..3 {
             assert!(log.push("x"));
         }
+        assert_eq!((log.count_after(1), log.count_after(3)), ((2, 3), (0, 3)));
         let mut first = log.read_from(None);
         assert_eq!(read(&log, &mut first), Some((1, 0)));
         let mut second = log.read_from(Some(1));
@@ -216,6 +334,42 @@ mod tests {
             assert_eq!(read(&log, &mut cursor), Some((7, 6)));
             assert_eq!(read(&log, &mut cursor), Some((8, 0)));
         }
+    }
+
+    #[test]
+    fn a_restored_log_goes_on_above_all_that_was_given_before() {
+        let bounds = Bounds { events: 10, bytes: 1000 };
+        let old = |number| Entry { number: epoch_start(1) + number, json: Bytes::from("old") };
+        let log = EventLog::restored(bounds, epoch_start(2), vec![old(4), old(5)]);
+        assert!(log.push("new"));
+        let first = epoch_start(2) + 1;
+        // The client saw 7, of which the store knows nothing.
+        let mut ahead = log.read_from(Some(epoch_start(1) + 7));
+        assert_eq!(read(&log, &mut ahead), Some((first, 0)));
+        let mut behind = log.read_from(Some(epoch_start(1) + 4));
+        assert_eq!(read(&log, &mut behind), Some((epoch_start(1) + 5, 0)));
+        assert_eq!(read(&log, &mut behind), Some((first, 0)));
+    }
+
+    #[test]
+    fn a_journal_has_all_in_order() {
+        #[derive(Debug, Default, Clone)]
+        struct Paper(std::sync::Arc<Mutex<Vec<u64>>>);
+        impl Journal for Paper {
+            fn appended(&self, entry: &Entry) {
+                self.0.lock().expect("no panic").push(entry.number);
+            }
+            fn closed(&self) {
+                self.0.lock().expect("no panic").push(0);
+            }
+        }
+        let (log, paper) = (log(2, 1000), Paper::default());
+        log.push("before");
+        log.keep_in(Box::new(paper.clone()));
+        log.push("after");
+        log.close();
+        log.close();
+        assert_eq!(*paper.0.lock().expect("no panic"), [1, 2, 0]);
     }
 
     #[test]

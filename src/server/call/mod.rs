@@ -5,12 +5,14 @@ pub(crate) mod code;
 mod events;
 mod policy;
 mod rejection;
+mod waiting;
 
-pub(crate) use events::{Bounds, Cursor, EventLog, Next};
+pub(crate) use events::{Bounds, Cursor, Entry, EventLog, Found, Journal, Next, epoch_start};
 pub(crate) use policy::{Pattern, ToolPolicy};
 pub(crate) use rejection::{Refusal, Rejection};
+pub(crate) use waiting::{Withdrawal, at_once, within};
 
-use mcp_protocol::{Era, ModernMeta, Payload, RawValue, Revision};
+use mcp_protocol::{Era, ModernMeta, Payload, RawValue};
 use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
 
 /// A boxed future, for traits that are used as objects.
@@ -18,7 +20,10 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who a token belongs to, and what is theirs. Two of one name are the same principal.
 #[derive(Debug, Clone)]
-pub(crate) struct Principal {
+pub(crate) struct Principal(Arc<Known>);
+
+#[derive(Debug, Clone)]
+struct Known {
     name: Arc<str>,
     tools: ToolPolicy,
     until: Option<SystemTime>,
@@ -28,49 +33,56 @@ impl Principal {
     /// A principal of that name, who has every tool.
     #[must_use]
     pub(crate) fn named(name: &str) -> Self {
-        Self { name: name.into(), tools: ToolPolicy::default(), until: None }
+        Self(Arc::new(Known { name: name.into(), tools: ToolPolicy::default(), until: None }))
     }
 
     /// The same with these tools.
     #[must_use]
     pub(crate) fn with_tools(self, tools: ToolPolicy) -> Self {
-        Self { tools, ..self }
+        Self(Arc::new(Known { tools, ..Known::clone(&self.0) }))
     }
 
     /// The same, known by a token that ends.
     #[must_use]
     pub(crate) fn known_until(self, until: SystemTime) -> Self {
-        Self { until: Some(until), ..self }
+        Self(Arc::new(Known { until: Some(until), ..Known::clone(&self.0) }))
     }
 
     /// Whether the token that it is known by has ended. What outlives a request asks again.
     #[must_use]
-    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
-        self.until.is_some_and(|until| until <= now)
+    pub(crate) fn has_expired(&self) -> bool {
+        self.0.until.is_some_and(|until| until <= SystemTime::now())
     }
 
     /// The name.
     #[must_use]
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.0.name
+    }
+
+    /// Whether it is whoever runs the server: the main token, or anybody where none is asked for.
+    /// No other principal can have these names.
+    #[must_use]
+    pub(crate) fn is_operator(&self) -> bool {
+        matches!(self.name(), "token" | "anonymous")
     }
 
     /// The name, to keep.
     #[must_use]
     pub(crate) fn shared_name(&self) -> Arc<str> {
-        Arc::clone(&self.name)
+        Arc::clone(&self.0.name)
     }
 
     /// Which tools it has.
     #[must_use]
     pub(crate) fn tools(&self) -> &ToolPolicy {
-        &self.tools
+        &self.0.tools
     }
 }
 
 impl PartialEq for Principal {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.0.name == other.0.name
     }
 }
 
@@ -78,7 +90,7 @@ impl Eq for Principal {}
 
 impl std::hash::Hash for Principal {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
+        self.0.name.hash(state);
     }
 }
 
@@ -101,8 +113,6 @@ pub(crate) trait Downstream: Send + Sync {
 pub(crate) struct SessionRef {
     /// The session's id.
     pub(crate) id: Arc<str>,
-    /// The negotiated revision.
-    pub(crate) revision: Revision,
     /// The client's capabilities as declared in `initialize`: the text of an object.
     pub(crate) capabilities: Arc<RawValue>,
     /// The way to the session as a whole, for what belongs to none of its calls.

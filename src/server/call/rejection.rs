@@ -20,11 +20,13 @@ pub(crate) enum Refusal {
     BodyTooSlow,
     TooDeep,
     InvalidMessage,
+    InvalidQuery,
     SessionRequired,
     SessionNotFound,
     RateLimited,
     OverCapacity,
     KeysUnknown,
+    StoreAway,
     Internal,
 }
 
@@ -49,6 +51,7 @@ impl Refusal {
             Self::InvalidMessage => {
                 (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "invalid_message")
             }
+            Self::InvalidQuery => (StatusCode::BAD_REQUEST, 1400, "invalid_query"),
             Self::SessionRequired => {
                 (StatusCode::BAD_REQUEST, code::INVALID_REQUEST, "session_required")
             }
@@ -63,6 +66,9 @@ impl Refusal {
             }
             Self::KeysUnknown => {
                 (StatusCode::SERVICE_UNAVAILABLE, super::code::OVER_CAPACITY, "keys_unknown")
+            }
+            Self::StoreAway => {
+                (StatusCode::SERVICE_UNAVAILABLE, super::code::OVER_CAPACITY, "store_away")
             }
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, "internal"),
         }

@@ -7,14 +7,14 @@ pub(crate) use identity::{Identity, capabilities, server_info};
 
 use crate::{
     call::{Caller, Principal},
-    tools::{Registry, ToolCaller, ToolInput},
+    tools::{Registered, Registry, ToolCaller, ToolInput},
     upstream::{Reply, ToolEntry, Upstreams},
 };
 use arc_swap::ArcSwap;
-use mcp_protocol::{Era, Method, RawObject, RawValue, Request, Revision, RpcError, raw_value};
+use mcp_protocol::{Era, Method, RawObject, RawValue, Request, RpcError, raw_value, text};
 use mcp_telemetry::{Outcome, ToolLabel};
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Routes calls. Holds all that can answer one. What a reload changes is swapped.
 pub(crate) struct Dispatch {
@@ -26,9 +26,15 @@ pub(crate) struct Dispatch {
 }
 
 /// The tool a call names.
-pub(crate) enum NamedTool {
-    /// One of our own.
-    Own(String, ToolLabel),
+pub(crate) enum NamedTool<'a> {
+    /// One of our own, and the arguments that the call has for it.
+    Own(Arc<Registered>, Option<Cow<'a, RawValue>>),
+    /// Any other.
+    Other(OtherTool),
+}
+
+/// A tool that is not our own.
+pub(crate) enum OtherTool {
     /// One of an upstream.
     Upstream(Arc<ToolEntry>),
     /// None.
@@ -39,23 +45,23 @@ pub(crate) enum NamedTool {
     None,
 }
 
-impl NamedTool {
+impl NamedTool<'_> {
     /// The name for spans, if it is known; unknown names are the client's, not ours.
     pub(crate) fn known_name(&self) -> Option<&str> {
         match self {
-            Self::Own(name, _) => Some(name),
-            Self::Upstream(entry) => Some(&entry.name),
-            Self::Unknown(_) | Self::Missing | Self::None => None,
+            Self::Own(tool, _) => Some(tool.name()),
+            Self::Other(OtherTool::Upstream(entry)) => Some(&entry.name),
+            Self::Other(OtherTool::Unknown(_) | OtherTool::Missing | OtherTool::None) => None,
         }
     }
 
     /// The label for metrics; `None` where no tool is called.
     pub(crate) fn label(&self) -> Option<ToolLabel> {
         match self {
-            Self::Own(_, label) => Some(label.clone()),
-            Self::Upstream(entry) => Some(entry.label.clone()),
-            Self::Unknown(_) | Self::Missing => Some(ToolLabel::unknown()),
-            Self::None => None,
+            Self::Own(tool, _) => Some(tool.label().clone()),
+            Self::Other(OtherTool::Upstream(entry)) => Some(entry.label.clone()),
+            Self::Other(OtherTool::Unknown(_) | OtherTool::Missing) => Some(ToolLabel::unknown()),
+            Self::Other(OtherTool::None) => None,
         }
     }
 }
@@ -83,29 +89,35 @@ impl Dispatch {
     /// Finds the tool that `tools/call` names, as a client of that era sees them. At the very
     /// first start an unknown name waits for upstreams whose tools are not known yet.
     /// A tool that the principal does not have is unknown, and takes as long to be so.
-    pub(crate) async fn named_tool(
-        &self,
+    pub(crate) async fn named_tool<'a>(
+        &'a self,
         principal: &Principal,
         era: Era,
-        request: &Request,
-    ) -> NamedTool {
+        request: &'a Request,
+    ) -> NamedTool<'a> {
         if request.method != Method::ToolsCall {
-            return NamedTool::None;
+            return NamedTool::Other(OtherTool::None);
         }
-        let params = request.params.as_deref().and_then(RawObject::parse);
-        let Some(name) = params.and_then(|params| params.get_str("name")) else {
-            return NamedTool::Missing;
+        let mut params = request.params.as_deref().and_then(RawObject::parse).unwrap_or_default();
+        let Some(name) = params.get("name").and_then(text) else {
+            return NamedTool::Other(OtherTool::Missing);
         };
-        let own = self.tools.load().label(&name).filter(|_| principal.tools().allows(&name));
-        if let Some(label) = own {
-            return NamedTool::Own(name, label);
+        let own = self.tools.load().find(&name).filter(|_| principal.tools().allows(&name));
+        if let Some(tool) = own {
+            drop(name);
+            return NamedTool::Own(tool, params.take("arguments"));
         }
-        if let Some(entry) = self.upstream_tool(principal, era, &name) {
-            return NamedTool::Upstream(entry);
+        // Boxed, so that the future of a call of our own tools is small.
+        NamedTool::Other(Box::pin(self.other_tool(principal, era, &name)).await)
+    }
+
+    async fn other_tool(&self, principal: &Principal, era: Era, name: &str) -> OtherTool {
+        if let Some(entry) = self.upstream_tool(principal, era, name) {
+            return OtherTool::Upstream(entry);
         }
         self.upstreams.first_known(self.first_list_wait).await;
-        self.upstream_tool(principal, era, &name)
-            .map_or(NamedTool::Unknown(name), NamedTool::Upstream)
+        let known = self.upstream_tool(principal, era, name);
+        known.map_or_else(|| OtherTool::Unknown(name.to_owned()), OtherTool::Upstream)
     }
 
     /// The upstream tool of that name, as this client sees it.
@@ -119,25 +131,39 @@ impl Dispatch {
         known.filter(|_| principal.tools().allows(name))
     }
 
-    /// Answers a request. `tool` is what [`Dispatch::named_tool`] found for `tools/call`.
+    /// Runs one of our own tools.
+    pub(crate) async fn run_own(
+        &self,
+        tool: &Registered,
+        arguments: Option<&RawValue>,
+        caller: ToolCaller,
+    ) -> Reply {
+        let era = caller.era;
+        self.stamped(era, run_own(tool, arguments, caller).await)
+    }
+
+    /// Answers any other request. `tool` is what [`Dispatch::named_tool`] found for `tools/call`.
     pub(crate) async fn answer(
         &self,
         caller: &Caller,
         request: &Request,
-        tool: &NamedTool,
+        tool: &OtherTool,
     ) -> Reply {
-        let mut reply = self.route(caller, request, tool).await;
-        if caller.era == Era::Modern {
+        self.stamped(caller.era, self.route(caller, request, tool).await)
+    }
+
+    fn stamped(&self, era: Era, mut reply: Reply) -> Reply {
+        if era == Era::Modern {
             reply.payload = reply.payload.map(|result| identity::stamp(result, &self.server_info));
         }
         reply
     }
 
-    async fn route(&self, caller: &Caller, request: &Request, tool: &NamedTool) -> Reply {
-        let params = request.params.as_deref();
+    async fn route(&self, caller: &Caller, request: &Request, tool: &OtherTool) -> Reply {
         if !request.method.is_client_request(caller.era) {
             return client_error(RpcError::method_not_found(&request.name));
         }
+        let params = request.params.as_deref();
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "what is no request of a client was refused above"
@@ -180,51 +206,18 @@ impl Dispatch {
     async fn call_tool(
         &self,
         caller: &Caller,
-        tool: &NamedTool,
+        tool: &OtherTool,
         params: Option<&RawValue>,
     ) -> Reply {
         match tool {
-            NamedTool::Missing | NamedTool::None => {
+            OtherTool::Missing | OtherTool::None => {
                 client_error(RpcError::invalid_params("`name` must be the name of a tool."))
             }
-            NamedTool::Unknown(name) => {
+            OtherTool::Unknown(name) => {
                 let name: String = name.chars().take(128).collect();
                 client_error(RpcError::invalid_params(format!("Unknown tool: {name}")))
             }
-            NamedTool::Upstream(entry) => self.upstreams.tool(caller, entry, params).await,
-            NamedTool::Own(name, _) => self.run_own(caller, name, params).await,
-        }
-    }
-
-    async fn run_own(&self, caller: &Caller, name: &str, params: Option<&RawValue>) -> Reply {
-        let params = RawObject::of_params(params).unwrap_or_default();
-        let arguments = match params
-            .get("arguments")
-            .map(|text| serde_json::from_str::<Value>(text.get()))
-        {
-            None => json!({}),
-            Some(Ok(arguments)) if arguments.is_object() => arguments,
-            Some(Ok(_)) => {
-                return client_error(RpcError::invalid_params("`arguments` must be an object."));
-            }
-            Some(Err(error)) => {
-                return client_error(RpcError::invalid_params(format!(
-                    "`arguments` cannot be read: {error}"
-                )));
-            }
-        };
-        let revision =
-            caller.session.as_ref().map_or(Revision::LATEST_MODERN, |session| session.revision);
-        let caller = ToolCaller {
-            principal: caller.principal.shared_name(),
-            era: caller.era,
-            revision,
-            session_id: caller.session.as_ref().map(|session| Arc::clone(&session.id)),
-        };
-        let tools = self.tools.load_full();
-        match tools.run(name, ToolInput { arguments, caller }).await {
-            Some(run) => Reply { payload: run.payload, outcome: run.outcome },
-            None => client_error(RpcError::invalid_params(format!("Unknown tool: {name}"))),
+            OtherTool::Upstream(entry) => self.upstreams.tool(caller, entry, params).await,
         }
     }
 
@@ -242,4 +235,21 @@ impl Dispatch {
             }
         }
     }
+}
+
+async fn run_own(tool: &Registered, arguments: Option<&RawValue>, caller: ToolCaller) -> Reply {
+    let arguments = match arguments.map(|text| serde_json::from_str::<Value>(text.get())) {
+        None => json!({}),
+        Some(Ok(arguments)) if arguments.is_object() => arguments,
+        Some(Ok(_)) => {
+            return client_error(RpcError::invalid_params("`arguments` must be an object."));
+        }
+        Some(Err(error)) => {
+            return client_error(RpcError::invalid_params(format!(
+                "`arguments` cannot be read: {error}"
+            )));
+        }
+    };
+    let run = tool.run(ToolInput { arguments, caller }).await;
+    Reply { payload: run.payload, outcome: run.outcome }
 }

@@ -1,11 +1,16 @@
 //! What happens between calls: news from upstreams go out to clients, idle clients end.
 
 use super::Stages;
-use crate::upstream::Change;
+use crate::{session::now, upstream::Change};
 use mcp_protocol::{Era, Method, encode_notification, raw_value};
 use mcp_telemetry::Reason;
-use std::sync::Arc;
-use tokio::sync::broadcast;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::broadcast, time::MissedTickBehavior};
+
+/// How often handshakes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Most sessions that are written again in one sweep.
+const MOST_WRITTEN: usize = 1_000;
 
 /// Tells clients of changes, until the server stops.
 pub(crate) async fn announce_changes(
@@ -28,19 +33,59 @@ pub(crate) async fn announce_changes(
 /// Ends clients that do nothing, until the server stops.
 pub(crate) async fn sweep(stages: Arc<Stages>) {
     loop {
-        for id in stages.sessions.idle(stages.limits.now().session_idle) {
-            stages.end_session(&id, Reason::TimeoutNoActivity);
+        for (id, reason) in stages.sessions.idle(stages.limits.now().session_idle) {
+            stages.end_session(&id, reason);
         }
-        stages.presences.sweep(stages.limits.now().presence_idle);
-        let pause = stages.limits.now().session_sweep;
+        let limits = stages.limits.now();
+        stages.presences.sweep(limits.presence_idle);
+        stages.sessions.for_each(|session| {
+            session.note_activity();
+            session.forget_streams(limits.result_ttl);
+        });
+        stages.write_behind().await;
         tokio::select! {
             () = stages.stopping.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(limits.session_sweep) => {}
         }
     }
 }
 
+/// Ends handshakes that take too long, and tells the store that we live, until the server stops.
+pub(crate) async fn watch(stages: Arc<Stages>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stages.stopping.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let limit = stages.limits.now().handshake_timeout;
+        while let Some(session) = stages.sessions.overdue(limit) {
+            stages.end_half_open(&session);
+        }
+        stages.sessions.store().alive(now());
+    }
+}
+
 impl Stages {
+    /// Writes sessions whole that the store does not have, or not as they are.
+    async fn write_behind(&self) {
+        let behind = self.sessions.store().fallen_behind();
+        let mut left = Vec::new();
+        self.sessions.for_each(|session| {
+            if left.len() < MOST_WRITTEN && (!session.is_written() || behind.contains(&session.id))
+            {
+                left.push(Arc::clone(session));
+            }
+        });
+        for session in left {
+            // A store that takes none now is asked again at the next sweep.
+            if !session.write().await {
+                return;
+            }
+        }
+    }
+
     /// Clients should look at the list of tools again.
     pub(crate) fn tools_changed(&self) {
         for era in [Era::Legacy, Era::Modern] {
@@ -53,7 +98,7 @@ impl Stages {
     pub(crate) fn readmit_all(&self) {
         let admission = self.admission.load_full();
         self.listeners.end_of(|principal| !admission.knows(principal));
-        for id in self.sessions.over_http_of(|principal| !admission.knows(principal)) {
+        for id in self.sessions.without_socket_of(|principal| !admission.knows(principal)) {
             self.end_session(&id, Reason::Error);
         }
         self.readmit.send_replace(());

@@ -3,46 +3,60 @@
 use super::{Arrival, Stages};
 use crate::{
     call::{Caller, EventLog, code},
-    dispatch::{NamedTool, client_error},
-    session::{LogLevel, Opening, Session, negotiate},
+    dispatch::{OtherTool, client_error},
+    session::{CameFrom, LogLevel, Opening, Session, negotiate},
     upstream::Reply,
 };
-use mcp_protocol::{Id, Method, Notification, Payload, RawObject, RawValue, Request, RpcError};
+use mcp_protocol::{
+    Id, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, encode_error,
+};
 use mcp_telemetry::{CallEnd, ConnectionStatus, Event, Limit, Outcome, Reason};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
+/// Longest time that DELETE waits for the store.
+const DELETED_WITHIN: Duration = Duration::from_millis(500);
+
+/// A client that wants a session.
+pub(crate) struct Newcomer {
+    /// From where it comes.
+    pub(crate) came_from: CameFrom,
+    /// The general stream of its session.
+    pub(crate) general: Arc<EventLog>,
+    /// Whether its session is to outlive its socket.
+    pub(crate) is_resumable: bool,
+}
+
 impl Stages {
-    /// `initialize`: opens a session with `general` as its general stream and gives it with the
-    /// answer, or only an error.
-    pub(crate) fn initialize(
+    /// `initialize`: opens a session and gives it with the answer, or only an error. The session
+    /// is in the store before this returns, if it can be.
+    pub(crate) async fn initialize(
         &self,
         arrival: &Arrival,
+        newcomer: Newcomer,
         request: &Request,
-        general: &Arc<EventLog>,
     ) -> (Option<Arc<Session>>, Payload) {
         let scope = self.call_started(arrival, None, request, None);
         let opened = negotiate(request.params.as_deref(), &self.dispatch.identity.load())
             .map_err(|error| (ConnectionStatus::ProtocolError, error))
             .and_then(|(agreement, result)| {
-                let session = self.sessions.open(Opening {
+                let session = self.open_session(|| Opening {
                     principal: arrival.principal.clone(),
                     transport: arrival.transport,
-                    agreement,
-                    general: Arc::clone(general),
+                    came_from: newcomer.came_from.clone(),
+                    agreement: agreement.clone(),
+                    general: Arc::clone(&newcomer.general),
                     begun: Instant::now(),
+                    is_resumable: newcomer.is_resumable,
                 });
-                let full = RpcError::new(
-                    code::OVER_CAPACITY,
-                    "This server has as many sessions as it may have. Try again later.",
-                );
                 session.map(|session| (session, result)).ok_or_else(|| {
                     self.over_limit(Limit::Sessions);
-                    (ConnectionStatus::OverCapacity, full)
+                    (ConnectionStatus::OverCapacity, sessions_full())
                 })
             });
         match opened {
             Ok((session, result)) => {
+                session.write().await;
                 scope.finish(CallEnd::of(Outcome::Ok));
                 (Some(session), Ok(result))
             }
@@ -59,6 +73,29 @@ impl Stages {
         }
     }
 
+    /// Opens a session. In a full table handshakes that were begun and not completed make room,
+    /// the oldest first; a session in use never does.
+    fn open_session(&self, opening: impl Fn() -> Opening) -> Option<Arc<Session>> {
+        loop {
+            if let Some(session) = self.sessions.open(opening()) {
+                return Some(session);
+            }
+            let oldest = self.sessions.oldest_half_open()?;
+            self.end_half_open(&oldest);
+        }
+    }
+
+    /// Ends a session whose client did not complete its handshake, and says so on its stream.
+    pub(super) fn end_half_open(&self, session: &Session) {
+        let error = RpcError::new(
+            code::HANDSHAKE_TIMEOUT,
+            "The handshake was not completed in time: send `notifications/initialized` after the answer to `initialize`, \
+             within `limits.handshake_timeout`. Connect again.",
+        );
+        session.general.push(encode_error(None, &error));
+        self.end_session(&session.id, Reason::HandshakeTimeout);
+    }
+
     /// Ends a session and what belongs to it upstream; whether it was there.
     pub(crate) fn end_session(&self, id: &str, reason: Reason) -> bool {
         let ended = self.sessions.end(id, reason);
@@ -66,6 +103,22 @@ impl Stages {
             self.dispatch.upstreams.session_ended(id);
         }
         ended
+    }
+
+    /// Ends a session for good, at its client's wish. Answered, it stays ended, also if the
+    /// process is killed at once.
+    pub(crate) async fn delete_session(&self, id: &str) {
+        self.end_session(id, Reason::ClientDeleted);
+        // The store reports what it cannot write.
+        let _safe = self.sessions.store().flush(DELETED_WITHIN).await.is_ok();
+    }
+
+    /// Lets go of a session because the server stops: it goes on with the next process if the
+    /// store keeps it, else it ends.
+    pub(crate) fn let_go(&self, id: &str) {
+        if !self.sessions.hand_over(id) {
+            self.end_session(id, Reason::ServerShutdown);
+        }
     }
 
     /// Takes a notification of a session's client.
@@ -95,7 +148,7 @@ impl Stages {
         session: &Arc<Session>,
         caller: &Caller,
         request: &Request,
-        tool: &NamedTool,
+        tool: &OtherTool,
     ) -> Reply {
         let params = request.params.as_deref();
         if request.method == Method::LoggingSetLevel {
@@ -122,6 +175,13 @@ impl Stages {
         }
         reply
     }
+}
+
+pub(super) fn sessions_full() -> RpcError {
+    RpcError::new(
+        code::OVER_CAPACITY,
+        "This server has as many sessions as it may have. Try again later.",
+    )
 }
 
 fn text_param(params: Option<&RawValue>, key: &str) -> Option<String> {

@@ -3,31 +3,38 @@
 mod housekeeping;
 mod legacy;
 mod limits;
+mod resuming;
+mod returning;
+mod seen;
 
-pub(crate) use housekeeping::{announce_changes, sweep};
+pub(crate) use housekeeping::{announce_changes, sweep, watch};
+pub(crate) use legacy::Newcomer;
+pub(crate) use resuming::{Resumed, WayBack};
+pub(crate) use seen::{Listed, Seen, Wanted};
 
 use crate::{
     admission::{Admission, TooFast, rate_limited},
     call::{Caller, EventLog, Principal, Refusal, Rejection, code},
     config::LiveLimits,
-    dispatch::Dispatch,
+    dispatch::{Dispatch, NamedTool, OtherTool},
     session::{
         Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Opened, Presences,
         Session, Sessions, StreamPlaces, Unbound,
     },
+    tools::ToolCaller,
     upstream::{Listening, Reply},
 };
 use arc_swap::ArcSwap;
 use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
 use mcp_telemetry::{
-    AuthCause, CallEnd, CallInfo, CallScope, Event, Limit, Outcome, Telemetry, Transport,
+    AuthCause, CallEnd, CallInfo, CallScope, Event, Limit, Outcome, Success, Telemetry, Transport,
 };
 use std::{
     net::IpAddr,
+    pin::pin,
     sync::{Arc, atomic::AtomicUsize},
-    time::SystemTime,
 };
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch as watched};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Every stage of the server, and what they share.
@@ -35,8 +42,10 @@ pub(crate) struct Stages {
     /// Swapped whole when the configuration changes.
     pub(crate) admission: ArcSwap<Admission>,
     /// Tells that the admission was swapped: who stays asks it again.
-    pub(crate) readmit: watch::Sender<()>,
+    pub(crate) readmit: watched::Sender<()>,
     pub(crate) sessions: Sessions,
+    /// Whoever brings a session back waits for its turn.
+    pub(crate) reviving: Mutex<()>,
     pub(crate) presences: Presences,
     pub(crate) listeners: Listeners,
     pub(crate) streams: StreamPlaces,
@@ -128,30 +137,50 @@ impl Stages {
                 return Some(Err(error));
             }
         };
-        let withdrawn =
-            bound.as_ref().map_or_else(CancellationToken::new, |bound| bound.cancel.clone());
-        let caller = caller(arrival, origin, log);
         let answer = async {
-            match origin {
-                Origin::Session(session) => {
-                    self.answer_in_session(session, &caller, request, &tool).await
+            match tool {
+                NamedTool::Own(tool, arguments) => {
+                    let caller = tool_caller(arrival, origin);
+                    self.dispatch.run_own(&tool, arguments.as_deref(), caller).await
                 }
-                Origin::Modern(_) => self.dispatch.answer(&caller, request, &tool).await,
+                // Boxed, so that the future of a call of our own tools is small.
+                NamedTool::Other(tool) => {
+                    let caller = caller(arrival, origin, log);
+                    Box::pin(self.answer(origin, &caller, request, &tool)).await
+                }
             }
         };
-        let reply = tokio::select! {
-            biased;
-            () = withdrawn.cancelled() => None,
-            reply = scope.run(answer) => Some(reply),
+        let mut answering = pin!(scope.run(answer));
+        let reply = match &bound {
+            Some(bound) => bound.withdrawal.or(answering.as_mut()).await,
+            None => Some(answering.await),
         };
         let Some(Reply { payload, outcome }) = reply else {
             scope.finish(CallEnd::of(Outcome::Cancelled));
             return None;
         };
         let error = payload.as_ref().err();
+        if let Origin::Session(session) = origin {
+            session.count(outcome.success() == Success::Ok);
+        }
         let message = error.map(|error| error.message.as_str());
         scope.finish(CallEnd { outcome, code: error.map(|error| error.code), message });
         Some(payload)
+    }
+
+    async fn answer(
+        &self,
+        origin: &Origin,
+        caller: &Caller,
+        request: &Request,
+        tool: &OtherTool,
+    ) -> Reply {
+        match origin {
+            Origin::Session(session) => {
+                self.answer_in_session(session, caller, request, tool).await
+            }
+            Origin::Modern(_) => self.dispatch.answer(caller, request, tool).await,
+        }
     }
 
     /// Whether the token of a connection that lives on is still good.
@@ -159,7 +188,7 @@ impl Stages {
     /// # Errors
     /// When it has expired since the connection was made.
     pub(crate) fn check_expiry(&self, arrival: &Arrival) -> Result<(), Rejection> {
-        if !arrival.principal.has_expired(SystemTime::now()) {
+        if !arrival.principal.has_expired() {
             return Ok(());
         }
         self.telemetry.emit(&Event::AuthFailed { cause: AuthCause::Expired });
@@ -293,4 +322,14 @@ fn caller(arrival: &Arrival, origin: &Origin, log: &Arc<EventLog>) -> Caller {
             }
         }
     }
+}
+
+/// The caller as our own tools know it: they say nothing on their way, so they need no way back.
+fn tool_caller(arrival: &Arrival, origin: &Origin) -> ToolCaller {
+    let session_id = match origin {
+        Origin::Session(session) => Some(Arc::clone(&session.id)),
+        Origin::Modern(_) => None,
+    };
+    let (era, revision) = (origin.era(), origin.revision());
+    ToolCaller { principal: arrival.principal.shared_name(), era, revision, session_id }
 }

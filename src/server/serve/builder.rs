@@ -6,19 +6,26 @@ use crate::{
     config::{Config, LiveLimits},
     dispatch::{Dispatch, Identity},
     pipeline::Stages,
-    session::{Listeners, Presences, Sessions, StreamPlaces},
+    session::{Listeners, Presences, Sessions, StreamPlaces, now},
     tools::{Registry, RegistryError, Tool, builtins},
     transport::StatusReport,
     upstream::Upstreams,
 };
 use arc_swap::ArcSwap;
+use mcp_store::{MemoryStore, Store};
 use mcp_telemetry::Telemetry;
-use std::sync::{Arc, OnceLock, Weak, atomic::AtomicUsize};
-use tokio::sync::watch;
+use std::{
+    sync::{Arc, OnceLock, Weak, atomic::AtomicUsize},
+    time::Duration,
+};
+use tokio::sync::{Mutex, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Least room for a request's head, in bytes: the HTTP library needs it.
 const LEAST_HEADER_BYTES: usize = 8 << 10;
+
+/// Longest time a handshake may be given.
+const LONGEST_HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// Makes a server.
 #[derive(Default)]
@@ -27,6 +34,7 @@ pub struct Builder {
     telemetry: Option<Telemetry>,
     tools: Vec<Arc<dyn Tool>>,
     state_key: Option<[u8; 32]>,
+    store: Option<Arc<dyn Store>>,
 }
 
 /// What is made before the start and put together at it.
@@ -34,6 +42,7 @@ pub(super) struct Parts {
     tools: Registry,
     admission: Admission,
     state_key: [u8; 32],
+    store: Arc<dyn Store>,
     stages: StatusCell,
 }
 
@@ -67,13 +76,20 @@ impl Builder {
         self
     }
 
+    /// Keeps sessions in this store. Without one they last as long as the process.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Checks everything and makes the server.
     ///
     /// # Errors
     /// When a tool is not valid, there is neither a token nor the word that none is wanted, all
     /// transports are off, a bound is zero, or the files of TLS cannot be used.
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
-        let Self { config, telemetry, tools, state_key } = self;
+        let Self { config, telemetry, tools, state_key, store } = self;
         check(&config)?;
         let admission = open(Admission::new(&config)?)?;
         let tls = Tls::new(&config.tls)?.map(Arc::new);
@@ -82,7 +98,9 @@ impl Builder {
         let tools = OwnTools { given: tools, stages: Arc::clone(&stages) };
         let registry = tools.registry(&config, &telemetry)?;
         let state_key = state_key.unwrap_or_else(draw_key);
-        let parts = Some(Parts { tools: registry, admission, state_key, stages });
+        let retention = config.store.retention(config.limits.result_ttl);
+        let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(retention, now())));
+        let parts = Some(Parts { tools: registry, admission, state_key, store, stages });
         Ok(OrchestratorServer { config, telemetry, tools, parts, tls, running: None })
     }
 }
@@ -144,6 +162,9 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
     if config.limits.header_bytes < LEAST_HEADER_BYTES {
         return Err(ServerError::HeaderBytes(LEAST_HEADER_BYTES));
     }
+    if config.limits.handshake_timeout > LONGEST_HANDSHAKE {
+        return Err(ServerError::HandshakeTimeout(LONGEST_HANDSHAKE.as_secs()));
+    }
     if !config.transports.http && !config.transports.websocket {
         return Err(ServerError::NoTransport);
     }
@@ -163,6 +184,7 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
     let spans = [
         ("limits.session_sweep", limits.session_sweep),
         ("limits.session_idle", limits.session_idle),
+        ("limits.handshake_timeout", limits.handshake_timeout),
         ("limits.presence_idle", limits.presence_idle),
         ("limits.heartbeat", limits.heartbeat),
         ("limits.heartbeat_timeout", limits.heartbeat_timeout),
@@ -189,7 +211,8 @@ impl Parts {
             Upstreams::start(config, limits.clone(), telemetry.clone(), names, self.state_key);
         let stages = Arc::new(Stages {
             admission: ArcSwap::from_pointee(self.admission),
-            sessions: Sessions::new(limits.clone(), telemetry.clone()),
+            sessions: Sessions::new(limits.clone(), self.store, telemetry.clone()),
+            reviving: Mutex::default(),
             presences: Presences::new(limits.clone(), telemetry.clone()),
             listeners: Listeners::default(),
             streams: StreamPlaces::default(),

@@ -3,27 +3,39 @@
 use super::tls::Tls;
 use crate::{
     pipeline::Stages,
-    transport::{Patient, Seen},
+    transport::{Paths, Patient, Seen},
 };
-use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mcp_telemetry::{ConnectionStatus, Event, Limit, Transport};
+use socket2::SockRef;
 use std::{io::ErrorKind, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
 use tokio_rustls::server::TlsStream;
-use tower::ServiceExt;
 
 /// Pause after a failed accept: the process is out of descriptors, and trying at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Most clients at once that are told that there is no room; the others are just closed.
 const TURNED_AWAY_AT_ONCE: usize = 64;
 const TURN_AWAY_WITHIN: Duration = Duration::from_secs(1);
+
+/// Most clients that wait to be accepted; the system may allow fewer.
+const WAITING: u32 = 4_096;
+
+/// Opens a listener. After a restart all clients come back at once: in a shorter queue most of them
+/// would find no place, and try again only after a second or more.
+pub(super) fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart does not wait for the sockets of the process before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
 
 /// Where clients come in. Dropping it closes the port.
 pub(super) struct Door {
@@ -34,7 +46,7 @@ pub(super) struct Door {
 
 impl Door {
     /// Accepts until the server stops.
-    pub(super) async fn accept(self, app: Router, stages: Arc<Stages>) {
+    pub(super) async fn accept(self, paths: Arc<Paths>, stages: Arc<Stages>) {
         let turned_away = Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE));
         loop {
             let accepted = tokio::select! {
@@ -48,14 +60,9 @@ impl Door {
                 }
                 Ok((socket, peer)) => {
                     let tls = self.tls.clone();
-                    let served = welcome(socket, peer, tls, app.clone(), Arc::clone(&stages));
-                    let cut = stages.cut.clone();
-                    stages.connections.spawn(async move {
-                        tokio::select! {
-                            () = served => {}
-                            () = cut.cancelled() => {}
-                        }
-                    });
+                    let served =
+                        welcome(socket, peer, tls, Arc::clone(&paths), Arc::clone(&stages));
+                    stages.connections.spawn(served);
                 }
                 Err(error) => {
                     let detail = error.to_string();
@@ -108,19 +115,23 @@ async fn welcome(
     socket: TcpStream,
     peer: SocketAddr,
     tls: Option<Arc<Tls>>,
-    app: Router,
+    paths: Arc<Paths>,
     stages: Arc<Stages>,
 ) {
     let _open = stages.telemetry.socket_opened(Transport::Http);
     // Without it small answers wait for the peer's delayed acknowledgement, 40 ms each. A socket
     // that refuses the option is about to fail anyway.
     let _without_delay = socket.set_nodelay(true).is_ok();
+    // What a dead peer never acknowledges ends its socket, and streams on it, in this time
+    // instead of the system's quarter of an hour. Longer than ours, which says why.
+    let patience = Some(stages.limits.now().write_timeout.saturating_mul(2));
+    let _bounded = SockRef::from(&socket).set_tcp_user_timeout(patience).is_ok();
     match tls {
-        None => serve(socket, peer, app, stages).await,
+        None => serve(socket, peer, paths, stages).await,
         Some(tls) => {
             if let Some(socket) = shake_hands(socket, &tls, &stages).await {
                 // Boxed, because most of what a socket holds is there twice otherwise.
-                Box::pin(serve(socket, peer, app, stages)).await;
+                Box::pin(serve(socket, peer, paths, stages)).await;
             }
         }
     }
@@ -155,14 +166,11 @@ async fn shake_hands(
     None
 }
 
-async fn serve<S>(socket: S, peer: SocketAddr, app: Router, stages: Arc<Stages>)
+async fn serve<S>(socket: S, peer: SocketAddr, paths: Arc<Paths>, stages: Arc<Stages>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        app.clone().oneshot(request.map(Body::new))
-    });
+    let service = service_fn(move |request| Arc::clone(&paths).answer(request, peer));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -173,10 +181,15 @@ where
     let mut connection =
         pin!(builder.serve_connection(TokioIo::new(socket), service).with_upgrades());
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
         () = stages.stopping.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // Never said before `stopping`, so that nobody has to listen for it before.
+            tokio::select! {
+                ended = connection => ended,
+                () = stages.cut.cancelled() => return,
+            }
         }
     };
     if let Some(limit) = ended.err().and_then(|error| limit_reached(&error, &seen)) {

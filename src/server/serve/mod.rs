@@ -12,19 +12,23 @@ pub use tls::TlsError;
 use crate::{
     admission::AuthError,
     config::Config,
-    pipeline::{Stages, announce_changes, sweep},
+    pipeline::{Stages, announce_changes, sweep, watch},
+    session::now,
     tools::RegistryError,
-    transport::{Shared, StatusReport, router},
+    transport::{Paths, Shared, StatusReport},
 };
 use builder::{OwnTools, Parts};
 use listener::Door;
 use mcp_telemetry::{Event, HandshakeMetrics, Reason, Telemetry};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tls::Tls;
-use tokio::{net::TcpListener, time::Instant};
+use tokio::time::Instant;
 
 /// Longest time for answers that are already written to leave their sockets.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Longest time for the store to write what it has.
+const STORE_CLOSES_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why a server cannot be made or started. Every text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +56,9 @@ pub enum ServerError {
     /// The room for a request's head is too small to serve anything.
     #[error("`limits.header_bytes` must be at least {0}")]
     HeaderBytes(usize),
+    /// Handshakes would be waited for too long.
+    #[error("`limits.handshake_timeout` may be at most {0} seconds")]
+    HandshakeTimeout(u64),
     /// Nobody could connect.
     #[error("`transports.http` and `transports.websocket` are both off: switch one of them on")]
     NoTransport,
@@ -129,7 +136,7 @@ impl OrchestratorServer {
         }
         let wanted = self.config.listen;
         let listen = |source| ServerError::Listen { address: wanted, source };
-        let listener = TcpListener::bind(wanted).await.map_err(listen)?;
+        let listener = listener::open(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let Some(parts) = self.parts.take() else { return Err(ServerError::StartedAlready) };
         let status = Arc::new(StatusReport {
@@ -139,13 +146,15 @@ impl OrchestratorServer {
             address,
         });
         let stages = parts.assemble(&self.config, self.telemetry.clone(), &status);
+        stages.restore_sessions().await;
         let changes = stages.dispatch.upstreams.changes();
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));
         stages.connections.spawn(sweep(Arc::clone(&stages)));
+        stages.connections.spawn(watch(Arc::clone(&stages)));
         self.watch_certificate(&stages);
-        let app = router(Shared { stages: Arc::clone(&stages), status });
+        let paths = Paths::new(Shared { stages: Arc::clone(&stages), status });
         let door = Door { listener, tls: self.tls.clone() };
-        stages.connections.spawn(door.accept(app, Arc::clone(&stages)));
+        stages.connections.spawn(door.accept(paths, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
         self.running = Some(Running { address, stages });
         Ok(address)
@@ -187,9 +196,8 @@ impl OrchestratorServer {
         let _drained = tokio::time::timeout(self.config.drain, stages.tasks.wait()).await.is_ok();
         stages.closing.cancel();
         stages.listeners.end_all();
-        for id in stages.sessions.ids() {
-            stages.end_session(&id, Reason::ServerShutdown);
-        }
+        // A session on a socket is let go of by that, when it takes no more frames.
+        stages.sessions.without_socket().iter().for_each(|id| stages.let_go(id));
         stages.presences.end_all(Reason::ServerShutdown);
         stages.dispatch.upstreams.stop().await;
         stages.connections.close();
@@ -197,6 +205,10 @@ impl OrchestratorServer {
             stages.cut.cancel();
             stages.connections.wait().await;
         }
+        // Those whose socket was cut.
+        stages.sessions.ids().iter().for_each(|id| stages.let_go(id));
+        // The store reports what it could not write.
+        let _safe = stages.sessions.store().close(now(), STORE_CLOSES_WITHIN).await.is_ok();
         self.telemetry.emit(&Event::ServerStopped);
     }
 

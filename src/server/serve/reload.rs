@@ -125,6 +125,9 @@ fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("first_list_wait", old.first_list_wait != new.first_list_wait),
         ("tls.cert_file", old.tls.cert_file != new.tls.cert_file),
         ("tls.key_file", old.tls.key_file != new.tls.key_file),
+        ("store.enabled", old.store.enabled != new.store.enabled),
+        ("store.history", old.store.history != new.store.history),
+        ("store.event_bytes", old.store.event_bytes != new.store.event_bytes),
         ("transports.http", old.transports.http != new.transports.http),
         ("transports.websocket", old.transports.websocket != new.transports.websocket),
     ];
@@ -139,6 +142,7 @@ fn with_what_stays(old: &Config, new: Config) -> Config {
         first_list_wait: old.first_list_wait,
         tls: old.tls.clone(),
         transports: old.transports,
+        store: old.store,
         ..new
     }
 }

@@ -1,6 +1,6 @@
 //! The legacy handshake (2025-11-25 `basic/lifecycle.mdx`).
 
-use super::Agreement;
+use super::{Agreement, ClientInfo};
 use crate::dispatch::{Identity, capabilities, server_info};
 use mcp_protocol::{Era, RawObject, RawValue, Revision, RpcError, raw_value};
 use serde_json::json;
@@ -24,11 +24,11 @@ pub(crate) fn negotiate(
     else {
         return Err(RpcError::invalid_params("`capabilities` must be an object"));
     };
-    if !params.get("clientInfo").is_some_and(|value| value.get().starts_with('{')) {
+    let Some(client) = params.get("clientInfo").filter(|value| value.get().starts_with('{')) else {
         return Err(RpcError::invalid_params(
             "`clientInfo` must be an object with `name` and `version`",
         ));
-    }
+    };
     let revision = Revision::negotiate(&requested);
     let mut result = json!({
         "protocolVersion": revision.as_str(),
@@ -38,7 +38,12 @@ pub(crate) fn negotiate(
     if let Some(instructions) = &identity.instructions {
         result["instructions"] = json!(instructions);
     }
-    Ok((Agreement { revision, capabilities: Arc::from(declared.to_owned()) }, raw_value(&result)))
+    let agreement = Agreement {
+        revision,
+        capabilities: Arc::from(declared.to_owned()),
+        client: ClientInfo::of(client),
+    };
+    Ok((agreement, raw_value(&result)))
 }
 
 #[cfg(test)]

@@ -168,8 +168,8 @@ mod tests {
         let mut cursor = log.read_from(Some(0));
         let mut task = Context::from_waker(noop_waker_ref());
         std::iter::from_fn(|| match log.poll_next(&mut cursor, &mut task) {
-            Poll::Ready(Next::Entry(entry, _)) => {
-                Some(String::from_utf8_lossy(&entry.json).into_owned())
+            Poll::Ready(Next::Entry(found)) => {
+                Some(String::from_utf8_lossy(&found.entry.json).into_owned())
             }
             Poll::Ready(Next::End) | Poll::Pending => None,
         })

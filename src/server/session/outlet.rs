@@ -25,6 +25,16 @@ impl LogLevel {
         Self(rank)
     }
 
+    /// Whether it lets everything through.
+    pub(crate) fn is_lowest(self) -> bool {
+        self == Self::LOWEST
+    }
+
+    /// The level's name.
+    pub(crate) fn name(self) -> &'static str {
+        LEVELS[usize::from(self.0).min(LEVELS.len() - 1)]
+    }
+
     pub(crate) const fn rank(self) -> u8 {
         self.0
     }

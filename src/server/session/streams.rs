@@ -1,70 +1,129 @@
-//! The streams of one session: the general one, and one for each call that went over to SSE.
-//! A finished stream stays a while, so that a client that lost it can read it to its end.
+//! The streams of one session's calls that went over to SSE. A finished one stays a while, so
+//! that a client that lost it can read it to its end.
 
-use super::lock;
+use super::{awaited::Awaited, event_id::StreamId, lock, record::Record};
 use crate::call::EventLog;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
+use tokio::time::Instant;
 
-/// Names a stream within its session. 0 is the general stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StreamId(u64);
+/// A stream that a client can come back to.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) id: StreamId,
+    pub(crate) log: Arc<EventLog>,
+    /// The requests that it answers, as [`Awaited::to_json`] writes them.
+    pub(crate) awaited: Arc<str>,
+    finished: Option<Instant>,
+}
 
-impl StreamId {
-    pub(crate) const GENERAL: Self = Self(0);
-
-    /// The event id of a message on this stream: unique in the session, and it names the stream.
-    pub(crate) fn event_id(self, number: u64) -> String {
-        format!("{}-{number}", self.0)
-    }
-
-    /// Reads an event id back.
-    pub(crate) fn parse_event_id(text: &str) -> Option<(Self, u64)> {
-        let (stream, number) = text.split_once('-')?;
-        Some((Self(stream.parse().ok()?), number.parse().ok()?))
+impl Kept {
+    pub(super) fn new(id: StreamId, log: Arc<EventLog>, awaited: &str) -> Self {
+        Self { id, log, awaited: awaited.into(), finished: None }
     }
 }
 
+/// How much is kept for clients that may come back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keeping {
+    /// Most finished streams.
+    pub(crate) finished: usize,
+    /// Most bytes of finished streams.
+    pub(crate) bytes: usize,
+}
+
 #[derive(Debug, Default)]
-struct Kept {
-    logs: VecDeque<(StreamId, Arc<EventLog>)>,
+struct Inner {
+    kept: VecDeque<Kept>,
     opened: u64,
 }
 
 /// Streams of calls, newest last.
-#[derive(Debug, Default)]
-pub(crate) struct Streams(Mutex<Kept>);
-
-/// Most finished streams that wait for a client that may come back.
-const FINISHED_KEPT: usize = 16;
+#[derive(Debug)]
+pub(crate) struct Streams {
+    epoch: u32,
+    keeping: Keeping,
+    inner: Mutex<Inner>,
+}
 
 impl Streams {
-    /// Gives a call's log a name, so that a client can come back to it. The oldest finished
-    /// streams make room; those still open always stay.
-    pub(crate) fn keep(&self, log: &Arc<EventLog>) -> StreamId {
-        let mut kept = lock(&self.0);
-        kept.opened += 1;
-        let id = StreamId(kept.opened);
-        kept.logs.push_back((id, Arc::clone(log)));
-        let mut finished = kept.logs.iter().filter(|(_, log)| log.is_closed()).count();
-        kept.logs.retain(|(_, log)| {
-            let forget = finished > FINISHED_KEPT && log.is_closed();
-            finished -= usize::from(forget);
+    /// The streams of a session in a process of that epoch, with those that an earlier one left.
+    pub(crate) fn new(epoch: u32, keeping: Keeping, left: Vec<Kept>) -> Self {
+        let inner = Inner { kept: left.into(), opened: 0 };
+        Self { epoch, keeping, inner: Mutex::new(inner) }
+    }
+
+    /// Gives a call's log a name and writes it down, so that a client can come back to it. The
+    /// oldest finished streams make room; those still open always stay.
+    pub(crate) fn keep(&self, log: &Arc<EventLog>, awaited: &Awaited, record: &Record) -> Kept {
+        let mut inner = lock(&self.inner);
+        inner.opened += 1;
+        let id = StreamId::nth(self.epoch, inner.opened);
+        let kept = Kept::new(id, Arc::clone(log), &awaited.to_json());
+        record.stream_opened(&kept);
+        inner.kept.push_back(kept.clone());
+        let (mut count, mut bytes) = (0, 0);
+        for kept in inner.kept.iter().filter(|kept| kept.log.is_closed()) {
+            count += 1;
+            bytes += kept.log.bytes();
+        }
+        inner.kept.retain(|kept| {
+            let over = count > self.keeping.finished || bytes > self.keeping.bytes;
+            let forget = over && kept.log.is_closed();
+            if forget {
+                count -= 1;
+                bytes -= kept.log.bytes();
+                record.stream_forgotten(kept.id);
+            }
             !forget
         });
-        id
+        kept
     }
 
-    pub(crate) fn find(&self, id: StreamId) -> Option<Arc<EventLog>> {
-        lock(&self.0).logs.iter().find(|(known, _)| *known == id).map(|(_, log)| Arc::clone(log))
+    pub(crate) fn find(&self, id: StreamId) -> Option<Kept> {
+        lock(&self.inner).kept.iter().find(|kept| kept.id == id).cloned()
     }
 
-    /// Ends every stream.
-    pub(crate) fn close(&self) {
-        for (_, log) in &lock(&self.0).logs {
-            log.close();
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<Kept> {
+        lock(&self.inner).kept.iter().cloned().collect()
+    }
+
+    /// Forgets streams that were found finished longer than `after` ago.
+    pub(crate) fn forget(&self, after: Duration, record: &Record) {
+        let now = Instant::now();
+        lock(&self.inner).kept.retain_mut(|kept| {
+            if !kept.log.is_closed() {
+                return true;
+            }
+            let finished = *kept.finished.get_or_insert(now);
+            let stays = now.saturating_duration_since(finished) < after;
+            if !stays {
+                record.stream_forgotten(kept.id);
+            }
+            stays
+        });
+    }
+
+    /// Ends every stream. One whose answer never came ends with the word that it is lost.
+    pub(crate) fn close(&self, why: &str) {
+        for kept in &lock(&self.inner).kept {
+            kept.close_without_answer(why);
+        }
+    }
+}
+
+impl Kept {
+    /// Ends a stream whose answer will not come any more, and says so on it.
+    pub(super) fn close_without_answer(&self, why: &str) {
+        if !self.log.is_closed() {
+            for answer in Awaited::parse(&self.awaited).lost_answers(why) {
+                self.log.push(answer);
+            }
+            self.log.close();
         }
     }
 }
@@ -74,31 +133,38 @@ mod tests {
     use super::*;
     use crate::call::Bounds;
 
-    #[test]
-    fn event_ids_name_their_stream() {
-        assert_eq!(StreamId::parse_event_id(&StreamId(3).event_id(17)), Some((StreamId(3), 17)));
-        for text in ["", "3", "-", "a-1", "1-b", "1-2-3"] {
-            assert_eq!(StreamId::parse_event_id(text), None, "{text}");
-        }
+    #[tokio::test]
+    async fn open_streams_stay_and_finished_ones_are_bounded() {
+        let keeping = Keeping { finished: 16, bytes: 1_000 };
+        let streams = Streams::new(1, keeping, Vec::new());
+        let (awaited, record) = (Awaited::default(), Record::none());
+        let new = || Arc::new(EventLog::new(Bounds { events: 1, bytes: 1_000 }));
+        let open = streams.keep(&new(), &awaited, &record).id;
+        let finish = |text: &str| {
+            let log = new();
+            log.push(text.to_owned());
+            log.close();
+            streams.keep(&log, &awaited, &record).id
+        };
+        let finished: Vec<StreamId> = (0..40).map(|_| finish("x")).collect();
+        assert!(streams.find(open).is_some());
+        assert!(streams.find(finished[0]).is_none() && streams.find(finished[39]).is_some());
+        let left = finished.iter().filter(|id| streams.find(**id).is_some()).count();
+        assert_eq!(left, keeping.finished);
+        let large = finish(&"y".repeat(990));
+        let left = finished.iter().filter(|id| streams.find(**id).is_some()).count();
+        assert!(streams.find(large).is_some() && left <= 10, "{left}");
+        streams.forget(Duration::ZERO, &record);
+        assert!(streams.find(large).is_none() && streams.find(open).is_some());
     }
 
     #[test]
-    fn open_streams_stay_and_finished_ones_are_bounded() {
-        let streams = Streams::default();
-        let new = || Arc::new(EventLog::new(Bounds { events: 1, bytes: 1 }));
-        let open = streams.keep(&new());
-        let finished: Vec<StreamId> = (0..40)
-            .map(|_| {
-                let log = new();
-                log.close();
-                streams.keep(&log)
-            })
-            .collect();
-        assert!(streams.find(open).is_some());
-        assert!(streams.find(finished[0]).is_none() && streams.find(finished[39]).is_some());
-        assert_eq!(
-            finished.iter().filter(|id| streams.find(**id).is_some()).count(),
-            FINISHED_KEPT
-        );
+    fn a_stream_that_ends_without_its_answer_says_so() {
+        let log = Arc::new(EventLog::new(Bounds { events: 9, bytes: 1_000 }));
+        let kept = Kept::new(StreamId::nth(1, 1), Arc::clone(&log), "[[7]]");
+        kept.close_without_answer("a restart");
+        kept.close_without_answer("a restart");
+        assert!(log.is_closed());
+        assert_eq!(log.last_number(), 1);
     }
 }

@@ -1,8 +1,9 @@
 //! The built-in tools: small, read-only, always there.
 
-use super::{Tool, ToolInput, ToolOutput};
+use super::{Tool, ToolCaller, ToolInput, ToolOutput};
+use mcp_store::UtcMillis;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 /// Tells the state of the server as `/api/status` does.
 pub(crate) type StatusSource = Arc<dyn Fn() -> Value + Send + Sync>;
@@ -13,6 +14,7 @@ pub(crate) fn builtins(status: &StatusSource) -> Vec<Arc<dyn Tool>> {
         Arc::new(Echo),
         Arc::new(HealthCheck(Arc::clone(status))),
         Arc::new(SessionInfo),
+        Arc::new(Heartbeat),
         Arc::new(OrchestratorStatus(Arc::clone(status))),
     ]
 }
@@ -100,12 +102,40 @@ impl Tool for SessionInfo {
         read_only()
     }
     async fn call(&self, input: ToolInput) -> ToolOutput {
-        ToolOutput::json(json!({
-            "principal": &*input.caller.principal,
-            "era": input.caller.era.as_str(),
-            "protocolVersion": input.caller.revision.as_str(),
-            "sessionId": input.caller.session_id.as_deref(),
-        }))
+        ToolOutput::json(connection(&input.caller))
+    }
+}
+
+/// How a client is connected.
+fn connection(caller: &ToolCaller) -> Value {
+    json!({
+        "principal": &*caller.principal,
+        "era": caller.era.as_str(),
+        "protocolVersion": caller.revision.as_str(),
+        "sessionId": caller.session_id.as_deref(),
+    })
+}
+
+struct Heartbeat;
+
+#[async_trait::async_trait]
+impl Tool for Heartbeat {
+    fn name(&self) -> &'static str {
+        "heartbeat"
+    }
+    fn description(&self) -> &'static str {
+        "Keeps this client's session from being put away as idle; tells the server's time and how the client is connected."
+    }
+    fn input_schema(&self) -> Value {
+        no_arguments()
+    }
+    fn annotations(&self) -> Option<Value> {
+        read_only()
+    }
+    async fn call(&self, input: ToolInput) -> ToolOutput {
+        let mut facts = connection(&input.caller);
+        facts["time"] = json!(UtcMillis::from(SystemTime::now()).to_string());
+        ToolOutput::json(facts)
     }
 }
 

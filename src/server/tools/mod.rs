@@ -5,8 +5,8 @@ mod builtin;
 mod registry;
 
 pub(crate) use builtin::builtins;
-pub(crate) use registry::Registry;
 pub use registry::RegistryError;
+pub(crate) use registry::{Registered, Registry};
 
 use mcp_protocol::{Era, Revision};
 use serde_json::Value;

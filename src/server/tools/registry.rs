@@ -2,6 +2,7 @@
 //! call with its checks.
 
 use super::{Tool, ToolInput, ToolOutput};
+use crate::call::within;
 use futures_util::FutureExt;
 use jsonschema::Validator;
 use mcp_protocol::{RawObject, RawValue, RpcError, raw_value};
@@ -29,7 +30,8 @@ pub enum RegistryError {
     },
 }
 
-struct Registered {
+/// A tool as it is kept here.
+pub(crate) struct Registered {
     tool: Arc<dyn Tool>,
     validator: Validator,
     definition: Arc<RawValue>,
@@ -39,7 +41,7 @@ struct Registered {
 
 /// All tools of our own, by name.
 pub(crate) struct Registry {
-    tools: BTreeMap<String, Registered>,
+    tools: BTreeMap<String, Arc<Registered>>,
 }
 
 /// How one run of a tool ended.
@@ -60,7 +62,7 @@ impl Registry {
         let mut registry = Self { tools: BTreeMap::new() };
         for tool in tools {
             let name = tool.name().to_owned();
-            let registered = register(tool, timeout, telemetry)?;
+            let registered = Arc::new(register(tool, timeout, telemetry)?);
             if registry.tools.insert(name.clone(), registered).is_some() {
                 return Err(RegistryError::Twice(name));
             }
@@ -77,36 +79,46 @@ impl Registry {
         self.tools.values().map(|registered| registered.definition.as_ref())
     }
 
-    /// The metrics label of a tool, if it is one of ours.
-    pub(crate) fn label(&self, name: &str) -> Option<ToolLabel> {
-        self.tools.get(name).map(|registered| registered.label.clone())
-    }
-
-    /// Checks the arguments and runs the tool; `None` if the name is not ours.
-    pub(crate) async fn run(&self, name: &str, input: ToolInput) -> Option<ToolRun> {
-        let registered = self.tools.get(name)?;
-        if let Some(reason) = registered.complaint(&input.arguments) {
-            return Some(ToolRun::finished(ToolOutput::error(reason)));
-        }
-        let call = AssertUnwindSafe(registered.tool.call(input)).catch_unwind();
-        let run = match tokio::time::timeout(registered.timeout, call).await {
-            Ok(Ok(output)) => ToolRun::finished(output),
-            Ok(Err(_panic)) => ToolRun::finished(ToolOutput::error(format!(
-                "The tool `{name}` failed inside. Its owner should look at the log."
-            ))),
-            Err(_elapsed) => ToolRun {
-                outcome: Outcome::Timeout,
-                ..ToolRun::finished(ToolOutput::error(format!(
-                    "The tool `{name}` did not finish within {} s and was stopped.",
-                    registered.timeout.as_secs_f64()
-                )))
-            },
-        };
-        Some(run)
+    /// The tool of that name, if it is one of ours.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Registered>> {
+        self.tools.get(name).cloned()
     }
 }
 
 impl Registered {
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        self.tool.name()
+    }
+
+    /// Its label for metrics.
+    pub(crate) fn label(&self) -> &ToolLabel {
+        &self.label
+    }
+
+    /// Checks the arguments and runs the tool.
+    pub(crate) async fn run(&self, input: ToolInput) -> ToolRun {
+        if let Some(reason) = self.complaint(&input.arguments) {
+            return ToolRun::finished(ToolOutput::error(reason));
+        }
+        let call = AssertUnwindSafe(self.tool.call(input)).catch_unwind();
+        match within(self.timeout, call).await {
+            Ok(Ok(output)) => ToolRun::finished(output),
+            Ok(Err(_panic)) => ToolRun::finished(ToolOutput::error(format!(
+                "The tool `{}` failed inside. Its owner should look at the log.",
+                self.name()
+            ))),
+            Err(_elapsed) => ToolRun {
+                outcome: Outcome::Timeout,
+                ..ToolRun::finished(ToolOutput::error(format!(
+                    "The tool `{}` did not finish within {} s and was stopped.",
+                    self.name(),
+                    self.timeout.as_secs_f64()
+                )))
+            },
+        }
+    }
+
     /// Which fields do not fit the schema, and why; `None` when all do. Input validation errors
     /// are tool errors, so that the model can mend them (SEP-1303).
     fn complaint(&self, arguments: &Value) -> Option<String> {

@@ -1,7 +1,10 @@
 //! The paths beside MCP: health, readiness, metrics, status. Their errors are JSON too.
 
+pub(super) mod sessions;
+
 use super::{Here, arrive::check_address, cors::share};
 use crate::{
+    admission::Admission,
     call::{Principal, Refusal, Rejection},
     config::Transports,
     pipeline::Stages,
@@ -12,6 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use mcp_store::Health;
 use mcp_telemetry::{Event, UpstreamState};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::SystemTime};
@@ -60,8 +64,8 @@ pub(super) async fn live() -> Response {
     json_answer(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
-/// Ready as soon as the server listens and until it stops; an upstream that is down makes it
-/// `degraded`. Off loopback the upstreams' names are hidden.
+/// Ready as soon as the server listens and until it stops; an upstream that is down, or a store
+/// that cannot be written to, makes it `degraded`. Off loopback the upstreams' names are hidden.
 pub(super) async fn ready(State(shared): Here) -> Response {
     let stages = &shared.stages;
     if stages.stopping.is_cancelled() {
@@ -69,10 +73,15 @@ pub(super) async fn ready(State(shared): Here) -> Response {
     }
     let upstreams = stages.dispatch.upstreams.status();
     let up = upstreams.iter().filter(|upstream| upstream.state == UpstreamState::Connected).count();
-    let word = if up == upstreams.len() { "ok" } else { "degraded" };
+    let store = store_state(&stages.sessions.store().health());
+    let is_whole = up == upstreams.len() && store == "ok";
     let mut body = json!({
-        "status": word,
-        "components": { "server": "ok", "upstreams": { "total": upstreams.len(), "connected": up } },
+        "status": if is_whole { "ok" } else { "degraded" },
+        "components": {
+            "server": "ok",
+            "store": store,
+            "upstreams": { "total": upstreams.len(), "connected": up },
+        },
     });
     if shared.status.address.ip().is_loopback() {
         let states = upstreams
@@ -98,14 +107,8 @@ pub(super) async fn metrics(State(shared): Here, parts: Parts) -> Response {
 }
 
 pub(super) async fn status(State(shared): Here, parts: Parts) -> Response {
-    let stages = &shared.stages;
-    let checked = stages.admission.load().check_door(&parts.headers);
-    let checked = match checked {
-        Ok(()) => guarded(stages, &parts).await,
-        Err(rejection) => Err(rejection),
-    };
-    match checked {
-        Ok(()) => json_answer(StatusCode::OK, &shared.status.render(stages)),
+    match let_in(&shared.stages, &parts).await {
+        Ok(_) => json_answer(StatusCode::OK, &shared.status.render(&shared.stages)),
         Err(rejection) => plain_rejection(&rejection),
     }
 }
@@ -117,7 +120,7 @@ pub(super) async fn not_found(State(shared): Here, request: Request<Body>) -> Re
     plain_rejection(&Rejection::new(
         Refusal::NotFound,
         format!(
-            "There is nothing at {path}. MCP clients connect to {endpoint}; see also /health, /metrics, /api/status."
+            "There is nothing at {path}. MCP clients connect to {endpoint}; see also /health, /metrics, /api/status, /api/sessions."
         ),
     ))
 }
@@ -129,18 +132,25 @@ pub(super) async fn method_not_allowed() -> Response {
     ))
 }
 
+/// Lets a request in that knows our name, comes from no strange page, and has a good token.
+async fn let_in(stages: &Stages, parts: &Parts) -> Result<Principal, Rejection> {
+    stages.admission.load().check_door(&parts.headers)?;
+    guarded(stages, parts).await
+}
+
 /// Lets a request in that has a good token.
-async fn guarded(stages: &Stages, parts: &Parts) -> Result<(), Rejection> {
-    check_address(stages, parts)?;
-    principal(stages, &parts.headers).await.map(drop)
+async fn guarded(stages: &Stages, parts: &Parts) -> Result<Principal, Rejection> {
+    let admission = stages.admission.load_full();
+    check_address(stages, &admission, &parts.headers, parts.extensions.get().copied())?;
+    principal(stages, &admission, &parts.headers).await
 }
 
 /// The principal of a request, with the failure counted and put into words.
 pub(super) async fn principal(
     stages: &Stages,
+    admission: &Admission,
     headers: &HeaderMap,
 ) -> Result<Principal, Rejection> {
-    let admission = stages.admission.load_full();
     admission.principal(headers).await.map_err(|cause| {
         stages.telemetry.emit(&Event::AuthFailed { cause });
         admission.unauthorized(cause, headers)
@@ -191,9 +201,36 @@ impl StatusReport {
                 "medianMs": handshakes.median_ms,
                 "maxMs": handshakes.max_ms,
             },
+            "sessions": sessions::summary(stages),
+            "store": store(stages),
             "upstreams": upstreams(stages),
         })
     }
+}
+
+const fn store_state(health: &Health) -> &'static str {
+    match health {
+        Health::Ok => "ok",
+        Health::Degraded(_) => "degraded",
+    }
+}
+
+/// The state of the store, and why if it is not well.
+fn store(stages: &Stages) -> Value {
+    let store = stages.sessions.store();
+    let (health, counts) = (store.health(), store.counts());
+    let error = match &health {
+        Health::Ok => None,
+        Health::Degraded(error) => Some(error.to_string()),
+    };
+    json!({
+        "state": store_state(&health),
+        "error": error,
+        "durable": store.is_durable(),
+        "waiting": counts.waiting,
+        "notesDropped": counts.notes_dropped,
+        "eventsDropped": counts.events_dropped,
+    })
 }
 
 fn upstreams(stages: &Stages) -> Vec<Value> {

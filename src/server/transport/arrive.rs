@@ -2,45 +2,64 @@
 
 use super::{Shared, api};
 use crate::{
+    admission::Admission,
     call::{Refusal, Rejection},
     pipeline::{Arrival, Stages},
+    session::{CameFrom, shortened},
 };
-use axum::http::{HeaderMap, request::Parts};
+use axum::http::{HeaderMap, HeaderName, header::USER_AGENT};
 use mcp_protocol::{TraceContext, headers::SESSION_ID};
 use mcp_telemetry::{ConnectionStatus, Event, ReconnectOutcome, ReconnectSide, Transport};
 use std::net::{IpAddr, SocketAddr};
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
 /// Lets a request in or refuses it, before its body is read.
 pub(super) async fn arrive(
     shared: &Shared,
-    parts: &Parts,
-    transport: Transport,
+    admission: &Admission,
+    headers: &HeaderMap,
+    (peer, transport): (SocketAddr, Transport),
 ) -> Result<Arrival, Rejection> {
     let stages = &shared.stages;
-    stages.admission.load().check_door(&parts.headers)?;
-    let client_address = check_address(stages, parts)?;
-    let principal = api::principal(stages, &parts.headers).await?;
-    let text = |name: &str| {
-        parts.headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
+    admission.check_door(headers)?;
+    let client_address = check_address(stages, admission, headers, Some(peer))?;
+    let principal = api::principal(stages, admission, headers).await?;
+    Ok(Arrival { principal, transport, ambient: trace_context(headers), client_address })
+}
+
+/// The W3C trace context in the headers.
+fn trace_context(headers: &HeaderMap) -> TraceContext {
+    let text = |name: HeaderName| {
+        headers.get(name).and_then(|value| value.to_str().ok()).map(ToOwned::to_owned)
     };
-    Ok(Arrival {
-        principal,
-        transport,
-        ambient: TraceContext { traceparent: text("traceparent"), tracestate: text("tracestate") },
-        client_address,
-    })
+    let Some(traceparent) = text(TRACEPARENT) else { return TraceContext::default() };
+    TraceContext { traceparent: Some(traceparent), tracestate: text(TRACESTATE) }
 }
 
 /// Who asks, by address, unless that address asks too fast. Wherever a token is looked at, this
 /// comes first: it slows down guesses.
-pub(super) fn check_address(stages: &Stages, parts: &Parts) -> Result<Option<IpAddr>, Rejection> {
-    let admission = stages.admission.load();
-    let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
-    let client = peer.map(|peer| admission.client_address(peer, &parts.headers));
+pub(super) fn check_address(
+    stages: &Stages,
+    admission: &Admission,
+    headers: &HeaderMap,
+    peer: Option<SocketAddr>,
+) -> Result<Option<IpAddr>, Rejection> {
+    let client = peer.map(|peer| admission.client_address(peer.ip(), headers));
     if let Some(client) = client {
         admission.check_address(client).map_err(|early| stages.too_fast(early))?;
     }
     Ok(client)
+}
+
+/// Where a client that opens a session comes from.
+pub(super) fn came_from(arrival: &Arrival, headers: &HeaderMap) -> CameFrom {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    CameFrom {
+        address: arrival.client_address.map(|address| address.to_string().into()),
+        user_agent: agent.map(shortened),
+    }
 }
 
 /// A refusal ends somebody's attempt to connect, or to come back to a session. What is refused

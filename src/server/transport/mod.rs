@@ -10,15 +10,23 @@ mod ws;
 pub(crate) use api::StatusReport;
 pub(crate) use patient::{Patient, Seen};
 
-use crate::{admission::METADATA, pipeline::Stages};
+use crate::{
+    admission::METADATA,
+    call::{Refusal, Rejection},
+    pipeline::Stages,
+};
 use axum::{
     Router,
+    body::Body,
     extract::{DefaultBodyLimit, State},
     response::Response,
-    routing::{any, get},
+    routing::get,
 };
-use std::sync::Arc;
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt;
+use hyper::{Request, body::Incoming};
+use mcp_telemetry::Event;
+use std::{any::Any, convert::Infallible, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use tower::ServiceExt;
 
 /// What the HTTP handlers share.
 #[derive(Clone)]
@@ -27,52 +35,80 @@ pub(crate) struct Shared {
     pub(crate) status: Arc<StatusReport>,
 }
 
-/// Every path of the server; that of a transport that is off is none.
-pub(crate) fn router(shared: Shared) -> Router {
-    let mut router = Router::new();
-    if shared.status.transports.http {
-        router = router.route("/mcp", any(http::mcp));
+/// Every path of the server. Those that carry MCP stand before the router: nearly every request
+/// is for them, and what the router costs is a good part of what a small call costs.
+pub(crate) struct Paths {
+    shared: Shared,
+    others: Router,
+}
+
+impl Paths {
+    pub(crate) fn new(shared: Shared) -> Arc<Self> {
+        Arc::new(Self { others: others(shared.clone()), shared })
     }
-    if shared.status.transports.websocket {
-        router = router.route("/ws", any(ws::upgrade));
+
+    /// Answers a request. A panic on the way costs one answer, not the connection.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, Infallible> {
+        let answered = AssertUnwindSafe(self.route(request, peer)).catch_unwind().await;
+        Ok(answered.unwrap_or_else(|panic| self.failed(&*panic)))
     }
-    router
+
+    /// The path of a transport that is off is none.
+    async fn route(&self, mut request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let transports = self.shared.status.transports;
+        match request.uri().path() {
+            "/mcp" if transports.http => http::mcp(&self.shared, request, peer).await,
+            // Boxed like all that is rare, so that the future of a call is small.
+            "/ws" if transports.websocket => {
+                Box::pin(ws::upgrade(&self.shared, request, peer)).await
+            }
+            _ => {
+                request.extensions_mut().insert(peer);
+                let answering = self.others.clone().oneshot(request.map(Body::new));
+                match Box::pin(answering).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+        }
+    }
+
+    fn failed(&self, panic: &(dyn Any + Send)) -> Response {
+        let detail = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let detail = detail.unwrap_or("a panic without a message");
+        self.shared.stages.telemetry.emit(&Event::InternalError { what: "request", detail });
+        http::rejected(&Rejection::new(
+            Refusal::Internal,
+            "The server failed while it handled this request. The log says where.",
+        ))
+    }
+}
+
+/// The paths beside MCP.
+fn others(shared: Shared) -> Router {
+    Router::new()
         .route("/health", get(api::health))
         .route("/livez", get(api::live))
         .route("/readyz", get(api::ready))
         .route("/metrics", get(api::metrics))
         .route("/api/status", get(api::status))
+        .route("/api/sessions", get(api::sessions::list))
+        .route("/api/sessions/{id}", get(api::sessions::show))
+        .route("/api/mcp/sessions/health", get(api::sessions::health))
         .route(METADATA, get(api::resource_metadata))
         .route(&format!("{METADATA}/mcp"), get(api::resource_metadata))
         .fallback(api::not_found)
         .method_not_allowed_fallback(api::method_not_allowed)
         // The handlers read bodies themselves, against the configured bound.
         .layer(DefaultBodyLimit::disable())
-        // Outermost: a panic in a handler costs one answer, not the connection.
-        .layer(CatchPanicLayer::custom(PanicAnswer(Arc::clone(&shared.stages))))
         .with_state(shared)
-}
-
-/// Answers a request whose handler panicked.
-#[derive(Clone)]
-struct PanicAnswer(Arc<Stages>);
-
-impl tower_http::catch_panic::ResponseForPanic for PanicAnswer {
-    type ResponseBody = axum::body::Body;
-
-    fn response_for_panic(&mut self, panic: Box<dyn std::any::Any + Send>) -> Response {
-        let detail = panic
-            .downcast_ref::<&str>()
-            .copied()
-            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        let detail = detail.unwrap_or("a panic without a message");
-        self.0.telemetry.emit(&mcp_telemetry::Event::InternalError { what: "request", detail });
-        let rejection = crate::call::Rejection::new(
-            crate::call::Refusal::Internal,
-            "The server failed while it handled this request. The log says where.",
-        );
-        http::rejected(&rejection)
-    }
 }
 
 /// The state of a request handler.

@@ -3,7 +3,7 @@
 use super::Reply;
 use crate::call::code;
 use mcp_client::{ClientError, Ran};
-use mcp_protocol::{Era, Method, RawValue, RpcError, raw_value};
+use mcp_protocol::{Era, Method, Payload, RawValue, RpcError, raw_value};
 use mcp_telemetry::{AttemptOutcome, Outcome};
 use serde_json::json;
 use std::time::Duration;
@@ -62,13 +62,7 @@ impl Failure {
     /// The reply: for a tool a result that the model can read, else an error.
     pub(super) fn into_reply(self, method: Method, era: Era, upstream: &str) -> Reply {
         let shown = self.shown(method, upstream);
-        let payload = if method == Method::ToolsCall {
-            Ok(shown.result(era))
-        } else {
-            Err(RpcError::new(shown.rpc_code, shown.text)
-                .with_data(&json!({ "code": shown.code, "retry_after_ms": shown.retry_after_ms })))
-        };
-        Reply { payload, outcome: shown.outcome }
+        Reply { outcome: shown.outcome, payload: shown.payload(method, era) }
     }
 
     fn shown(self, method: Method, upstream: &str) -> Shown {
@@ -111,6 +105,19 @@ impl Failure {
     }
 }
 
+/// The answer to a legacy call whose true answer was lost between us and the client.
+pub(crate) fn answer_lost(method: Method, why: &str) -> Payload {
+    let shown = Shown {
+        outcome: Outcome::OutcomeUnknown,
+        rpc_code: code::OUTCOME_UNKNOWN,
+        code: "outcome_unknown",
+        ran: "unknown",
+        retry_after_ms: None,
+        text: unknown_text(&format!("The answer was lost ({why}).")),
+    };
+    shown.payload(method, Era::Legacy)
+}
+
 fn unknown_text(what: &str) -> String {
     format!("{what} The call may or may not have run: check its effect before trying again.")
 }
@@ -129,6 +136,14 @@ struct Shown {
 }
 
 impl Shown {
+    fn payload(self, method: Method, era: Era) -> Payload {
+        if method == Method::ToolsCall {
+            return Ok(self.result(era));
+        }
+        let data = json!({ "code": self.code, "retry_after_ms": self.retry_after_ms });
+        Err(RpcError::new(self.rpc_code, self.text).with_data(&data))
+    }
+
     fn result(&self, era: Era) -> Box<RawValue> {
         let mut meta =
             json!({ "mcp-orchestrator/code": self.code, "mcp-orchestrator/ran": self.ran });

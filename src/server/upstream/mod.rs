@@ -56,6 +56,7 @@ use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::DropGuard;
 
 pub(crate) use catalogue::{Catalogue, ToolEntry};
+pub(crate) use failure::answer_lost;
 pub(crate) use subscribe::Listening;
 
 /// Longest time [`Upstreams::stop`] takes.

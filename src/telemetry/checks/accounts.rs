@@ -3,8 +3,8 @@
 use super::{SESSION, attempt, call, telemetry, value};
 use crate::{
     AttemptEnd, AttemptOutcome, AuthCause, CallEnd, ConnectionInfo, ConnectionKind,
-    ConnectionStatus, Direction, Event, Limit, Outcome, RateLimit, Reason, Telemetry, Transport,
-    UpstreamState,
+    ConnectionStatus, Direction, Event, Limit, Outcome, RateLimit, Reason, StoreEvent,
+    StoreOperation, Telemetry, Transport, UpstreamState,
 };
 use mcp_protocol::Method;
 use std::time::Duration;
@@ -131,6 +131,11 @@ fn streams_sockets_and_refusals_are_counted() {
         Event::HandshakeFinished { transport, ok: true, elapsed: Duration::from_millis(3) },
         Event::MessageTransferred { transport, direction: Direction::In, bytes: 300 },
         Event::StreamGap { transport, missed: 4 },
+        Event::Store(StoreEvent::Done {
+            operation: StoreOperation::Commit,
+            elapsed: Duration::from_millis(2),
+        }),
+        Event::Store(StoreEvent::Failed { operation: StoreOperation::Insert, error: "full" }),
     ] {
         telemetry.emit(&event);
     }
@@ -144,6 +149,9 @@ fn streams_sockets_and_refusals_are_counted() {
         (r#"mcp_handshakes_total{outcome="ok",transport="http"}"#, 1.0),
         (r#"mcp_message_size_bytes_sum{direction="in",transport="http"}"#, 300.0),
         (r#"mcp_stream_gap_total{transport="http"}"#, 4.0),
+        (r#"mcp_store_write_duration_seconds_sum{operation="commit"}"#, 0.002),
+        (r#"mcp_store_errors_total{operation="insert"}"#, 1.0),
+        (r#"mcp_store_errors_total{operation="open"}"#, 0.0),
         (r#"mcp_sockets_opened_total{transport="http"}"#, 1.0),
         (r#"mcp_stream_duration_seconds_count{transport="http"}"#, 1.0),
     ] {

@@ -3,15 +3,13 @@
 
 use super::{call, telemetry};
 use crate::{
-    CallEnd, OtlpConfig, OtlpProtocol, Outcome, TelemetryError,
+    CallEnd, OtlpConfig, OtlpProtocol, Outcome, Telemetry, TelemetryError,
     export::{Exporter, dropped_spans},
-    install::only_spans,
 };
 use mcp_protocol::Method;
 use mock_collector::{MockServer, Protocol};
 use std::time::Duration;
 use tokio::{net::TcpListener, time::Instant};
-use tracing_subscriber::{Layer, layer::SubscriberExt};
 
 fn exporter(endpoint: String, protocol: OtlpProtocol) -> Exporter {
     let config = OtlpConfig { endpoint, protocol };
@@ -20,14 +18,10 @@ fn exporter(endpoint: String, protocol: OtlpProtocol) -> Exporter {
 
 /// Makes spans, then flushes.
 async fn make_spans(exporter: Exporter, number: usize) {
-    let telemetry = telemetry();
-    let subscriber =
-        tracing_subscriber::registry().with(exporter.layer().with_filter(only_spans()));
-    tracing::subscriber::with_default(subscriber, || {
-        for _ in 0..number {
-            telemetry.call_started(&call(Method::Ping)).finish(CallEnd::of(Outcome::Ok));
-        }
-    });
+    let telemetry = Telemetry::with_spans(exporter.provider()).expect("a sound catalogue");
+    for _ in 0..number {
+        telemetry.call_started(&call(Method::Ping)).finish(CallEnd::of(Outcome::Ok));
+    }
     let flushed = tokio::task::spawn_blocking(move || exporter.shutdown(Duration::from_secs(3)));
     flushed.await.expect("shutdown does not panic");
 }

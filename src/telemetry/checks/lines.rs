@@ -1,10 +1,9 @@
 //! Log lines: JSON, with ids, without what is secret.
 
-use super::{call, telemetry};
+use super::call;
 use crate::{
     AuthCause, CallEnd, CallInfo, Event, Outcome, Telemetry, UpstreamState,
-    export::layer,
-    install::{json, lines_filter, only_spans},
+    install::{json, lines_filter},
 };
 use mcp_protocol::Method;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -35,10 +34,10 @@ fn lines(level: &str, what: impl FnOnce(&Telemetry)) -> (Vec<Value>, Vec<SpanDat
     let writer = written.clone();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let filter = lines_filter(level).expect("a level");
-    let subscriber = tracing_subscriber::registry()
-        .with(layer(&provider).with_filter(only_spans()))
-        .with(json(move || writer.clone()).with_filter(filter));
-    tracing::subscriber::with_default(subscriber, || what(&telemetry()));
+    let telemetry = Telemetry::with_spans(&provider).expect("a sound catalogue");
+    let subscriber =
+        tracing_subscriber::registry().with(json(move || writer.clone()).with_filter(filter));
+    tracing::subscriber::with_default(subscriber, || what(&telemetry));
     let spans = exporter.get_finished_spans().expect("an exporter in memory");
     let bytes = written.0.lock().expect("not poisoned").clone();
     let text = String::from_utf8(bytes).expect("text");

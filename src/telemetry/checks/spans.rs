@@ -1,15 +1,10 @@
 //! Spans as the conventions want them: names, kinds, parents, links, attributes, errors.
 
 use super::{attempt, call, telemetry};
-use crate::{
-    AttemptEnd, AttemptOutcome, CallEnd, CallInfo, Outcome, Telemetry,
-    export::layer,
-    install::{lines_filter, only_spans},
-};
+use crate::{AttemptEnd, AttemptOutcome, CallEnd, CallInfo, Outcome, Telemetry};
 use mcp_protocol::{Method, Revision, TraceContext};
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
-use tracing_subscriber::{Layer, layer::SubscriberExt};
 
 const META: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const HTTP: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -18,18 +13,12 @@ fn context(traceparent: &str) -> TraceContext {
     TraceContext { traceparent: Some(traceparent.into()), tracestate: Some("a=1".into()) }
 }
 
-/// Makes spans on this thread until the guard is dropped.
-fn receiver(sampler: Sampler) -> (InMemorySpanExporter, tracing::subscriber::DefaultGuard) {
+/// An instance that makes spans, and where they go.
+fn receiver(sampler: Sampler) -> (InMemorySpanExporter, Telemetry) {
     let exporter = InMemorySpanExporter::default();
     let provider =
         SdkTracerProvider::builder().with_sampler(sampler).with_simple_exporter(exporter.clone());
-    let spans = layer(&provider.build()).with_filter(only_spans());
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::sink)
-        .with_filter(lines_filter("trace").expect("a level"));
-    let guard =
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(spans).with(lines));
-    (exporter, guard)
+    (exporter, Telemetry::with_spans(&provider.build()).expect("a sound catalogue"))
 }
 
 fn finished(exporter: &InMemorySpanExporter) -> Vec<SpanData> {
@@ -46,8 +35,8 @@ fn tool_call() -> CallInfo<'static> {
 
 /// The span of a call that ended so.
 fn span_of(info: &CallInfo<'_>, end: CallEnd<'_>) -> SpanData {
-    let (exporter, _guard) = receiver(Sampler::AlwaysOn);
-    telemetry().call_started(info).finish(end);
+    let (exporter, telemetry) = receiver(Sampler::AlwaysOn);
+    telemetry.call_started(info).finish(end);
     let spans = finished(&exporter);
     assert_eq!(spans.len(), 1);
     spans.into_iter().next().expect("one span")
@@ -158,9 +147,9 @@ fn without_a_valid_context_in_meta_the_ambient_one_is_the_parent() {
 
 #[tokio::test]
 async fn an_attempt_is_a_child_and_its_context_is_handed_on() {
-    let (exporter, _guard) = receiver(Sampler::AlwaysOn);
+    let (exporter, telemetry) = receiver(Sampler::AlwaysOn);
     let info = CallInfo { parent: context(META), ..tool_call() };
-    let handed_on = call_with_attempt(&telemetry(), &info).await;
+    let handed_on = call_with_attempt(&telemetry, &info).await;
     let spans = finished(&exporter);
     let [client, server] = spans.as_slice() else { panic!("two spans: {spans:?}") };
     assert_eq!(
@@ -182,10 +171,10 @@ async fn an_attempt_is_a_child_and_its_context_is_handed_on() {
 
 #[tokio::test]
 async fn what_is_not_sampled_is_said_so_upstream() {
-    let (exporter, _guard) = receiver(Sampler::AlwaysOff);
-    let handed_on = call_with_attempt(&telemetry(), &tool_call()).await;
+    let (exporter, telemetry) = receiver(Sampler::AlwaysOff);
+    let handed_on = call_with_attempt(&telemetry, &tool_call()).await;
     assert!(finished(&exporter).is_empty());
-    assert!(handed_on.traceparent.is_none_or(|text| text.ends_with("-00")));
+    assert!(handed_on.traceparent.is_some_and(|text| text.ends_with("-00")));
 }
 
 #[tokio::test]
@@ -199,8 +188,7 @@ async fn without_spans_the_context_that_came_is_handed_on() {
 
 #[tokio::test]
 async fn calls_that_run_side_by_side_do_not_mix() {
-    let (exporter, _guard) = receiver(Sampler::AlwaysOn);
-    let telemetry = telemetry();
+    let (exporter, telemetry) = receiver(Sampler::AlwaysOn);
     let infos = [META, HTTP].map(|parent| CallInfo { parent: context(parent), ..tool_call() });
     tokio::join!(
         call_with_attempt(&telemetry, &infos[0]),

@@ -1,5 +1,6 @@
 //! Who may come in: tokens, what each principal has, pages, rates, and that no token is shown.
 
+mod guesses;
 mod rates;
 mod secrets;
 mod tokens;

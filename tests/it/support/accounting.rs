@@ -64,7 +64,12 @@ pub fn assert_sums(scrape: &Scrape) {
     let accepted = scrape.sum("mcp_connections_total", &[("status", "accepted")]);
     let ended = scrape.sum("mcp_disconnections_total", &[]);
     let active = scrape.sum("mcp_active_connections", &[]);
-    assert_eq!(accepted, ended + active, "accepted = ended + active");
+    let came_back = |outcome| scrape.sum("mcp_sessions_restored_total", &[("outcome", outcome)]);
+    assert_eq!(
+        accepted + came_back("restored") + came_back("revived"),
+        ended + active,
+        "accepted + restored + revived = ended + active"
+    );
     let attempts = scrape.sum("mcp_upstream_attempts_total", &[]);
     let timed = scrape.sum("mcp_upstream_attempt_duration_seconds_count", &[]);
     assert_eq!(attempts, timed, "every attempt that ended was timed");

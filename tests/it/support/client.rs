@@ -110,6 +110,18 @@ impl<'a> Legacy<'a> {
         client
     }
 
+    /// Goes on with a session that was opened before, maybe with an earlier process.
+    pub fn knowing(server: &'a Server, session: &str) -> Self {
+        Self {
+            server,
+            http: http(),
+            session: session.to_owned(),
+            welcome: Value::Null,
+            revision: "2025-11-25".to_owned(),
+            next: AtomicI64::new(1_000),
+        }
+    }
+
     /// A POST with the headers of this session and no body yet.
     pub fn post(&self) -> RequestBuilder {
         self.headers(self.server.post(&self.http))
@@ -161,7 +173,17 @@ impl<'a> Legacy<'a> {
 
     /// Opens the session's GET stream.
     pub async fn stream(&self) -> Messages {
+        self.get(|request| request).await
+    }
+
+    /// Comes back to the stream of an event that was seen last.
+    pub async fn resume(&self, last: &str) -> Messages {
+        self.get(|request| request.header("last-event-id", last)).await
+    }
+
+    async fn get(&self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Messages {
         let request = self.server.get(&self.http, "/mcp").header("accept", "text/event-stream");
+        let request = change(request);
         let response = self.headers(request).send().await.expect("the stream opens");
         assert_eq!(response.status(), 200);
         Messages::of(response)

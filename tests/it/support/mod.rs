@@ -3,6 +3,8 @@
 
 mod accounting;
 mod client;
+mod cutter;
+mod keepalive;
 mod metrics;
 mod outside;
 mod poll;
@@ -12,6 +14,8 @@ mod stream;
 
 pub use accounting::assert_sums;
 pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
+pub use cutter::Cutter;
+pub use keepalive::{Raw, RawReply, initialize};
 pub use metrics::Scrape;
 pub use outside::{Peer, free_port, node, run_plan, tool};
 pub use poll::{until, within};

@@ -5,6 +5,7 @@ use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -105,58 +106,63 @@ impl Setup {
         let dir = tempfile::tempdir().expect("a folder");
         self.write(dir.path());
         let (upstreams, config) = (dir.path().join(SERVERS), dir.path().join(CONFIG));
+        let mut arguments: Vec<OsString> =
+            vec!["--data-dir".into(), dir.path().join("data").into()];
+        arguments.extend(["--config".into(), config.into()]);
+        arguments.extend(["--mcp-servers".into(), upstreams.into()]);
+        arguments.extend(self.token.iter().flat_map(|token| ["--token".into(), token.into()]));
+        arguments.extend(self.arguments.into_iter().map(OsString::from));
+        let recipe = Recipe { arguments, environment: self.environment };
+        let child = recipe.spawn("127.0.0.1:0");
+        Server::of(child, recipe, dir, self.token.unwrap_or_default()).await
+    }
+}
+
+/// How a server is started, and started again.
+struct Recipe {
+    arguments: Vec<OsString>,
+    environment: Vec<(String, String)>,
+}
+
+impl Recipe {
+    fn spawn(&self, listen: &str) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
+        command.args(["serve", "--listen", listen]).args(&self.arguments);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir.path().join("data"));
-        command.arg("--config").arg(config).arg("--mcp-servers").arg(upstreams);
-        command.args(self.token.iter().flat_map(|token| ["--token", token])).args(&self.arguments);
-        command
-            .envs(self.environment)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let child = command.kill_on_drop(true).spawn().expect("the binary starts");
-        Server::of(child, dir, self.token.unwrap_or_default()).await
+        command.kill_on_drop(true).spawn().expect("the binary starts")
     }
 }
 
 /// A running server.
 pub struct Server {
     child: Child,
+    recipe: Recipe,
     dir: TempDir,
     base: String,
     token: String,
     log: Arc<Mutex<Vec<String>>>,
     sent: Mutex<BTreeMap<String, u64>>,
-    _reader: JoinSet<()>,
+    reader: JoinSet<()>,
 }
 
 impl Server {
-    async fn of(mut child: Child, dir: TempDir, token: &str) -> Self {
+    async fn of(mut child: Child, recipe: Recipe, dir: TempDir, token: &str) -> Self {
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut reader = JoinSet::new();
-        reader.spawn(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(&log)));
-        let (lines, found) = (Arc::clone(&log), Arc::new(Mutex::new(String::new())));
-        until("the server says where it listens", || {
-            let address =
-                lines.lock().expect("no reader panics").iter().find_map(|line| listening(line));
-            if let Some(address) = &address {
-                found.lock().expect("no reader panics").clone_from(address);
-            }
-            assert!(matches!(child.try_wait(), Ok(None)), "ended at start: {:?}", lines.lock());
-            async move { address.is_some() }
-        })
-        .await;
-        let base = found.lock().expect("no reader panics").clone();
+        let base = listening_at(&mut child, &log, &mut reader).await;
         Self {
             child,
+            recipe,
             dir,
             base,
             token: token.to_owned(),
             log,
             sent: Mutex::default(),
-            _reader: reader,
+            reader,
         }
     }
 
@@ -265,6 +271,19 @@ impl Server {
         assert!(status.expect("kill is there").success());
     }
 
+    /// Ends the process with that signal and starts it again with all that it had, at the same
+    /// address. What was sent before is forgotten: the new process counts from zero.
+    pub async fn start_again(&mut self, signal: &str) {
+        self.signal(signal);
+        self.exit_code().await;
+        self.log.lock().expect("no reader panics").clear();
+        self.sent.lock().expect("no panic").clear();
+        let address = self.base.trim_start_matches("http://").to_owned();
+        self.child = self.recipe.spawn(&address);
+        let base = listening_at(&mut self.child, &self.log, &mut self.reader).await;
+        assert_eq!(base, self.base);
+    }
+
     /// Waits for the exit code.
     pub async fn exit_code(&mut self) -> Option<i32> {
         within(20, "the server ends", self.child.wait()).await.expect("a child").code()
@@ -278,6 +297,26 @@ impl Server {
         assert_eq!(self.exit_code().await, Some(0), "{}", self.log());
         until("no child is left", || async { !children.iter().any(|pid| alive(*pid)) }).await;
     }
+}
+
+/// Collects the log of a process that was just started, and waits until it names its address.
+async fn listening_at(
+    child: &mut Child,
+    log: &Arc<Mutex<Vec<String>>>,
+    reader: &mut JoinSet<()>,
+) -> String {
+    reader.spawn(collect(child.stderr.take().expect("stderr is piped"), Arc::clone(log)));
+    let found = Arc::new(Mutex::new(String::new()));
+    until("the server says where it listens", || {
+        let address = log.lock().expect("no reader panics").iter().find_map(|line| listening(line));
+        if let Some(address) = &address {
+            found.lock().expect("no reader panics").clone_from(address);
+        }
+        assert!(matches!(child.try_wait(), Ok(None)), "ended at start: {:?}", log.lock());
+        async move { address.is_some() }
+    })
+    .await;
+    found.lock().expect("no reader panics").clone()
 }
 
 async fn collect(stderr: ChildStderr, log: Arc<Mutex<Vec<String>>>) {

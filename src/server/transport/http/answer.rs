@@ -47,7 +47,9 @@ pub(super) fn status(era: Era, payload: &Payload) -> StatusCode {
 pub(super) fn json(status: StatusCode, text: String, telemetry: &Telemetry) -> Response {
     let (transport, direction, bytes) = (Transport::Http, Direction::Out, text.len());
     telemetry.emit(&Event::MessageTransferred { transport, direction, bytes });
-    let mut response = (status, [(header::CONTENT_TYPE, JSON)], text).into_response();
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     call::{Refusal, Rejection},
     pipeline::{Arrival, Stages},
+    session::Awaited,
 };
 use axum::{
     http::{HeaderMap, StatusCode},
@@ -32,7 +33,7 @@ pub(super) async fn batch(
         return refuse("This revision has no batches: send one message in each request.");
     }
     stages.check_rate(&arrival)?;
-    let session = session(stages, headers, &arrival)?;
+    let session = session(stages, headers, &arrival).await?;
     if !session.agreement.revision.has_batches() {
         return refuse(
             "The revision of this session has no batches: send one message in each request.",
@@ -43,7 +44,7 @@ pub(super) async fn batch(
         return refuse("The batch holds more messages than `limits.batch` allows.");
     }
     let log = session.new_log();
-    let (mut calls, mut texts) = (Vec::new(), Vec::new());
+    let (mut calls, mut texts, mut awaited) = (Vec::new(), Vec::new(), Awaited::default());
     // The batch as a whole has paid for one request.
     let mut is_paid = true;
     let mut too_fast = || {
@@ -64,7 +65,10 @@ pub(super) async fn batch(
                     stages.count_refused(&arrival, &request, &error);
                     texts.push(encode_error(Some(&request.id), &error));
                 }
-                None => calls.push(call_in_session(stages, &arrival, &session, request, &log)),
+                None => {
+                    awaited.add(&request);
+                    calls.push(call_in_session(stages, arrival.clone(), &session, request, &log));
+                }
             },
             Ok(Message::Notification(notification)) => {
                 stages.notified(&session, &notification).await
@@ -84,7 +88,8 @@ pub(super) async fn batch(
     };
     let telemetry = stages.telemetry.clone();
     let as_array = move |texts: Vec<String>| {
-        Some(json(StatusCode::OK, format!("[{}]", texts.join(",")), &telemetry))
+        json(StatusCode::OK, format!("[{}]", texts.join(",")), &telemetry)
     };
-    Ok(run::legacy(stages, &session, log, Box::pin(running), as_array).await)
+    let stream = run::Streamed { session: &session, log, awaited };
+    Ok(run::legacy(stages, stream, Box::pin(running), as_array).await)
 }

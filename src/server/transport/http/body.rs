@@ -1,14 +1,18 @@
 //! The SSE body: reads a stream's log, and keeps the connection alive while it is silent.
 
 use crate::{
-    call::{Cursor, EventLog, Next},
-    session::StreamId,
+    call::{Cursor, EventLog, Found, Next},
+    session::{EventId, Kept, StreamId},
 };
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use mcp_protocol::sse::{KEEP_ALIVE, encode_event, encode_priming};
+use mcp_protocol::{
+    Method, encode_notification,
+    sse::{KEEP_ALIVE, encode_event, encode_priming},
+};
 use mcp_telemetry::{Direction, Event, StreamScope, Telemetry, Transport};
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     future::Future,
     pin::Pin,
@@ -31,7 +35,10 @@ impl<T: Send> Attached for T {}
 pub(super) struct SseBody {
     log: Arc<EventLog>,
     cursor: Cursor,
-    id: Option<StreamId>,
+    /// Its name, and the requests that it answers, if a client can come back to it.
+    name: Option<(StreamId, Arc<str>)>,
+    /// Written before the next event.
+    news: VecDeque<Bytes>,
     priming: Option<String>,
     /// Events up to this number were written before the client came back.
     replay_to: u64,
@@ -52,7 +59,8 @@ impl SseBody {
         Self {
             log: Arc::clone(log),
             cursor: log.read_from(after),
-            id: None,
+            name: None,
+            news: VecDeque::new(),
             priming: None,
             replay_to: 0,
             keep_alive,
@@ -65,10 +73,34 @@ impl SseBody {
 
     /// Gives events ids, so that a client can come back to them; `prime` for clients that
     /// understand an event without data.
-    pub(super) fn resumable(mut self, id: StreamId, prime: bool) -> Self {
-        self.id = Some(id);
-        self.priming = prime.then(|| encode_priming(&id.event_id(self.cursor.last()), RETRY_MS));
+    pub(super) fn resumable(mut self, kept: &Kept, prime: bool) -> Self {
+        self.name = Some((kept.id, Arc::clone(&kept.awaited)));
+        let last = self.cursor.last();
+        self.priming =
+            self.id_of(last, false).filter(|_| prime).map(|id| encode_priming(&id, RETRY_MS));
         self
+    }
+
+    /// The id of an event; the last one of a stream leaves nobody waiting.
+    fn id_of(&self, number: u64, is_last: bool) -> Option<String> {
+        let (stream, awaited) = self.name.as_ref()?;
+        let awaited = Some(&**awaited).filter(|awaited| !is_last && !awaited.is_empty());
+        Some(EventId::text(*stream, number, awaited))
+    }
+
+    /// Tells the client to read every list again: it may have missed a change.
+    pub(super) fn with_news(mut self) -> Self {
+        self.tell_news();
+        self
+    }
+
+    fn tell_news(&mut self) {
+        for method in
+            [Method::ToolsListChanged, Method::PromptsListChanged, Method::ResourcesListChanged]
+        {
+            let event = encode_event(None, &encode_notification(method.as_str(), None));
+            self.news.push_back(Bytes::from(event));
+        }
     }
 
     /// Counts what was written before now as sent again.
@@ -89,23 +121,24 @@ impl SseBody {
         self
     }
 
-    fn event(&self, number: u64, json: &[u8], missed: u64) -> Bytes {
+    /// Puts an event after what its reader must know before it.
+    fn queue(&mut self, Found { entry, missed, is_last }: Found) {
         let transport = Transport::Http;
         if missed > 0 {
             self.telemetry.emit(&Event::StreamGap { transport, missed });
+            if matches!(self.name, Some((StreamId::GENERAL, _))) {
+                self.tell_news();
+            }
         }
         self.telemetry.emit(&Event::StreamEventSent { transport });
-        if number <= self.replay_to {
+        if entry.number <= self.replay_to {
             self.telemetry.emit(&Event::StreamEventsReplayed { transport, count: 1 });
         }
-        let bytes = json.len();
-        self.telemetry.emit(&Event::MessageTransferred {
-            transport,
-            direction: Direction::Out,
-            bytes,
-        });
-        let id = self.id.map(|id| id.event_id(number));
-        Bytes::from(encode_event(id.as_deref(), &String::from_utf8_lossy(json)))
+        let (direction, bytes) = (Direction::Out, entry.json.len());
+        self.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes });
+        let id = self.id_of(entry.number, is_last);
+        let event = encode_event(id.as_deref(), &String::from_utf8_lossy(&entry.json));
+        self.news.push_back(Bytes::from(event));
     }
 }
 
@@ -125,10 +158,14 @@ impl Body for SseBody {
         if this.driver.as_mut().is_some_and(|driver| driver.as_mut().poll(task).is_ready()) {
             this.driver = None;
         }
+        if let Some(event) = this.news.pop_front() {
+            return data(event);
+        }
         match this.log.poll_next(&mut this.cursor, task) {
-            Poll::Ready(Next::Entry(entry, missed)) => {
+            Poll::Ready(Next::Entry(found)) => {
                 this.keep_alive.reset();
-                data(this.event(entry.number, &entry.json, missed))
+                this.queue(found);
+                this.news.pop_front().map_or(Poll::Ready(None), data)
             }
             Poll::Ready(Next::End) => Poll::Ready(None),
             Poll::Pending => match this.keep_alive.poll_tick(task) {

@@ -1,7 +1,10 @@
 //! Whose message is this? Decided by its body: a claim in `_meta` makes it modern, a handshake
 //! or a session makes it legacy, and anything else is refused with a reason.
 
-use super::headers::{Stated, find, revision};
+use super::{
+    answer::SESSION_ID,
+    headers::{Stated, find, revision},
+};
 use crate::{
     call::{Refusal, Rejection},
     pipeline::{Arrival, Origin, Stages},
@@ -11,6 +14,7 @@ use axum::http::HeaderMap;
 use mcp_protocol::{
     Era, Method, ModernMeta, RawObject, Request, Revision, RpcError, code, headers as names,
 };
+use mcp_telemetry::Transport;
 use std::sync::Arc;
 
 /// What a request is the start or a part of.
@@ -22,8 +26,8 @@ pub(super) enum Belongs {
 }
 
 /// Finds out whose request this is.
-pub(super) fn classify(
-    stages: &Stages,
+pub(super) async fn classify(
+    stages: &Arc<Stages>,
     headers: &HeaderMap,
     arrival: &Arrival,
     request: &Request,
@@ -43,7 +47,8 @@ pub(super) fn classify(
     if request.method == Method::Initialize {
         return Ok(Belongs::Handshake);
     }
-    session(stages, headers, arrival).map(|session| Belongs::To(Origin::Session(session)))
+    let session = session(stages, headers, arrival).await?;
+    Ok(Belongs::To(Origin::Session(session)))
 }
 
 /// The header ladder, and the arguments that a tool wants repeated in headers.
@@ -68,25 +73,20 @@ fn check_modern(
 }
 
 /// The session that the headers name. One that is not this principal's does not exist for it.
-pub(super) fn session(
-    stages: &Stages,
+pub(super) async fn session(
+    stages: &Arc<Stages>,
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Arc<Session>, Rejection> {
-    let Some(id) = headers.get(names::SESSION_ID) else {
+    let Some(id) = headers.get(SESSION_ID) else {
         return Err(Rejection::new(
             Refusal::SessionRequired,
             "Session ID required: send `initialize` first and repeat its `Mcp-Session-Id`, or send the `_meta` of \
              revision 2026-07-28 with each request.",
         ));
     };
-    let session = id.to_str().ok().and_then(|id| stages.sessions.find(id, &arrival.principal));
-    let Some(session) = session else {
-        return Err(Rejection::new(
-            Refusal::SessionNotFound,
-            "Session not found. Send `initialize` without `Mcp-Session-Id` to open a new one.",
-        ));
-    };
+    let whose = (&arrival.principal, Transport::Http);
+    let session = stages.session(id.to_str().unwrap_or_default(), whose).await?;
     let agreed = session.agreement.revision;
     match revision(headers) {
         Stated::Absent => {}

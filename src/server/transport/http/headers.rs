@@ -2,10 +2,14 @@
 
 use crate::call::{Refusal, Rejection};
 use axum::http::{
-    HeaderMap,
-    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
+    HeaderMap, HeaderName,
+    header::{ACCEPT, AsHeaderName, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use mcp_protocol::{Revision, headers as names, headers::Found};
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static(names::PROTOCOL_VERSION);
+/// What clients usually accept, word for word, which need not be taken apart to be understood.
+const BOTH: &[u8] = b"application/json, text/event-stream";
 
 /// What the `MCP-Protocol-Version` header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub(super) enum Stated {
 
 /// Reads `MCP-Protocol-Version`.
 pub(super) fn revision(headers: &HeaderMap) -> Stated {
-    match find(headers, names::PROTOCOL_VERSION) {
+    match find(headers, PROTOCOL_VERSION) {
         Found::None => Stated::Absent,
         Found::Many => Stated::Unknown,
         Found::One(value) => {
@@ -31,7 +35,7 @@ pub(super) fn revision(headers: &HeaderMap) -> Stated {
 }
 
 /// Looks a header up for the ladder of the modern era.
-pub(super) fn find<'a>(headers: &'a HeaderMap, name: &str) -> Found<'a> {
+pub(super) fn find(headers: &HeaderMap, name: impl AsHeaderName) -> Found<'_> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Found::None,
@@ -59,7 +63,10 @@ pub(super) fn check_post(headers: &HeaderMap) -> Result<(), Rejection> {
             "Send the body as it is, without `Content-Encoding`: no compression is understood.",
         ));
     }
-    if !(accepts(headers, "application/json") && accepts(headers, "text/event-stream")) {
+    let both = headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == BOTH);
+    let accepts_both =
+        || accepts(headers, "application/json") && accepts(headers, "text/event-stream");
+    if !(both || accepts_both()) {
         return Err(Rejection::new(
             Refusal::NotAcceptable,
             "Send `Accept: application/json, text/event-stream`: an answer may come as either.",

@@ -13,52 +13,63 @@ mod stream;
 pub(super) use answer::rejected;
 
 use super::{
-    Here, Shared,
+    Shared,
     arrive::{arrive, count_refusal},
     cors::{allowed, is_preflight, share},
 };
-use crate::call::{Refusal, Rejection};
+use crate::{
+    admission::Admission,
+    call::{Refusal, Rejection},
+    pipeline::Arrival,
+};
 use axum::{
-    body::Body,
-    extract::{Request, State},
     http::{HeaderMap, Method, request::Parts},
     response::Response,
 };
+use hyper::{Request, body::Incoming};
 use mcp_protocol::Era;
 use mcp_telemetry::Transport;
+use std::net::SocketAddr;
 
 /// Every request to `/mcp`.
-pub(super) async fn mcp(State(shared): Here, request: Request<Body>) -> Response {
+pub(super) async fn mcp(shared: &Shared, request: Request<Incoming>, peer: SocketAddr) -> Response {
     let (parts, body) = request.into_parts();
-    let page = shared.stages.admission.load().shared_with(&parts.headers);
+    let admission = shared.stages.admission.load_full();
+    let page = admission.shared_with(&parts.headers);
     let mut response = if page.is_some() && is_preflight(&parts) {
-        preflight(&shared, &parts.headers)
+        preflight(&admission, &parts.headers)
     } else {
-        answer(&shared, &parts, body).await
+        let arrived = arrive(shared, &admission, &parts.headers, (peer, Transport::Http)).await;
+        answer(shared, &parts, body, arrived).await
     };
     share(&mut response, page);
     response
 }
 
-fn preflight(shared: &Shared, headers: &HeaderMap) -> Response {
-    match shared.stages.admission.load().check_door(headers) {
+fn preflight(admission: &Admission, headers: &HeaderMap) -> Response {
+    match admission.check_door(headers) {
         Ok(()) => allowed(headers),
         Err(rejection) => rejected(&rejection),
     }
 }
 
-async fn answer(shared: &Shared, parts: &Parts, body: Body) -> Response {
-    let answered = match arrive(shared, parts, Transport::Http).await {
+async fn answer(
+    shared: &Shared,
+    parts: &Parts,
+    body: Incoming,
+    arrived: Result<Arrival, Rejection>,
+) -> Response {
+    let answered = match arrived {
         Ok(arrival) => match parts.method {
             Method::POST => post::post(shared, &parts.headers, arrival, body).await,
-            Method::GET => shared
-                .stages
-                .check_rate(&arrival)
-                .and_then(|()| stream::get(shared, &parts.headers, &arrival)),
-            Method::DELETE => shared
-                .stages
-                .check_rate(&arrival)
-                .and_then(|()| stream::delete(shared, &parts.headers, &arrival)),
+            Method::GET => match shared.stages.check_rate(&arrival) {
+                Ok(()) => stream::get(shared, &parts.headers, &arrival).await,
+                Err(rejection) => Err(rejection),
+            },
+            Method::DELETE => match shared.stages.check_rate(&arrival) {
+                Ok(()) => stream::delete(shared, &parts.headers, &arrival).await,
+                Err(rejection) => Err(rejection),
+            },
             _ => Err(only("POST, GET and DELETE")),
         },
         Err(rejection) => Err(rejection),

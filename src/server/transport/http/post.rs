@@ -9,19 +9,19 @@ use super::{
     run,
 };
 use crate::{
-    call::{Bounds, EventLog, Refusal, Rejection},
-    pipeline::{Arrival, Origin, Stages},
-    session::Session,
-    transport::Shared,
+    call::{Bounds, EventLog, Refusal, Rejection, at_once, within},
+    pipeline::{Arrival, Newcomer, Origin, Stages},
+    session::{Awaited, Session},
+    transport::{Shared, arrive::came_from},
 };
 use axum::{
-    body::Body,
     http::{HeaderMap, HeaderValue},
     response::Response,
 };
 use bytes::Bytes;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use mcp_protocol::{
     Body as Parsed, Era, Message, Method, Notification, Request, Response as Answer, parse_body,
 };
@@ -33,7 +33,7 @@ pub(super) async fn post(
     shared: &Shared,
     headers: &HeaderMap,
     arrival: Arrival,
-    body: Body,
+    body: Incoming,
 ) -> Result<Response, Rejection> {
     check_post(headers)?;
     let stages = &shared.stages;
@@ -51,21 +51,21 @@ pub(super) async fn post(
         }
         Ok(Parsed::One(Message::Response(answer))) => {
             stages.check_rate(&arrival)?;
-            answered(stages, headers, &arrival, answer)
+            answered(stages, headers, &arrival, answer).await
         }
         Ok(Parsed::Batch(items)) => batch::batch(stages, headers, arrival, items).await,
         Err(error) => Err(Rejection::protocol(error.error).for_request(error.id)),
     }
 }
 
-async fn read(body: Body, stages: &Stages) -> Result<Bytes, Rejection> {
-    let (limit, within) = (stages.limits.now().body_bytes, stages.limits.now().receive_timeout);
+async fn read(body: Incoming, stages: &Stages) -> Result<Bytes, Rejection> {
+    let (limit, patience) = (stages.limits.now().body_bytes, stages.limits.now().receive_timeout);
     // What says that it is too large is not read at all.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large(stages));
     }
     let whole = Limited::new(body, limit).collect();
-    let Ok(body) = tokio::time::timeout(within, whole).await else {
+    let Ok(body) = within(patience, whole).await else {
         stages.over_limit(Limit::ReceiveTimeout);
         return Err(Rejection::new(
             Refusal::BodyTooSlow,
@@ -103,24 +103,31 @@ async fn one_request(
         let is_here = stages.presences.has(&arrival.principal, &request);
         return if is_here { Ok(rejected(&rejection)) } else { Err(rejection) };
     }
-    let belongs = classify(stages, headers, &arrival, &request).map_err(|rejection| {
+    let belongs = classify(stages, headers, &arrival, &request).await.map_err(|rejection| {
         stages.count_refused(&arrival, &request, &rejection.error);
         rejection.for_request(Some(request.id.clone()))
     })?;
     Ok(match belongs {
-        Belongs::Handshake => handshake(stages, &arrival, &request),
+        Belongs::Handshake => handshake(stages, headers, &arrival, &request).await,
         Belongs::To(Origin::Session(session)) => {
             legacy_call(stages, arrival, session, request).await
         }
         Belongs::To(origin @ Origin::Modern(_)) => {
-            modern_call(stages, arrival, origin, request).await
+            Box::pin(modern_call(stages, arrival, origin, request)).await
         }
     })
 }
 
-fn handshake(stages: &Stages, arrival: &Arrival, request: &Request) -> Response {
-    let general = Arc::new(EventLog::new(bounds(stages)));
-    let (session, payload) = stages.initialize(arrival, request, &general);
+async fn handshake(
+    stages: &Stages,
+    headers: &HeaderMap,
+    arrival: &Arrival,
+    request: &Request,
+) -> Response {
+    let general = stages.sessions.new_general();
+    let came_from = came_from(arrival, headers);
+    let newcomer = Newcomer { came_from, general, is_resumable: false };
+    let (session, payload) = stages.initialize(arrival, newcomer, request).await;
     let mut response =
         json(status(Era::Legacy, &payload), encode(&request.id, &payload), &stages.telemetry);
     if let Some(id) = session.and_then(|session| HeaderValue::from_str(&session.id).ok()) {
@@ -136,20 +143,35 @@ async fn legacy_call(
     request: Request,
 ) -> Response {
     let log = session.new_log();
-    let running = call_in_session(stages, &arrival, &session, request, &log);
-    let running = async move { running.await.into_iter().collect() };
-    run::legacy(stages, &session, log, Box::pin(running), run::single(stages)).await
+    let mut awaited = Awaited::default();
+    awaited.add(&request);
+    let mut call = Box::pin(call_in_session(stages, arrival, &session, request, &log));
+    // Most calls end here and now, and need nothing of what a longer one needs.
+    let ended = at_once(&mut call).await;
+    if ended.is_some() && log.is_untouched() {
+        return run::plain(stages, ended.flatten());
+    }
+    let running = async move {
+        let text = match ended {
+            Some(text) => text,
+            None => call.await,
+        };
+        text.into_iter().collect()
+    };
+    let plain = |texts: Vec<String>| run::plain(stages, texts.into_iter().next());
+    let stream = run::Streamed { session: &session, log, awaited };
+    Box::pin(run::legacy(stages, stream, Box::pin(running), plain)).await
 }
 
 /// One call of a session as a future that owns what it needs; its output is the answer's text.
 pub(super) fn call_in_session(
     stages: &Arc<Stages>,
-    arrival: &Arrival,
+    arrival: Arrival,
     session: &Arc<Session>,
     request: Request,
     log: &Arc<EventLog>,
 ) -> impl Future<Output = Option<String>> + Send + use<> {
-    let (stages, arrival, log) = (Arc::clone(stages), arrival.clone(), Arc::clone(log));
+    let (stages, log) = (Arc::clone(stages), Arc::clone(log));
     let origin = Origin::Session(Arc::clone(session));
     async move {
         let payload = stages.run(&arrival, &origin, &request, &log).await;
@@ -197,13 +219,13 @@ async fn listen(
 
 /// Takes a notification. A modern one changes nothing: no method of the core has any.
 async fn notification(
-    stages: &Stages,
+    stages: &Arc<Stages>,
     headers: &HeaderMap,
     arrival: &Arrival,
     message: &Notification,
 ) -> Result<Response, Rejection> {
     if !super::says_modern(headers) {
-        let session = session(stages, headers, arrival)?;
+        let session = session(stages, headers, arrival).await?;
         stages.notified(&session, message).await;
     }
     Ok(accepted())
@@ -211,8 +233,8 @@ async fn notification(
 
 /// Takes the client's answer to a question of ours. An answer nobody waits for is taken too:
 /// the question may just have been withdrawn.
-fn answered(
-    stages: &Stages,
+async fn answered(
+    stages: &Arc<Stages>,
     headers: &HeaderMap,
     arrival: &Arrival,
     answer: Answer,
@@ -224,7 +246,7 @@ fn answered(
         )
         .for_request(answer.id));
     }
-    let session = session(stages, headers, arrival)?;
+    let session = session(stages, headers, arrival).await?;
     session.questions.answer(answer);
     Ok(accepted())
 }

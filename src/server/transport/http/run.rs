@@ -8,7 +8,7 @@ use super::{
 use crate::{
     call::{BoxFuture, EventLog},
     pipeline::Stages,
-    session::Session,
+    session::{Awaited, Session},
 };
 use axum::{
     http::StatusCode,
@@ -86,21 +86,25 @@ async fn at_once(
     }
 }
 
+/// The stream that a legacy call or batch would go over to.
+pub(super) struct Streamed<'a> {
+    pub(super) session: &'a Arc<Session>,
+    pub(super) log: Arc<EventLog>,
+    pub(super) awaited: Awaited,
+}
+
 /// Answers a legacy call or batch.
 pub(super) async fn legacy(
     stages: &Stages,
-    session: &Arc<Session>,
-    log: Arc<EventLog>,
+    Streamed { session, log, awaited }: Streamed<'_>,
     running: Running,
-    plain: impl FnOnce(Vec<String>) -> Option<Response>,
+    plain: impl FnOnce(Vec<String>) -> Response,
 ) -> Response {
     let mut call =
         RunsOn { running: Some(running), log: Arc::clone(&log), tasks: stages.tasks.clone() };
     if let Some(texts) = at_once(&mut call, &log).await {
-        if log.is_untouched()
-            && let Some(response) = plain(texts.clone())
-        {
-            return response;
+        if log.is_untouched() {
+            return plain(texts);
         }
         for text in texts {
             log.push(text);
@@ -108,11 +112,11 @@ pub(super) async fn legacy(
         log.close();
     }
     call.detach();
-    let id = session.streams.keep(&log);
+    let kept = session.keep(&log, &awaited);
     let prime = session.agreement.revision.has_priming_events();
     events(
         SseBody::new(&log, Some(0), &stages.telemetry)
-            .resumable(id, prime)
+            .resumable(&kept, prime)
             .with((session.open_stream(), stages.streams.take())),
     )
 }
@@ -153,11 +157,10 @@ pub(super) async fn modern(
     }
 }
 
-/// The plain answer to a single legacy call: its one text, or nothing when it was withdrawn.
-pub(super) fn single(stages: &Stages) -> impl FnOnce(Vec<String>) -> Option<Response> {
-    let telemetry = stages.telemetry.clone();
-    move |texts| match texts.into_iter().next() {
-        Some(text) => Some(json(StatusCode::OK, text, &telemetry)),
-        None => Some(StatusCode::ACCEPTED.into_response()),
+/// The plain answer to a single legacy call: its text, or nothing when it was withdrawn.
+pub(super) fn plain(stages: &Stages, text: Option<String>) -> Response {
+    match text {
+        Some(text) => json(StatusCode::OK, text, &stages.telemetry),
+        None => StatusCode::ACCEPTED.into_response(),
     }
 }

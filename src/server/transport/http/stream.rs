@@ -5,22 +5,22 @@ use super::{
 };
 use crate::{
     call::{Bounds, EventLog, Refusal, Rejection},
-    pipeline::Arrival,
-    session::{Session, StreamId},
+    pipeline::{Arrival, Stages},
+    session::{Awaited, EventId, Session, StreamId},
     transport::Shared,
 };
 use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use mcp_telemetry::{Event, Reason, ReconnectOutcome, ReconnectSide};
+use mcp_telemetry::{Event, ReconnectOutcome, ReconnectSide, Telemetry, Transport};
 use std::{sync::Arc, time::Duration};
 
 /// What a client is told when there is no room for its stream.
 const COME_BACK_AFTER: Duration = Duration::from_secs(5);
 
 /// Opens the general stream, or with `Last-Event-ID` the rest of the stream that it names.
-pub(super) fn get(
+pub(super) async fn get(
     shared: &Shared,
     headers: &HeaderMap,
     arrival: &Arrival,
@@ -28,42 +28,67 @@ pub(super) fn get(
     refuse_modern(headers)?;
     check_get(headers)?;
     let stages = &shared.stages;
-    let session = session(stages, headers, arrival)?;
-    let last = headers
-        .get("last-event-id")
-        .map(|value| value.to_str().ok().and_then(StreamId::parse_event_id));
+    let session = session(stages, headers, arrival).await?;
     let full = || {
         let sentence = "This server has as many streams open as it may have. Try again later.";
         Rejection::new(Refusal::OverCapacity, sentence).retry_after(COME_BACK_AFTER)
     };
     let place = stages.take_stream().ok_or_else(full)?;
-    let telemetry = &stages.telemetry;
-    let prime = session.agreement.revision.has_priming_events();
-    let attached = (session.open_stream(), place);
-    let body = |id, log: &Arc<EventLog>, after| {
-        SseBody::new(log, after, telemetry).resumable(id, prime).with(attached)
-    };
-    Ok(match last {
-        None => events(body(StreamId::GENERAL, &session.general, None)),
+    let body = match headers.get("last-event-id") {
+        None => general(stages, &session, None),
         Some(last) => {
-            let found = last.and_then(|(id, after)| find(&session, id).map(|log| (id, log, after)));
-            let outcome =
-                if found.is_some() { ReconnectOutcome::Resumed } else { ReconnectOutcome::Failed };
-            telemetry.emit(&Event::ReconnectAttempted { side: ReconnectSide::Session, outcome });
-            match found {
-                Some((id, log, after)) => events(body(id, &log, Some(after)).replaying()),
-                None => events(SseBody::new(&ended(), None, telemetry)),
-            }
+            let last = last.to_str().ok().and_then(EventId::parse);
+            resume(stages, &session, last)
         }
-    })
+    };
+    Ok(events(body.with((session.open_stream(), place))))
 }
 
-fn find(session: &Session, id: StreamId) -> Option<Arc<EventLog>> {
-    if id == StreamId::GENERAL {
-        Some(Arc::clone(&session.general))
-    } else {
-        session.streams.find(id)
+/// The general stream, after that number or from where its last reader stopped.
+fn general(stages: &Stages, session: &Arc<Session>, after: Option<u64>) -> SseBody {
+    let body = SseBody::new(&session.general, after, &stages.telemetry);
+    let Some(kept) = session.stream(StreamId::GENERAL) else { return body };
+    let body = body.resumable(&kept, session.agreement.revision.has_priming_events());
+    if session.take_missed() { body.with_news() } else { body }
+}
+
+/// The rest of a stream. Whoever waits on it for an answer that is gone is told so.
+fn resume(stages: &Stages, session: &Arc<Session>, last: Option<EventId>) -> SseBody {
+    let telemetry = &stages.telemetry;
+    let found = last.as_ref().and_then(|last| session.stream(last.stream));
+    let outcome =
+        if found.is_some() { ReconnectOutcome::Resumed } else { ReconnectOutcome::Failed };
+    telemetry.emit(&Event::ReconnectAttempted { side: ReconnectSide::Session, outcome });
+    match (found, last) {
+        (Some(kept), Some(last)) if kept.id == StreamId::GENERAL => {
+            general(stages, session, Some(last.number)).replaying()
+        }
+        (Some(kept), Some(last)) => {
+            let prime = session.agreement.revision.has_priming_events();
+            SseBody::new(&kept.log, Some(last.number), telemetry)
+                .resumable(&kept, prime)
+                .replaying()
+        }
+        (_, last) => {
+            let awaited = last.and_then(|last| last.awaited).unwrap_or_default();
+            SseBody::new(&lost(&awaited, telemetry), Some(0), telemetry)
+        }
     }
+}
+
+/// A stream that cannot be found again: it ends at once, after the answers that its client
+/// still waits for, which say that the true ones are lost.
+fn lost(awaited: &str, telemetry: &Telemetry) -> Arc<EventLog> {
+    let log = EventLog::new(Bounds { events: usize::MAX, bytes: usize::MAX });
+    let answers = Awaited::parse(awaited).lost_answers("its stream is no longer kept");
+    if !answers.is_empty() {
+        telemetry.emit(&Event::StreamGap { transport: Transport::Http, missed: 1 });
+    }
+    for answer in answers {
+        log.push(answer);
+    }
+    log.close();
+    Arc::new(log)
 }
 
 /// The modern era has POST alone.
@@ -71,22 +96,14 @@ fn refuse_modern(headers: &HeaderMap) -> Result<(), Rejection> {
     if says_modern(headers) { Err(only("POST requests of this revision")) } else { Ok(()) }
 }
 
-/// A stream that cannot be found again ends at once, as other servers do it: the specification
-/// leaves this open.
-fn ended() -> Arc<EventLog> {
-    let log = EventLog::new(Bounds { events: 1, bytes: 1 });
-    log.close();
-    Arc::new(log)
-}
-
 /// Ends a session.
-pub(super) fn delete(
+pub(super) async fn delete(
     shared: &Shared,
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Response, Rejection> {
     refuse_modern(headers)?;
-    let session = session(&shared.stages, headers, arrival)?;
-    shared.stages.end_session(&session.id, Reason::ClientDeleted);
+    let session = session(&shared.stages, headers, arrival).await?;
+    shared.stages.delete_session(&session.id).await;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,59 +1,66 @@
 //! What the messages on one socket mean. A socket may carry a legacy session and modern
 //! requests side by side; everything it sends goes through one log, in order.
 
-use super::pass::Pass;
+use super::{
+    calls::{Running, encode},
+    entry::Attached,
+    pass::Pass,
+    socket::{Ending, server_closes},
+};
 use crate::{
-    call::{Bounds, BoxFuture, Cursor, EventLog, Next, code},
+    call::{Bounds, Cursor, Entry, EventLog, Found, Next, code},
     pipeline::{Arrival, Origin, Stages},
-    session::{Listener, OpenStream, Session},
+    session::{CameFrom, Listener},
     upstream::Listening,
 };
+use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use mcp_protocol::{
     Id, Message, Method, ModernMeta, Notification, Payload, RawObject, Request, RpcError,
-    code as rpc, encode_error, encode_result, headers::check_revision, parse_message,
+    code as rpc, encode_error, headers::check_revision, parse_message,
 };
-use mcp_telemetry::{
-    ConnectionInfo, ConnectionKind, ConnectionScope, ConnectionStatus, Direction, Event, Limit,
-    Reason, Telemetry, Transport,
-};
+use mcp_telemetry::{ConnectionScope, ConnectionStatus, Direction, Event, Telemetry, Transport};
 use std::{
     collections::HashMap,
-    future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
-
-/// A call in flight; `None` when it was withdrawn. Its token keeps a stop waiting until the
-/// answer is written to the log.
-type Running = BoxFuture<'static, (Id, Option<Payload>, TaskTrackerToken)>;
+use tokio_util::sync::CancellationToken;
 
 /// One socket's side of the conversation.
 pub(super) struct Link {
-    stages: Arc<Stages>,
-    arrival: Arrival,
-    log: Arc<EventLog>,
+    pub(super) stages: Arc<Stages>,
+    pub(super) arrival: Arrival,
+    pub(super) came_from: CameFrom,
+    pub(super) log: Arc<EventLog>,
     cursor: Cursor,
-    /// The legacy session, once there is one. Its stream is open as long as the socket is.
-    session: Option<(Arc<Session>, OpenStream)>,
+    /// Written before what is in the log.
+    pub(super) first: Option<Bytes>,
+    /// Messages up to this number were written before the client came back.
+    pub(super) replay_to: u64,
+    /// The legacy session, once there is one.
+    pub(super) session: Option<Attached>,
     /// The connection of a client that has sent modern requests only.
-    presence: Option<ConnectionScope>,
-    legacy: FuturesUnordered<Running>,
-    modern: FuturesUnordered<Running>,
-    withdraw: HashMap<Id, CancellationToken>,
-    listening: HashMap<Id, (Listener, Listening)>,
+    pub(super) presence: Option<ConnectionScope>,
+    pub(super) legacy: FuturesUnordered<Running>,
+    pub(super) modern: FuturesUnordered<Running>,
+    pub(super) withdraw: HashMap<Id, CancellationToken>,
+    pub(super) listening: HashMap<Id, (Listener, Listening)>,
     refused: bool,
 }
 
 impl Link {
-    pub(super) fn new(stages: Arc<Stages>, arrival: Arrival) -> Self {
+    pub(super) fn new(stages: Arc<Stages>, arrival: Arrival, came_from: CameFrom) -> Self {
         let log = Arc::new(EventLog::new(Bounds::of(&stages.limits.now())));
         Self {
             cursor: log.read_from(None),
             stages,
             arrival,
+            came_from,
             log,
+            first: None,
+            replay_to: 0,
             session: None,
             presence: None,
             legacy: FuturesUnordered::new(),
@@ -74,29 +81,70 @@ impl Link {
         &self.stages.telemetry
     }
 
+    /// Whether its client has come in. One that has not must do so soon.
+    pub(super) fn is_settled(&self) -> bool {
+        self.session.is_some() || self.presence.is_some()
+    }
+
+    /// Whether all that was ever sent was sent, and nothing more will come by itself.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.withdraw.is_empty()
+            && self.listening.is_empty()
+            && self.cursor.last() == self.log.last_number()
+    }
+
+    /// Goes over to the log of a session.
+    pub(super) fn goes_on_in(&mut self, log: Arc<EventLog>, cursor: Cursor) {
+        self.log = log;
+        self.cursor = cursor;
+    }
+
+    /// Notes how long the client took to answer a heartbeat.
+    pub(super) fn note_round_trip(&self, elapsed: Duration) {
+        if let Some(Attached { session, .. }) = &self.session {
+            session.note_round_trip(elapsed);
+        }
+    }
+
     /// Moves the calls on, and gives the next message to write.
     pub(super) fn poll_out(&mut self, task: &mut Context<'_>) -> Poll<Next> {
-        while let Poll::Ready(Some((id, payload, _token))) = self.legacy.poll_next_unpin(task) {
-            self.settle(&id, payload);
+        while let Poll::Ready(Some(_over)) = self.legacy.poll_next_unpin(task) {}
+        while let Poll::Ready(Some(ended)) = self.modern.poll_next_unpin(task) {
+            self.withdraw.remove(&ended.id);
         }
-        while let Poll::Ready(Some((id, payload, _token))) = self.modern.poll_next_unpin(task) {
-            self.settle(&id, payload);
+        if let Some(json) = self.first.take() {
+            let entry = Entry { number: u64::MAX, json };
+            return Poll::Ready(Next::Entry(Found { entry, missed: 0, is_last: false }));
         }
         self.log.poll_next(&mut self.cursor, task)
     }
 
-    fn settle(&mut self, id: &Id, payload: Option<Payload>) {
-        self.withdraw.remove(id);
-        if let Some(payload) = payload {
-            self.answer(id, &payload);
+    pub(super) fn answer(&self, id: &Id, payload: &Payload) {
+        self.log.push(encode(id, payload));
+    }
+
+    /// The client has not come in in time: what it is told, and counts as refused.
+    pub(super) fn never_came_in(&mut self) -> String {
+        let sentence = "Nothing opened this connection in time: send `initialize`, or the `_meta` of revision 2026-07-28 \
+                        with a request, within `limits.handshake_timeout`.";
+        let error = RpcError::new(code::HANDSHAKE_TIMEOUT, sentence);
+        self.count_refused_once(&error);
+        encode_error(None, &error)
+    }
+
+    /// Why there is no more to write.
+    pub(super) fn ending(&self) -> Ending {
+        match &self.session {
+            Some(attached) => Ending::of_session(attached.session.ended_because()),
+            None => server_closes(),
         }
     }
 
-    fn answer(&self, id: &Id, payload: &Payload) {
-        self.log.push(match payload {
-            Ok(result) => encode_result(id, result),
-            Err(error) => encode_error(Some(id), error),
-        });
+    /// The client has shown that it is there.
+    pub(super) fn touch(&self) {
+        if let Some(attached) = &self.session {
+            attached.session.touch();
+        }
     }
 
     /// Takes one message of the client.
@@ -107,6 +155,12 @@ impl Link {
             direction,
             bytes: text.len(),
         });
+        if let Some(Attached { session, socket, .. }) = &self.session
+            && !session.frame_came(*socket)
+        {
+            // The session has moved to another socket, on which the client sends this again.
+            return;
+        }
         if let Err(rejection) = self.stages.check_depth(&self.arrival, text.as_bytes()) {
             self.count_refused_once(&rejection.error);
             self.log.push(encode_error(rejection.id.as_ref(), &rejection.error));
@@ -116,9 +170,9 @@ impl Link {
             Ok(Message::Request(request)) => self.request(request).await,
             Ok(Message::Notification(notification)) => self.notification(&notification).await,
             Ok(Message::Response(response)) => {
-                if let Some((session, _)) = &self.session {
-                    session.touch();
-                    session.questions.answer(response);
+                self.touch();
+                if let Some(attached) = &self.session {
+                    attached.session.questions.answer(response);
                 }
             }
             Err(error) => {
@@ -138,11 +192,11 @@ impl Link {
                 Ok(()) => self.modern_request(Arc::new(meta), request).await,
                 Err(error) => self.refuse(&request, error),
             },
-            Ok(None) if request.method == Method::Initialize => self.initialize(&request),
+            Ok(None) if request.method == Method::Initialize => self.initialize(&request).await,
             Ok(None) => match &self.session {
-                Some((session, _)) => {
-                    session.touch();
-                    let origin = Origin::Session(Arc::clone(session));
+                Some(attached) => {
+                    attached.session.touch();
+                    let origin = Origin::Session(Arc::clone(&attached.session));
                     self.start(origin, request).await;
                 }
                 None => {
@@ -151,76 +205,6 @@ impl Link {
                 }
             },
             Err(error) => self.refuse(&request, error),
-        }
-    }
-
-    fn initialize(&mut self, request: &Request) {
-        if self.session.is_some() {
-            let error =
-                RpcError::new(rpc::INVALID_REQUEST, "This connection has a session already.");
-            return self.refuse(request, error);
-        }
-        if let Some(presence) = self.presence.take() {
-            presence.end(Reason::Superseded);
-        }
-        let (session, payload) = self.stages.initialize(&self.arrival, request, &self.log);
-        self.session = session.map(|session| {
-            let open = session.open_stream();
-            (session, open)
-        });
-        self.answer(&request.id, &payload);
-    }
-
-    async fn modern_request(&mut self, meta: Arc<ModernMeta>, request: Request) {
-        if self.session.is_none() && self.presence.is_none() {
-            let info =
-                ConnectionInfo { transport: Transport::Websocket, kind: ConnectionKind::Presence };
-            self.presence = Some(self.stages.telemetry.connection_accepted(info));
-        }
-        if self.withdraw.contains_key(&request.id) || self.listening.contains_key(&request.id) {
-            let sentence =
-                "A request with this id is still in flight on this connection. Use a new id.";
-            return self.refuse(&request, RpcError::new(rpc::INVALID_REQUEST, sentence));
-        }
-        if self.withdraw.len() + self.listening.len() >= self.stages.limits.now().calls_per_session
-        {
-            self.stages.over_limit(Limit::CallsPerSession);
-            let sentence = "This connection has too many calls in flight. Wait for one to end.";
-            return self.refuse(&request, RpcError::new(code::OVER_CAPACITY, sentence));
-        }
-        let origin = Origin::Modern(meta);
-        if request.method == Method::SubscriptionsListen {
-            match self.stages.listen(&self.arrival, &origin, &request, &self.log).await {
-                Ok(listening) => drop(self.listening.insert(request.id, listening)),
-                Err(error) => self.answer(&request.id, &Err(error)),
-            }
-            return;
-        }
-        self.start(origin, request).await;
-    }
-
-    /// Starts a call. One that ends at once is answered at once, and costs no more than that.
-    async fn start(&mut self, origin: Origin, request: Request) {
-        let is_modern = matches!(origin, Origin::Modern(_));
-        let withdrawn = CancellationToken::new();
-        if is_modern {
-            self.withdraw.insert(request.id.clone(), withdrawn.clone());
-        }
-        let (stages, arrival, log) =
-            (Arc::clone(&self.stages), self.arrival.clone(), Arc::clone(&self.log));
-        let token = self.stages.tasks.token();
-        let mut running: Running = Box::pin(async move {
-            let payload = tokio::select! {
-                biased;
-                () = withdrawn.cancelled() => None,
-                payload = stages.run(&arrival, &origin, &request, &log) => payload,
-            };
-            (request.id, payload, token)
-        });
-        match poll_fn(|task| Poll::Ready(running.as_mut().poll(task))).await {
-            Poll::Ready((id, payload, _token)) => self.settle(&id, payload),
-            Poll::Pending if is_modern => self.modern.push(running),
-            Poll::Pending => self.legacy.push(running),
         }
     }
 
@@ -234,17 +218,13 @@ impl Link {
                 return;
             }
         }
-        if let Some((session, _)) = &self.session {
+        if let Some(Attached { session, .. }) = &self.session {
             session.touch();
             self.stages.notified(session, notification).await;
         }
     }
 
-    fn withdraw_call(&self, id: &Id) -> bool {
-        self.withdraw.get(id).inspect(|withdraw| withdraw.cancel()).is_some()
-    }
-
-    fn refuse(&mut self, request: &Request, error: RpcError) {
+    pub(super) fn refuse(&mut self, request: &Request, error: RpcError) {
         self.stages.count_refused(&self.arrival, request, &error);
         self.count_refused_once(&error);
         self.answer(&request.id, &Err(error));
@@ -252,11 +232,8 @@ impl Link {
 
     /// A client whose first message is refused has failed to connect; it may try again on the
     /// same socket.
-    fn count_refused_once(&mut self, error: &RpcError) {
-        if self.session.is_none()
-            && self.presence.is_none()
-            && !std::mem::replace(&mut self.refused, true)
-        {
+    pub(super) fn count_refused_once(&mut self, error: &RpcError) {
+        if !self.is_settled() && !std::mem::replace(&mut self.refused, true) {
             let status = if error.code == code::RATE_LIMITED {
                 ConnectionStatus::RateLimited
             } else {
@@ -267,21 +244,6 @@ impl Link {
                 status,
                 detail: &error.message,
             });
-        }
-    }
-
-    /// The socket has ended. Modern calls end with it; legacy calls run on to their end, since
-    /// in that era going away withdraws nothing.
-    pub(super) fn end(self, reason: Reason) {
-        let Self { stages, session, presence, mut legacy, .. } = self;
-        if !legacy.is_empty() && reason != Reason::ServerShutdown {
-            stages.tasks.spawn(async move { while legacy.next().await.is_some() {} });
-        }
-        if let Some(presence) = presence {
-            presence.end(reason);
-        }
-        if let Some((session, _)) = session {
-            stages.end_session(&session.id, reason);
         }
     }
 }

@@ -1,26 +1,29 @@
 //! `/ws`: MCP over WebSocket, a custom transport. `WEBSOCKET.md` beside this file is its contract.
 //!
-//! This file opens the socket, `socket` moves frames, `link` gives messages their meaning.
+//! This file opens the socket, `socket` moves frames, `link` gives messages their meaning,
+//! `calls` runs what they ask for, and `entry` joins socket and session.
 
+mod calls;
+mod entry;
 mod link;
 mod pass;
 mod socket;
+mod wish;
 
 use super::{
-    Here, Shared, api,
-    arrive::{arrive, count_refusal},
+    Shared, api,
+    arrive::{arrive, came_from, count_refusal},
 };
 use crate::call::{Refusal, Rejection};
 use axum::{
-    body::Body,
-    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use hyper::{Request, body::Incoming};
 use hyper_util::rt::TokioIo;
 use mcp_telemetry::Transport;
 use pass::Pass;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -35,22 +38,29 @@ const SUBPROTOCOL: &str = "mcp";
 const READ_BUFFER: usize = 4 << 10;
 
 /// Lets a client in, or refuses it while HTTP statuses are still possible.
-pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> Response {
+pub(super) async fn upgrade(
+    shared: &Shared,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response {
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _body) = request.into_parts();
     // Before the token is looked at, so that no change of who may come in goes unseen.
     let pass = Pass::of(&shared.stages, &parts.headers);
-    let arrived = arrive(&shared, &parts, Transport::Websocket).await;
+    let admission = shared.stages.admission.load_full();
+    let came = (peer, Transport::Websocket);
+    let arrived = arrive(shared, &admission, &parts.headers, came).await;
     let opened =
         arrived.and_then(|arrival| Ok((arrival, handshake(&parts.method, &parts.headers)?)));
     let (arrival, response) = match opened {
         Ok(opened) => opened,
         Err(rejection) => {
-            count_refusal(&shared, Transport::Websocket, &parts.headers, &rejection);
+            count_refusal(shared, Transport::Websocket, &parts.headers, &rejection);
             return api::plain_rejection(&rejection);
         }
     };
-    let Shared { stages, .. } = shared;
+    let stages = Arc::clone(&shared.stages);
+    let came_from = came_from(&arrival, &parts.headers);
     let most = Some(stages.limits.now().body_bytes);
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -65,7 +75,7 @@ pub(super) async fn upgrade(State(shared): Here, mut request: Request<Body>) -> 
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         let cut = stages.cut.clone();
         tokio::select! {
-            () = socket::serve(socket, Arc::clone(&stages), arrival, pass) => {}
+            () = socket::serve(socket, Arc::clone(&stages), (arrival, came_from), pass) => {}
             () = cut.cancelled() => {}
         }
     });

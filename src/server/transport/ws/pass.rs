@@ -37,7 +37,8 @@ impl Pass {
         if let Some(value) = &self.authorization {
             headers.insert(AUTHORIZATION, value.clone());
         }
-        match api::principal(stages, &headers).await {
+        let admission = stages.admission.load_full();
+        match api::principal(stages, &admission, &headers).await {
             Ok(principal) if principal == arrival.principal => {
                 arrival.principal = principal;
                 true

@@ -3,15 +3,17 @@
 
 use super::{link::Link, pass::Pass};
 use crate::{
-    call::Next,
+    call::{Found, Next},
     config::Limits,
     pipeline::{Arrival, Stages},
+    session::CameFrom,
     transport::patient::is_too_slow,
 };
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use mcp_telemetry::{Direction, Event, Limit, Reason, Telemetry, Transport};
+use mcp_telemetry::{Direction, Event, Limit, Reason, Transport};
 use std::{
     future::{Future, poll_fn},
     sync::Arc,
@@ -32,9 +34,13 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
+/// The close code for a client whose session has moved to another socket. From 4000 on they are
+/// for private use.
+const SUPERSEDED: CloseCode = CloseCode::Library(4001);
+
 /// Why a socket ends, and what its client is told.
-struct Ending {
-    reason: Reason,
+pub(super) struct Ending {
+    pub(super) reason: Reason,
     close: Option<(CloseCode, &'static str)>,
     /// The limit that was reached, if that is why.
     limit: Option<Limit>,
@@ -52,6 +58,36 @@ impl Ending {
     const fn because_of(mut self, limit: Limit) -> Self {
         self.limit = Some(limit);
         self
+    }
+
+    /// The session of the socket has ended for that reason, or has moved to another one.
+    pub(super) const fn of_session(reason: Option<Reason>) -> Self {
+        match reason {
+            None => {
+                let sentence = "the session goes on on another connection";
+                Self::told(Reason::Superseded, SUPERSEDED, sentence)
+            }
+            Some(Reason::HandshakeTimeout) => too_late(),
+            Some(Reason::ServerShutdown) => server_closes(),
+            Some(reason) => Self::told(reason, CloseCode::Away, "the session has ended"),
+        }
+    }
+
+    /// Whether the client may have lost its connection only, and nothing that was sent to it.
+    pub(super) fn client_may_return(&self) -> bool {
+        match self.reason {
+            Reason::ClientGone | Reason::HeartbeatLost => true,
+            // A write that waited too long; what follows it is still in the log.
+            Reason::SlowConsumer => self.close.is_none(),
+            Reason::ClientClosed
+            | Reason::ClientDeleted
+            | Reason::TimeoutNoActivity
+            | Reason::HandshakeTimeout
+            | Reason::ServerShutdown
+            | Reason::Superseded
+            | Reason::ProtocolError
+            | Reason::Error => false,
+        }
     }
 }
 
@@ -79,10 +115,11 @@ impl Heartbeat {
         self.next = now + self.every;
     }
 
-    fn answered(&mut self, telemetry: &Telemetry) {
+    fn answered(&mut self, link: &Link) {
         if let Some(asked) = self.asked_at.take() {
             let (transport, elapsed) = (Transport::Websocket, asked.elapsed());
-            telemetry.emit(&Event::HeartbeatAnswered { transport, elapsed });
+            link.telemetry().emit(&Event::HeartbeatAnswered { transport, elapsed });
+            link.note_round_trip(elapsed);
         }
     }
 }
@@ -91,11 +128,11 @@ impl Heartbeat {
 pub(super) async fn serve(
     mut socket: Socket,
     stages: Arc<Stages>,
-    arrival: Arrival,
+    (arrival, came_from): (Arrival, CameFrom),
     mut pass: Pass,
 ) {
     let _open = stages.telemetry.socket_opened(Transport::Websocket);
-    let mut link = Link::new(Arc::clone(&stages), arrival);
+    let mut link = Link::new(Arc::clone(&stages), arrival, came_from);
     let ending = run(&mut socket, &mut link, &mut pass, &stages).await;
     if let Some(limit) = ending.limit {
         stages.over_limit(limit);
@@ -105,16 +142,17 @@ pub(super) async fn serve(
         // A client that does not take the close frame is cut.
         let _closed = timeout(CLOSE_WITHIN, socket.close(Some(frame))).await.is_ok();
     }
-    link.end(ending.reason);
+    link.end(&ending);
 }
 
 async fn run(socket: &mut Socket, link: &mut Link, pass: &mut Pass, stages: &Stages) -> Ending {
     let mut heartbeat = Heartbeat::new(&stages.limits.now());
+    let settled_by = Instant::now() + stages.limits.now().handshake_timeout;
     loop {
         tokio::select! {
             biased;
             next = poll_fn(|task| link.poll_out(task)) => {
-                if let Some(ending) = write(socket, stages, next).await {
+                if let Some(ending) = write(socket, link, next).await {
                     return ending;
                 }
             }
@@ -137,6 +175,10 @@ async fn run(socket: &mut Socket, link: &mut Link, pass: &mut Pass, stages: &Sta
                     return ending;
                 }
             }
+            () = sleep_until(settled_by), if !link.is_settled() => {
+                let json = link.never_came_in();
+                return write_text(socket, link, json.into()).await.unwrap_or_else(too_late);
+            }
             () = sleep_until(heartbeat.due()) => {
                 if heartbeat.asked_at.is_some() {
                     stages.telemetry.emit(&Event::HeartbeatMissed { transport: Transport::Websocket });
@@ -151,26 +193,36 @@ async fn run(socket: &mut Socket, link: &mut Link, pass: &mut Pass, stages: &Sta
     }
 }
 
-const fn server_closes() -> Ending {
+pub(super) const fn server_closes() -> Ending {
     Ending::told(Reason::ServerShutdown, CloseCode::Away, "the server stops")
 }
 
+const fn too_late() -> Ending {
+    let sentence = "the handshake was not completed in time";
+    Ending::told(Reason::HandshakeTimeout, CloseCode::Policy, sentence)
+}
+
 /// Writes the next message of the link.
-async fn write(socket: &mut Socket, stages: &Stages, next: Next) -> Option<Ending> {
+async fn write(socket: &mut Socket, link: &mut Link, next: Next) -> Option<Ending> {
     let (entry, missed) = match next {
-        Next::Entry(entry, missed) => (entry, missed),
-        Next::End => return Some(server_closes()),
+        Next::Entry(Found { entry, missed, .. }) => (entry, missed),
+        Next::End => return Some(link.ending()),
     };
-    let transport = Transport::Websocket;
     if missed > 0 {
-        stages.telemetry.emit(&Event::StreamGap { transport, missed });
+        let transport = Transport::Websocket;
+        link.telemetry().emit(&Event::StreamGap { transport, missed });
         return Some(slow());
     }
-    let (direction, bytes) = (Direction::Out, entry.json.len());
-    stages.telemetry.emit(&Event::MessageTransferred { transport, direction, bytes });
-    // What is in a log was written by this crate as JSON text.
-    let text = Utf8Bytes::try_from(entry.json).unwrap_or_default();
-    send(socket, stages, Message::Text(text)).await
+    link.count_replayed(entry.number);
+    write_text(socket, link, entry.json).await
+}
+
+async fn write_text(socket: &mut Socket, link: &mut Link, json: Bytes) -> Option<Ending> {
+    let (transport, direction, bytes) = (Transport::Websocket, Direction::Out, json.len());
+    link.telemetry().emit(&Event::MessageTransferred { transport, direction, bytes });
+    // It was written by this crate as JSON text.
+    let text = Utf8Bytes::try_from(json).unwrap_or_default();
+    send(socket, &link.stages, Message::Text(text)).await
 }
 
 const fn slow() -> Ending {
@@ -216,7 +268,8 @@ async fn read(
             None
         }
         Some(Ok(Message::Pong(_))) => {
-            heartbeat.answered(link.telemetry());
+            heartbeat.answered(link);
+            link.touch();
             None
         }
         // The library answers pings.

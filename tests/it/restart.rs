@@ -1,0 +1,200 @@
+//! A restart of ours is no event for a client: same session, same tools, and the truth about every
+//! answer.
+
+use crate::support::{Legacy, Server, Setup, assert_sums, http, text, until};
+use serde_json::{Value, json};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{Instant, sleep};
+
+const WATCHED: &str = "test://watched-resource";
+
+async fn server() -> Server {
+    let server = Setup::new().fixture("fix", json!({})).set("drain", 0.5).start().await;
+    server.upstreams(&["fix"], "connected").await;
+    server
+}
+
+/// Starts a call that goes over to a stream, and leaves it; the id to come back with.
+async fn left_alone(client: &Legacy<'_>, ms: u64) -> String {
+    let params = json!({"name": "fix__sleep", "arguments": {"ms": ms}});
+    let mut stream = client.start("tools/call", params).await;
+    let early = tokio::time::timeout(Duration::from_millis(150), stream.next()).await;
+    assert!(early.is_err(), "{early:?}");
+    stream.ids.last().expect("a priming event").clone()
+}
+
+async fn rest(client: &Legacy<'_>, last: &str) -> Vec<Value> {
+    let mut stream = client.resume(last).await;
+    let mut messages = Vec::new();
+    while let Some(message) = stream.next().await {
+        messages.push(message);
+    }
+    messages
+}
+
+async fn restart_with(signal: &str) {
+    let mut server = server().await;
+    let (session, finished, running, general) = {
+        let client = Legacy::open(&server).await;
+        let level = client.ask("logging/setLevel", json!({"level": "error"})).await;
+        assert!(level.get("result").is_some(), "{level}");
+        let subscribed = client.ask("resources/subscribe", json!({"uri": WATCHED})).await;
+        assert!(subscribed.get("result").is_some(), "{subscribed}");
+        let mut stream = client.stream().await;
+        client.call("fix__touch_resource", json!({"uri": WATCHED})).await;
+        stream.method("notifications/resources/updated").await;
+        let general = stream.ids.last().expect("an id").clone();
+        let finished = left_alone(&client, 400).await;
+        until("the call has ended", || async {
+            let calls = [("method", "tools/call"), ("status", "ok")];
+            server.scrape().await.sum("mcp_requests_total", &calls) == 2.0
+        })
+        .await;
+        let running = left_alone(&client, 60_000).await;
+        // What a kill may lose is the last moment.
+        sleep(Duration::from_millis(100)).await;
+        (client.session, finished, running, general)
+    };
+    server.start_again(signal).await;
+    server.upstreams(&["fix"], "connected").await;
+    let client = Legacy::knowing(&server, &session);
+    assert!(client.tools().await.contains(&"fix__sleep".to_owned()));
+    let messages = rest(&client, &finished).await;
+    assert_eq!(messages.len(), 1, "{signal}: {messages:?}");
+    assert_eq!(text(&messages[0]["result"]), "slept 400 ms", "{signal}");
+    let messages = rest(&client, &running).await;
+    assert_eq!(messages.len(), 1, "{signal}: {messages:?}");
+    let told = &messages[0]["result"]["_meta"]["mcp-orchestrator/code"];
+    assert_eq!(told, "outcome_unknown", "{signal}: {messages:?}");
+    let mut stream = client.resume(&general).await;
+    stream.method("notifications/tools/list_changed").await;
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        client.call("fix__touch_resource", json!({"uri": WATCHED})).await;
+        let heard = stream.method("notifications/resources/updated");
+        if tokio::time::timeout(Duration::from_millis(200), heard).await.is_ok() {
+            break;
+        }
+        assert!(Instant::now() < end, "{signal}: the subscription is not taken up again");
+    }
+    let params = json!({"name": "fix__emit_logs", "arguments": {"count": 3, "level": "info"}});
+    let mut call = client.start("tools/call", params).await;
+    let mut said = Vec::new();
+    while let Some(message) = call.next().await {
+        said.push(message);
+    }
+    assert_eq!(said.len(), 1, "{signal}: the level is kept: {said:?}");
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("mcp_sessions_restored_total", &[("outcome", "restored")]), 1.0);
+    assert_sums(&scrape);
+    drop((stream, call));
+    client.close().await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn after_sigterm_sessions_go_on() {
+    restart_with("TERM").await;
+}
+
+#[tokio::test]
+async fn after_sigkill_sessions_go_on() {
+    restart_with("KILL").await;
+}
+
+#[tokio::test]
+async fn a_session_that_was_deleted_stays_deleted_and_one_of_others_stays_theirs() {
+    let tokens = toml::toml! {
+        [[t]]
+        name = "other"
+        token = "token-of-another-0123456789"
+    };
+    let mut server = Setup::new().set("auth.tokens", tokens["t"].clone()).start().await;
+    let (deleted, kept) = {
+        let (gone, kept) = (Legacy::open(&server).await, Legacy::open(&server).await);
+        let id = gone.session.clone();
+        gone.close().await;
+        (id, kept.session)
+    };
+    server.start_again("KILL").await;
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    let status = async |session: &str, token: &str| {
+        let request = http().post(server.url()).bearer_auth(token);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let answer = request.header("mcp-session-id", session).json(&ping).send().await;
+        answer.expect("an answer").status().as_u16()
+    };
+    assert_eq!(status(&deleted, server.token()).await, 404);
+    assert_eq!(status(&kept, "token-of-another-0123456789").await, 404);
+    assert_eq!(status(&kept, server.token()).await, 200);
+    let client = Legacy::knowing(&server, &kept);
+    client.close().await;
+}
+
+#[tokio::test]
+async fn killed_again_and_again_under_load_it_loses_no_session_and_answers_nothing_twice() {
+    kill_in_a_loop(5, 20).await;
+}
+
+/// Kills the server so many times while so many clients call tools in sessions of theirs.
+pub async fn kill_in_a_loop(kills: usize, clients: usize) {
+    let mut server = server().await;
+    let (url, token) = (server.url(), server.token().to_owned());
+    let mut sessions = Vec::new();
+    for _ in 0..clients {
+        sessions.push(Legacy::open(&server).await.session);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut running = tokio::task::JoinSet::new();
+    for session in &sessions {
+        running.spawn(keep_calling(url.clone(), token.clone(), session.clone(), Arc::clone(&stop)));
+    }
+    for _ in 0..kills {
+        sleep(Duration::from_millis(700)).await;
+        server.start_again("KILL").await;
+    }
+    sleep(Duration::from_millis(700)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut answered = 0;
+    while let Some(ended) = running.join_next().await {
+        answered += ended.expect("a client does not panic");
+    }
+    assert!(answered > clients * kills, "{answered} answers");
+    let scrape = server.scrape().await;
+    let restored = scrape.sum("mcp_sessions_restored_total", &[("outcome", "restored")]);
+    assert_eq!(restored, f64::from(u32::try_from(clients).expect("few")));
+    assert_sums(&scrape);
+}
+
+/// Calls a tool over and over; the number of answers. Fails if the session is ever unknown or an
+/// answer is not the one to its request.
+async fn keep_calling(url: String, token: String, session: String, stop: Arc<AtomicBool>) -> usize {
+    let http = http();
+    let mut answers = 0;
+    for id in 1_u64.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let arguments = json!({"message": format!("{session} {id}")});
+        let params = json!({"name": "echo", "arguments": arguments});
+        let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        let request = http.post(&url).bearer_auth(&token).header("mcp-session-id", &session);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let Ok(response) = request.json(&body).send().await else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        assert_eq!(response.status(), 200, "a live session is never unknown");
+        let Ok(answer) = response.json::<Value>().await else { continue };
+        assert_eq!(answer["id"], id);
+        assert_eq!(text(&answer["result"]), format!("{session} {id}"));
+        answers += 1;
+    }
+    answers
+}
