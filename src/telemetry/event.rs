@@ -216,6 +216,11 @@ pub enum Event<'a> {
         /// How it came back.
         how: Restoration,
     },
+    /// The sessions that an earlier process left were taken over.
+    SessionsTakenOver {
+        /// How many.
+        count: usize,
+    },
     /// A session that a store keeps is let go of, and has not ended. Emitted by
     /// [`crate::ConnectionScope`].
     SessionHandedOver(ConnectionInfo),

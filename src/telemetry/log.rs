@@ -71,6 +71,9 @@ impl Log {
             Event::SessionRestored { how, .. } => {
                 line!(DEBUG, "session_restored", "session goes on", { outcome = how.as_str(), });
             }
+            Event::SessionsTakenOver { count } => {
+                line!(INFO, "sessions_taken_over", "sessions of the process before go on", { count, });
+            }
             Event::SessionHandedOver(_) => {
                 line!(DEBUG, "session_handed_over", "session kept for the next start", {});
             }

@@ -164,6 +164,7 @@ impl Metrics {
             | Event::NameConflict { .. }
             | Event::NameShortened { .. }
             | Event::ConfigWarning { .. }
+            | Event::SessionsTakenOver { .. }
             | Event::KeysNotFetched { .. }
             | Event::CertificateRefused { .. }
             | Event::InternalError { .. } => {}

@@ -23,17 +23,25 @@ impl Stages {
         };
         match self.sessions.store().load_sessions(now()).await {
             Ok(stored) => {
+                let mut count = 0;
                 for restored in stored {
                     if !outlives_its_connection(&restored.session) {
                         self.sessions.give_up(&restored.session.id);
                         continue;
                     }
                     let Some(place) = self.sessions.reserve() else {
-                        failed("there are as many sessions as there may be");
+                        failed(
+                            "there are as many sessions as there may be; its client may revive it",
+                        );
+                        self.sessions.put_away(&restored.session.id);
                         continue;
                     };
                     let session = self.sessions.restore(place, restored, Restoration::Restored);
                     self.take_up_again(&session);
+                    count += 1;
+                }
+                if count > 0 {
+                    self.telemetry.emit(&Event::SessionsTakenOver { count });
                 }
             }
             Err(error) => failed(&error.to_string()),

@@ -69,9 +69,17 @@ impl Sessions {
 
     /// Ends a session of an earlier process in the store: it cannot go on without its socket.
     pub(crate) fn give_up(&self, id: &Arc<str>) {
-        let why = Some("its socket ended with the process that served it".into());
-        let change = Change::Disconnected(Reason::ServerShutdown, why);
-        // Dropped, it is given up again at the next start.
+        self.note_end(id, Reason::ServerShutdown, "its socket ended with the process before");
+    }
+
+    /// Puts a session of an earlier process away in the store: there is no room for it now.
+    pub(crate) fn put_away(&self, id: &Arc<str>) {
+        self.note_end(id, Reason::TimeoutNoActivity, "there was no room for it after a restart");
+    }
+
+    fn note_end(&self, id: &Arc<str>, reason: Reason, why: &str) {
+        let change = Change::Disconnected(reason, Some(why.into()));
+        // Dropped, it is noted again at the next start.
         let (Noted::Queued | Noted::Dropped) = self.store().note(id, record::now(), change);
     }
 
