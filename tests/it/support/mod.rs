@@ -18,7 +18,7 @@ pub use cutter::Cutter;
 pub use keepalive::{Raw, RawReply, initialize};
 pub use metrics::Scrape;
 pub use outside::{Peer, free_port, node, run_plan, tool};
-pub use poll::{until, within};
+pub use poll::{until, until_within, within};
 pub use raw::{connect, head, many_files, narrow, request, rest};
 pub use server::{CONFIG, SERVERS, Server, Setup, alive, descendants, fixture_path, text};
 pub use stream::Messages;

@@ -4,14 +4,23 @@ use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Asks every 20 ms until the answer is yes; fails the test after 20 s.
-pub async fn until<F, Fut>(what: &str, mut ask: F)
+pub async fn until<F, Fut>(what: &str, ask: F)
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = bool>,
 {
-    let end = Instant::now() + Duration::from_secs(20);
+    until_within(20, what, ask).await;
+}
+
+/// The same with another bound, in seconds.
+pub async fn until_within<F, Fut>(seconds: u64, what: &str, mut ask: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let end = Instant::now() + Duration::from_secs(seconds);
     while !ask().await {
-        assert!(Instant::now() < end, "within 20 s: {what}");
+        assert!(Instant::now() < end, "within {seconds} s: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }
