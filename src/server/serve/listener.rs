@@ -37,6 +37,9 @@ pub(super) fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
+/// Least time for a peer to acknowledge what was sent to it.
+const LEAST_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Where clients come in. Dropping it closes the port.
 pub(super) struct Door {
     pub(super) listener: TcpListener,
@@ -123,9 +126,9 @@ async fn welcome(
     // that refuses the option is about to fail anyway.
     let _without_delay = socket.set_nodelay(true).is_ok();
     // What a dead peer never acknowledges ends its socket, and streams on it, in this time
-    // instead of the system's quarter of an hour. Longer than ours, which says why.
-    let patience = Some(stages.limits.now().write_timeout.saturating_mul(2));
-    let _bounded = SockRef::from(&socket).set_tcp_user_timeout(patience).is_ok();
+    // instead of the system's quarter of an hour. Longer than ours, which can say why.
+    let patience = stages.limits.now().write_timeout.saturating_mul(2).max(LEAST_PATIENCE);
+    let _bounded = SockRef::from(&socket).set_tcp_user_timeout(Some(patience)).is_ok();
     match tls {
         None => serve(socket, peer, paths, stages).await,
         Some(tls) => {

@@ -2,7 +2,9 @@
 
 use super::{SHORT, Size, during, reached};
 use crate::{
-    support::{Server, Setup, connect, head, many_files, narrow, request, rest, until},
+    support::{
+        Server, Setup, connect, head, many_files, narrow, request, rest, until, until_within,
+    },
     websocket::Socket,
 };
 use futures_util::{SinkExt, future::join_all};
@@ -156,7 +158,8 @@ pub async fn streams(size: &Size) {
             socket.write_all(call.as_bytes()).await.unwrap();
             held.push(socket);
         }
-        until("every stream is cut off", || async {
+        // So many bytes to make and move take their time.
+        until_within(10 + 3 * clients as u64, "every stream is cut off", || async {
             reached(&server, "write_timeout").await == f64::from(u32::try_from(clients).unwrap())
         })
         .await;
