@@ -192,7 +192,7 @@ mod tests {
             last_activity: UtcMillis::from_millis(61_500),
             initialized: true,
             status,
-            counts: Counts { requests: 12_345, errors: 6, ..Counts::default() },
+            counts: Counts { requests: 12_345, errors: 6 },
             streams: 0,
             resume: None,
         }

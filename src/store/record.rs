@@ -99,10 +99,6 @@ pub struct Counts {
     pub requests: u64,
     /// Those that ended in an error.
     pub errors: u64,
-    /// Messages that came from its client.
-    pub messages_in: u64,
-    /// Messages that were sent to it.
-    pub messages_out: u64,
 }
 
 /// What happened to a session: the kinds of rows in its history.

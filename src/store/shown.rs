@@ -75,7 +75,7 @@ mod tests {
             last_activity: UtcMillis::from_millis(1),
             initialized: true,
             status: Status::Active,
-            counts: crate::Counts { requests: 3, errors: 1, ..crate::Counts::default() },
+            counts: crate::Counts { requests: 3, errors: 1 },
             streams: 0,
             resume: None,
         };

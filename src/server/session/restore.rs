@@ -3,10 +3,10 @@
 use super::{
     Agreement, CameFrom, ClientInfo, LogLevel, Session, Sessions,
     event_id::StreamId,
+    opening::{Opening, Past, Place},
     record,
     resumption::{Resumption, outlives_its_connection},
     streams::Kept,
-    table::{Opening, Past, Place},
 };
 use crate::call::{Entry, EventLog, Principal, epoch_start};
 use mcp_protocol::{raw, raw_value};

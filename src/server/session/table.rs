@@ -1,17 +1,20 @@
 //! All live legacy sessions, by id. A session is found only by its own principal.
 
 use super::{
-    Agreement, CameFrom, Kept, LogLevel, Session, SessionLimits, half_open::HalfOpen,
-    question::Questions, record::Record, resumption::Resumption, streams::Streams,
+    LogLevel, Session, SessionLimits,
+    half_open::HalfOpen,
+    opening::{Opening, Past, Place},
+    question::Questions,
+    record::Record,
+    resumption::Resumption,
+    streams::Streams,
 };
 use crate::{
     call::{Bounds, EventLog, Principal, epoch_start},
     config::LiveLimits,
 };
 use mcp_store::Store;
-use mcp_telemetry::{
-    ConnectionInfo, ConnectionKind, ConnectionScope, Reason, Telemetry, Transport,
-};
+use mcp_telemetry::{ConnectionInfo, ConnectionKind, Reason, Telemetry, Transport};
 use std::{
     collections::{HashMap, HashSet},
     sync::{
@@ -26,61 +29,6 @@ use uuid::Uuid;
 const SHARDS: usize = 16;
 
 type Shard = RwLock<HashMap<Arc<str>, Arc<Session>>>;
-
-/// A session to be.
-pub(crate) struct Opening {
-    /// Whose it is.
-    pub(crate) principal: Principal,
-    /// How its client came.
-    pub(crate) transport: Transport,
-    /// From where.
-    pub(crate) came_from: CameFrom,
-    /// What the handshake agreed on.
-    pub(crate) agreement: Agreement,
-    /// The stream for what belongs to none of its calls.
-    pub(crate) general: Arc<EventLog>,
-    /// When the handshake began.
-    pub(crate) begun: Instant,
-    /// Whether it is to outlive its socket.
-    pub(crate) is_resumable: bool,
-}
-
-/// What a session that goes on has from before.
-pub(super) struct Past {
-    pub(super) id: Arc<str>,
-    pub(super) created: SystemTime,
-    pub(super) initialized: bool,
-    pub(super) log_level: LogLevel,
-    pub(super) subscriptions: HashSet<String>,
-    pub(super) streams: Vec<Kept>,
-    pub(super) requests: u64,
-    pub(super) errors: u64,
-    /// Whether there may be news that its client has not heard.
-    pub(super) may_have_missed: bool,
-    pub(super) resumption: Option<Resumption>,
-    pub(super) connection: ConnectionScope,
-}
-
-/// A place in the table, given back when it is dropped.
-pub(crate) struct Place<'a> {
-    count: &'a AtomicUsize,
-    is_free: bool,
-}
-
-impl Place<'_> {
-    /// A session is in it now.
-    pub(super) fn keep(mut self) {
-        self.is_free = false;
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        if self.is_free {
-            self.count.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-}
 
 /// The table of sessions.
 pub(crate) struct Sessions {
@@ -137,7 +85,7 @@ impl Sessions {
         let counted = self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
             (count < limits.sessions).then_some(count + 1)
         });
-        counted.is_ok().then(|| Place { count: &self.count, is_free: true })
+        counted.is_ok().then(|| Place::counted(&self.count))
     }
 
     /// Opens a session; `None` when the table is full.

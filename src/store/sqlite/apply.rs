@@ -130,16 +130,11 @@ impl<'a> Apply<'a> {
         self.connection
             .prepare_cached(
                 "UPDATE sessions SET last_activity = max(last_activity, ?2), requests = ?3, \
-                 errors = ?4, messages_in = ?5, messages_out = ?6 WHERE id = ?1",
+                 errors = ?4 WHERE id = ?1",
             )?
-            .execute(params![
-                id,
-                at.as_millis(),
-                signed(counts.requests),
-                signed(counts.errors),
-                signed(counts.messages_in),
-                signed(counts.messages_out),
-            ])?;
+            .execute(
+                params![id, at.as_millis(), signed(counts.requests), signed(counts.errors),],
+            )?;
         Ok(())
     }
 

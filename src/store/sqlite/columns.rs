@@ -15,13 +15,13 @@ use std::sync::Arc;
 /// The columns of a session that [`session`] reads, in its order.
 pub(super) const SESSION: &str = "id, principal, transport, revision, client_name, client_version, \
      user_agent, address, capabilities, log_level, subscriptions, created, last_activity, initialized, \
-     disconnected_at, disconnect_reason, requests, errors, messages_in, messages_out, streams, resume";
+     disconnected_at, disconnect_reason, requests, errors, streams, resume";
 
 /// A session about to be written whole.
 pub(super) struct Row<'a> {
     session: &'a SessionRecord,
     subscriptions: String,
-    counts: [i64; 5],
+    counts: [i64; 3],
     disconnected: Option<(i64, &'static str)>,
     epoch: i64,
 }
@@ -31,21 +31,21 @@ impl<'a> Row<'a> {
     pub(super) const INSERT: &'static str = "INSERT INTO sessions (id, principal, transport, revision, \
          client_name, client_version, user_agent, address, capabilities, log_level, subscriptions, \
          created, last_activity, initialized, disconnected_at, disconnect_reason, requests, errors, \
-         messages_in, messages_out, streams, resume, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
-         ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23) ON CONFLICT DO NOTHING";
+         streams, resume, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
+         ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT DO NOTHING";
     /// Replaces the session that is there.
     pub(super) const REPLACE: &'static str = "UPDATE sessions SET principal = ?2, transport = ?3, \
          revision = ?4, client_name = ?5, client_version = ?6, user_agent = ?7, address = ?8, \
          capabilities = ?9, log_level = ?10, subscriptions = ?11, created = ?12, last_activity = ?13, \
          initialized = ?14, disconnected_at = ?15, disconnect_reason = ?16, requests = ?17, errors = ?18, \
-         messages_in = ?19, messages_out = ?20, streams = ?21, resume = ?22, epoch = ?23 WHERE id = ?1";
+         streams = ?19, resume = ?20, epoch = ?21 WHERE id = ?1";
 
     pub(super) fn of(session: &'a SessionRecord, epoch: i64) -> Self {
-        let Counts { requests, errors, messages_in, messages_out } = session.counts;
+        let Counts { requests, errors } = session.counts;
         Self {
             session,
             subscriptions: subscriptions_to_text(&session.subscriptions),
-            counts: [requests, errors, messages_in, messages_out, session.streams].map(signed),
+            counts: [requests, errors, session.streams].map(signed),
             disconnected: match session.status {
                 Status::Active => None,
                 Status::Disconnected { at, reason } => Some((at.as_millis(), reason.as_str())),
@@ -57,9 +57,9 @@ impl<'a> Row<'a> {
     /// The values, in the order of both statements.
     pub(super) fn params(&self) -> impl rusqlite::Params {
         let s = self.session;
-        let [requests, errors, messages_in, messages_out, streams] = self.counts;
+        let [requests, errors, streams] = self.counts;
         let (disconnected_at, reason) = self.disconnected.unzip();
-        rusqlite::params_from_iter::<[Box<dyn ToSql + '_>; 23]>([
+        rusqlite::params_from_iter::<[Box<dyn ToSql + '_>; 21]>([
             Box::new(&*s.id),
             Box::new(&*s.principal),
             Box::new(s.transport.as_str()),
@@ -78,8 +78,6 @@ impl<'a> Row<'a> {
             Box::new(reason),
             Box::new(requests),
             Box::new(errors),
-            Box::new(messages_in),
-            Box::new(messages_out),
             Box::new(streams),
             Box::new(s.resume.as_deref()),
             Box::new(self.epoch),
@@ -152,14 +150,9 @@ pub(super) fn session(row: &rusqlite::Row<'_>) -> Result<SessionRecord> {
                 reason: word(row, 15, reason)?,
             },
         },
-        counts: Counts {
-            requests: count(row, 16)?,
-            errors: count(row, 17)?,
-            messages_in: count(row, 18)?,
-            messages_out: count(row, 19)?,
-        },
-        streams: count(row, 20)?,
-        resume: row.get(21)?,
+        counts: Counts { requests: count(row, 16)?, errors: count(row, 17)? },
+        streams: count(row, 18)?,
+        resume: row.get(19)?,
     })
 }
 

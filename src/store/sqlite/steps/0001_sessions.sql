@@ -28,8 +28,6 @@ CREATE TABLE sessions (
   disconnect_reason TEXT,
   requests INTEGER NOT NULL,
   errors INTEGER NOT NULL,
-  messages_in INTEGER NOT NULL,
-  messages_out INTEGER NOT NULL,
   streams INTEGER NOT NULL,
   resume TEXT,
   epoch INTEGER NOT NULL

@@ -129,7 +129,7 @@ async fn an_older_schema_is_brought_up_to_date_with_what_is_in_it() {
         "PRAGMA application_id = 1835233391; PRAGMA user_version = 1;
          INSERT INTO lives VALUES (41, 5, 6, 0);
          INSERT INTO sessions VALUES ('a', 'alice', 'websocket', '2025-06-18', NULL, NULL, NULL, NULL,
-           '{}', NULL, '[]', 5, 6, 1, NULL, NULL, 1, 0, 2, 3, 0, NULL, 41);",
+           '{}', NULL, '[]', 5, 6, 1, NULL, NULL, 3, 0, 0, NULL, 41);",
     )
     .expect("filled");
     drop(old);
@@ -139,7 +139,7 @@ async fn an_older_schema_is_brought_up_to_date_with_what_is_in_it() {
     note(&store, "a", at(1), event(0, 1, "{}"));
     flush(&store).await;
     let restored = store.load_sessions(at(2)).await.expect("read");
-    assert_eq!((restored[0].session.counts.messages_out, restored[0].streams.len()), (3, 1));
+    assert_eq!((restored[0].session.counts.requests, restored[0].streams.len()), (3, 1));
     close(&store, at(3)).await;
 }
 

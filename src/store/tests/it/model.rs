@@ -37,7 +37,7 @@ fn changes() -> impl Strategy<Value = Change> {
     prop_oneof![
         1 => Just(Change::Initialized),
         1 => (0u64..9).prop_map(|n| {
-            let counts = Counts { requests: n, errors: n / 2, messages_in: n + 1, messages_out: 3 };
+            let counts = Counts { requests: n, errors: n / 2 };
             Change::Active(counts)
         }),
         1 => texts().prop_map(Change::LogLevel),
