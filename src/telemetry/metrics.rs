@@ -87,6 +87,7 @@ impl Metrics {
         Outcome::ALL.iter().copied().filter(failed).flat_map(of).sum()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one exhaustive match, an arm for each event")]
     pub(crate) fn record(&self, event: &Event<'_>) {
         let m = &self.series;
         match *event {

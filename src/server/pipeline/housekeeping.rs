@@ -33,8 +33,9 @@ pub(crate) async fn announce_changes(
 /// Ends clients that do nothing, until the server stops.
 pub(crate) async fn sweep(stages: Arc<Stages>) {
     loop {
-        for (id, reason) in stages.sessions.idle(stages.limits.now().session_idle) {
-            stages.end_session(&id, reason);
+        let limit = stages.limits.now().session_idle;
+        for (id, reason) in stages.sessions.idle(limit) {
+            stages.end_idle_session(&id, reason, limit);
         }
         let limits = stages.limits.now();
         stages.presences.sweep(limits.presence_idle);

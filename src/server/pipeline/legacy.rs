@@ -14,9 +14,6 @@ use mcp_telemetry::{CallEnd, ConnectionStatus, Event, Limit, Outcome, Reason};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// Longest time that DELETE waits for the store.
-const DELETED_WITHIN: Duration = Duration::from_millis(500);
-
 /// A client that wants a session.
 pub(crate) struct Newcomer {
     /// From where it comes.
@@ -105,12 +102,11 @@ impl Stages {
         ended
     }
 
-    /// Ends a session for good, at its client's wish. Answered, it stays ended, also if the
-    /// process is killed at once.
-    pub(crate) async fn delete_session(&self, id: &str) {
-        self.end_session(id, Reason::ClientDeleted);
-        // The store reports what it cannot write.
-        let _safe = self.sessions.store().flush(DELETED_WITHIN).await.is_ok();
+    /// Puts a session away if nothing has happened in it meanwhile.
+    pub(super) fn end_idle_session(&self, id: &str, reason: Reason, limit: Duration) {
+        if self.sessions.end_idle(id, reason, limit) {
+            self.dispatch.upstreams.session_ended(id);
+        }
     }
 
     /// Lets go of a session because the server stops: it goes on with the next process if the

@@ -298,6 +298,10 @@ fn bind(origin: &Origin, id: &Id, log: &Arc<EventLog>) -> Result<Option<Bound>, 
             code::OVER_CAPACITY,
             "This session has too many calls in flight. Wait for one to end.",
         ),
+        Unbound::Ended => RpcError::new(
+            mcp_protocol::code::SESSION_NOT_FOUND,
+            "The session has ended. Send `initialize` to open a new one.",
+        ),
     })
 }
 

@@ -87,7 +87,9 @@ impl Stages {
         };
         if taken.is_news {
             // The client counts on from here, also if this process ends at once.
-            session.write().await;
+            if !session.write().await {
+                session.note_resumption();
+            }
         }
         tell_missed(&session);
         Ok(Some(Resumed { session, taken, result }))

@@ -7,10 +7,13 @@ use crate::{
     session::{Session, may_revive, now, outlives_its_connection},
 };
 use mcp_protocol::{Era, raw_value};
-use mcp_telemetry::{Event, Restoration, Transport};
+use mcp_store::Restored;
+use mcp_telemetry::{Event, Reason, Restoration, Transport};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
+/// Longest time that DELETE waits for the store.
+const DELETED_WITHIN: Duration = Duration::from_millis(500);
 /// The length of our session ids: nothing else is looked for in the store.
 const ID_LENGTH: usize = 36;
 
@@ -22,8 +25,10 @@ impl Stages {
             self.telemetry.emit(&Event::SessionNotRestored { how, detail });
         };
         match self.sessions.store().load_sessions(now()).await {
-            Ok(stored) => {
+            Ok(mut stored) => {
                 let mut count = 0;
+                // Where there is room for some only, for those in use most lately.
+                stored.sort_by_key(|restored| Reverse(restored.session.last_activity));
                 for restored in stored {
                     if !outlives_its_connection(&restored.session) {
                         self.sessions.give_up(&restored.session.id);
@@ -67,7 +72,28 @@ impl Stages {
         self.revive(id, principal, transport).await
     }
 
+    /// Revives a session that was put away. What was begun ends, also when nobody waits for it any
+    /// more: a store that says `active` has a session behind it.
     async fn revive(
+        self: &Arc<Self>,
+        id: &str,
+        principal: &Principal,
+        transport: Transport,
+    ) -> Result<Arc<Session>, Rejection> {
+        // Most ids that are not here are nowhere, and need no turn to be told so.
+        let known = self.sessions.store().session(id).await;
+        if known.map_err(|error| self.not_told(&error.to_string()))?.is_none() {
+            return Err(unknown());
+        }
+        let (stages, id, principal) = (Arc::clone(self), id.to_owned(), principal.clone());
+        let reviving = async move { stages.revive_in_turn(&id, &principal, transport).await };
+        match self.connections.spawn(reviving).await {
+            Ok(revived) => revived,
+            Err(panic) => Err(self.not_told(&panic.to_string())),
+        }
+    }
+
+    async fn revive_in_turn(
         self: &Arc<Self>,
         id: &str,
         principal: &Principal,
@@ -78,15 +104,37 @@ impl Stages {
         if let Some(session) = self.sessions.find(id, principal, transport) {
             return Ok(session);
         }
-        let not_told = |detail: String| {
-            let how = Restoration::Failed;
-            self.telemetry.emit(&Event::SessionNotRestored { how, detail: &detail });
-            let sentence = "The store of sessions does not answer. Try again.";
-            Rejection::new(Refusal::StoreAway, sentence).retry_after(Duration::from_secs(1))
+        let stored = self.put_away(id, principal, transport).await?;
+        // Before the store says that it is in use.
+        let Some(place) = self.sessions.reserve() else {
+            let sentence = sessions_full().message;
+            return Err(
+                Rejection::new(Refusal::OverCapacity, sentence).retry_after(Duration::from_secs(5))
+            );
         };
-        let store = self.sessions.store();
-        let found = store.find_disconnected(id, now()).await;
-        let Some(stored) = found.map_err(|error| not_told(error.to_string()))? else {
+        match self.sessions.store().revive(id, now()).await {
+            Ok(true) => {}
+            Ok(false) => return Err(unknown()),
+            Err(error) => {
+                // It may be done yet, and there is no session: put away again after that.
+                self.sessions.put_away(&stored.session.id);
+                return Err(self.not_told(&error.to_string()));
+            }
+        }
+        let session = self.sessions.restore(place, stored, Restoration::Revived);
+        self.take_up_again(&session);
+        Ok(session)
+    }
+
+    /// What the store has of a session that was put away and that this client may have again.
+    async fn put_away(
+        &self,
+        id: &str,
+        principal: &Principal,
+        transport: Transport,
+    ) -> Result<Restored, Rejection> {
+        let found = self.sessions.store().find_disconnected(id, now()).await;
+        let Some(stored) = found.map_err(|error| self.not_told(&error.to_string()))? else {
             return Err(unknown());
         };
         let (asking, window) = ((principal, transport), self.limits.now().resume_window);
@@ -95,20 +143,38 @@ impl Stages {
             self.telemetry.emit(&Event::SessionNotRestored { how, detail });
             return Err(unknown());
         }
-        // Before the store says that it is in use.
-        let Some(place) = self.sessions.reserve() else {
-            let sentence = sessions_full().message;
-            return Err(
-                Rejection::new(Refusal::OverCapacity, sentence).retry_after(Duration::from_secs(5))
-            );
-        };
-        let revived = store.revive(id, now()).await;
-        if !revived.map_err(|error| not_told(error.to_string()))? {
+        Ok(stored)
+    }
+
+    fn not_told(&self, detail: &str) -> Rejection {
+        let how = Restoration::Failed;
+        self.telemetry.emit(&Event::SessionNotRestored { how, detail });
+        let sentence = "The store of sessions does not answer. Try again.";
+        Rejection::new(Refusal::StoreAway, sentence).retry_after(Duration::from_secs(1))
+    }
+
+    /// Ends a session for good, at its client's wish: one in use, or one that was put away, which
+    /// need not come back for that.
+    ///
+    /// # Errors
+    /// When there is none, or the store cannot tell.
+    pub(crate) async fn delete_session(
+        &self,
+        id: &str,
+        (principal, transport): (&Principal, Transport),
+    ) -> Result<(), Rejection> {
+        if self.sessions.find(id, principal, transport).is_some() {
+            self.end_session(id, Reason::ClientDeleted);
+        } else if id.len() == ID_LENGTH {
+            let stored = self.put_away(id, principal, transport).await?;
+            self.sessions.delete(&stored.session.id);
+        } else {
             return Err(unknown());
         }
-        let session = self.sessions.restore(place, stored, Restoration::Revived);
-        self.take_up_again(&session);
-        Ok(session)
+        // Answered, it stays ended, also if the process is killed at once. The store reports what
+        // it cannot write.
+        let _safe = self.sessions.store().flush(DELETED_WITHIN).await.is_ok();
+        Ok(())
     }
 
     /// Asks the upstreams again for what the session's client had asked for.

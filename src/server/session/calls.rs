@@ -30,6 +30,8 @@ pub(crate) enum Unbound {
     IdInUse,
     /// The session has as many calls in flight as it may have.
     TooMany,
+    /// The session has ended meanwhile.
+    Ended,
 }
 
 /// A call's place in its session; leaves it when dropped.
@@ -50,6 +52,10 @@ impl Session {
     /// Bind a call: from here on it can be cancelled by its id.
     pub(crate) fn bind(self: &Arc<Self>, id: &Id, log: &Arc<EventLog>) -> Result<Bound, Unbound> {
         let mut calls = lock(&self.calls);
+        // An end is noted before it looks for calls to withdraw.
+        if self.ended.get().is_some() {
+            return Err(Unbound::Ended);
+        }
         let Calls { running, started } = &mut *calls;
         let is_full = running.len() >= self.limits.calls;
         let Entry::Vacant(place) = running.entry(id.clone()) else {

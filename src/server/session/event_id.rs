@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Longest text of the requests in an event id, in bytes. Of larger ones a client that comes
 /// back too late is told nothing.
-const LONGEST: usize = 256;
+const LONGEST: usize = 4 << 10;
 
 /// Names a stream within its session, also among those of earlier processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -33,9 +33,9 @@ impl Session {
 
     /// Writes the session to the store as it is now; whether it is safe there.
     pub(crate) async fn write(self: &Arc<Self>) -> bool {
-        let was_written = self.record.is_written();
-        let is_safe = self.record.write(self.to_record()).await;
-        if is_safe && !was_written && self.outlives_its_connection() {
+        let was_queued = self.record.is_queued();
+        let is_safe = self.record.write(|| self.to_record()).await;
+        if !was_queued && self.record.is_queued() && self.outlives_its_connection() {
             let general = Kept::new(StreamId::GENERAL, Arc::clone(&self.general), "");
             self.record.keep(&general);
         }

@@ -1,16 +1,18 @@
 //! A session's page in the store: what is noted of it while nobody waits.
 
-use super::{LogLevel, event_id::StreamId, streams::Kept};
-use crate::call::{Entry, Journal};
-use mcp_store::{Change, Counts, Noted, Return, SessionRecord, Store, UtcMillis};
+use super::{LogLevel, event_id::StreamId, lock, streams::Kept};
+use crate::call::{BoxFuture, Entry, Journal};
+use mcp_store::{Change, Counts, Noted, Return, SessionRecord, Store, StoreError, UtcMillis};
 use mcp_telemetry::Reason;
 use std::{
     collections::HashSet,
     fmt,
+    future::poll_fn,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::SystemTime,
 };
 
@@ -38,10 +40,17 @@ impl Page {
     }
 }
 
+type Inserting<'a> = BoxFuture<'a, Result<(), StoreError>>;
+
 /// What outlives the process of one session.
 #[derive(Debug)]
 pub(crate) struct Record {
     page: Option<Page>,
+    /// Whether the session has ended: it is not written as active any more.
+    is_over: Mutex<bool>,
+    /// Whether the store will have it, so that changes are noted.
+    is_queued: AtomicBool,
+    /// Whether the store has it for sure.
     is_written: AtomicBool,
 }
 
@@ -49,20 +58,44 @@ impl Record {
     /// The page of a session; `is_written` if the store has it already.
     pub(super) fn new(store: &Arc<dyn Store>, id: &Arc<str>, is_written: bool) -> Self {
         let page = Page { store: Arc::clone(store), id: Arc::clone(id) };
-        Self { page: Some(page), is_written: AtomicBool::new(is_written) }
+        Self {
+            page: Some(page),
+            is_over: Mutex::new(false),
+            is_queued: AtomicBool::new(is_written),
+            is_written: AtomicBool::new(is_written),
+        }
     }
 
     /// No page: nothing is kept.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        Self { page: None, is_written: AtomicBool::new(false) }
+        let (is_queued, is_written) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { page: None, is_over: Mutex::new(false), is_queued, is_written }
     }
 
-    /// Writes the session whole; whether it is safe. It is served in any case.
-    pub(super) async fn write(&self, session: SessionRecord) -> bool {
+    /// Writes the session whole, unless it has ended; whether it is safe. It is served in any case.
+    pub(super) async fn write(&self, session: impl Fn() -> SessionRecord) -> bool {
         let Some(page) = &self.page else { return false };
-        let is_safe = page.store.insert_session(session).await.is_ok();
-        self.is_written.store(is_safe, Ordering::Relaxed);
+        let mut inserting = None;
+        let inserted = poll_fn(|task| {
+            if let Some(insert) = &mut inserting {
+                return is_safe(insert, task);
+            }
+            // The store has it in its queue after the first poll. Under the lock, so that its end,
+            // which is noted under the same, always comes after it.
+            let is_over = lock(&self.is_over);
+            if *is_over {
+                return Poll::Ready(false);
+            }
+            let insert = inserting.insert(page.store.insert_session(session()));
+            let first = is_safe(insert, task);
+            self.is_queued.store(true, Ordering::Relaxed);
+            first
+        });
+        let is_safe = inserted.await;
+        if is_safe {
+            self.is_written.store(true, Ordering::Relaxed);
+        }
         is_safe
     }
 
@@ -77,8 +110,13 @@ impl Record {
         self.is_written.load(Ordering::Relaxed)
     }
 
+    /// Whether the store will have it, so that changes are noted.
+    pub(super) fn is_queued(&self) -> bool {
+        self.is_queued.load(Ordering::Relaxed)
+    }
+
     pub(super) fn note(&self, change: impl FnOnce() -> Change) {
-        if self.is_written()
+        if self.is_queued()
             && let Some(page) = &self.page
         {
             page.note(change());
@@ -98,7 +136,7 @@ impl Record {
     }
 
     pub(super) fn active(&self, at: UtcMillis, counts: Counts) {
-        if self.is_written()
+        if self.is_queued()
             && let Some(page) = &self.page
         {
             let (Noted::Queued | Noted::Dropped) =
@@ -111,6 +149,8 @@ impl Record {
     }
 
     pub(super) fn ended(&self, reason: Reason) {
+        let mut is_over = lock(&self.is_over);
+        *is_over = true;
         self.note(|| Change::Disconnected(reason, None));
     }
 
@@ -136,13 +176,17 @@ impl Record {
     }
 
     fn journal(&self, kept: &Kept) -> Option<Box<dyn Journal>> {
-        let page = self.page.as_ref().filter(|_| self.is_written())?;
+        let page = self.page.as_ref().filter(|_| self.is_queued())?;
         Some(Box::new(StreamJournal { page: page.clone(), stream: kept.id.as_u64() }))
     }
 
     pub(super) fn stream_forgotten(&self, id: StreamId) {
         self.note(|| Change::StreamForgotten { stream: id.as_u64() });
     }
+}
+
+fn is_safe(insert: &mut Inserting<'_>, task: &mut Context<'_>) -> Poll<bool> {
+    insert.as_mut().poll(task).map(|result| result.is_ok())
 }
 
 /// Writes down one stream.

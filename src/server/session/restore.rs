@@ -77,6 +77,11 @@ impl Sessions {
         self.note_end(id, Reason::TimeoutNoActivity, "there was no room for it after a restart");
     }
 
+    /// Ends a session that was put away for good.
+    pub(crate) fn delete(&self, id: &Arc<str>) {
+        self.note_end(id, Reason::ClientDeleted, "deleted by its client");
+    }
+
     fn note_end(&self, id: &Arc<str>, reason: Reason, why: &str) {
         let change = Change::Disconnected(reason, Some(why.into()));
         // Dropped, it is noted again at the next start.

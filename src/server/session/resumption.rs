@@ -191,7 +191,7 @@ impl Session {
     }
 
     /// Notes that it goes on, and with which spans.
-    pub(super) fn note_resumption(&self) {
+    pub(crate) fn note_resumption(&self) {
         if self.is_resumable() {
             self.record.note(|| Change::Resume(self.resumption_record()));
         }

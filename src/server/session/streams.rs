@@ -5,7 +5,10 @@ use super::{awaited::Awaited, event_id::StreamId, lock, record::Record};
 use crate::call::EventLog;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::Instant;
@@ -35,33 +38,49 @@ pub(crate) struct Keeping {
     pub(crate) bytes: usize,
 }
 
+/// Where the names of streams come from: each is given once in a process, so that a name that a
+/// session had before it was put away never means another stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbers {
+    epoch: u32,
+    given: Arc<AtomicU64>,
+}
+
+impl Numbers {
+    /// Those of a process of that epoch.
+    pub(crate) fn new(epoch: u32) -> Self {
+        Self { epoch, given: Arc::default() }
+    }
+
+    fn next(&self) -> StreamId {
+        StreamId::nth(self.epoch, self.given.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     kept: VecDeque<Kept>,
-    opened: u64,
 }
 
 /// Streams of calls, newest last.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    epoch: u32,
+    numbers: Numbers,
     keeping: Keeping,
     inner: Mutex<Inner>,
 }
 
 impl Streams {
-    /// The streams of a session in a process of that epoch, with those that an earlier one left.
-    pub(crate) fn new(epoch: u32, keeping: Keeping, left: Vec<Kept>) -> Self {
-        let inner = Inner { kept: left.into(), opened: 0 };
-        Self { epoch, keeping, inner: Mutex::new(inner) }
+    /// The streams of a session, with those that were left of it.
+    pub(crate) fn new(numbers: Numbers, keeping: Keeping, left: Vec<Kept>) -> Self {
+        Self { numbers, keeping, inner: Mutex::new(Inner { kept: left.into() }) }
     }
 
     /// Gives a call's log a name and writes it down, so that a client can come back to it. The
     /// oldest finished streams make room; those still open always stay.
     pub(crate) fn keep(&self, log: &Arc<EventLog>, awaited: &Awaited, record: &Record) -> Kept {
         let mut inner = lock(&self.inner);
-        inner.opened += 1;
-        let id = StreamId::nth(self.epoch, inner.opened);
+        let id = self.numbers.next();
         let kept = Kept::new(id, Arc::clone(log), &awaited.to_json());
         record.stream_opened(&kept);
         inner.kept.push_back(kept.clone());
@@ -136,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn open_streams_stay_and_finished_ones_are_bounded() {
         let keeping = Keeping { finished: 16, bytes: 1_000 };
-        let streams = Streams::new(1, keeping, Vec::new());
+        let streams = Streams::new(Numbers::new(1), keeping, Vec::new());
         let (awaited, record) = (Awaited::default(), Record::none());
         let new = || Arc::new(EventLog::new(Bounds { events: 1, bytes: 1_000 }));
         let open = streams.keep(&new(), &awaited, &record).id;

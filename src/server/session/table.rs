@@ -7,7 +7,7 @@ use super::{
     question::Questions,
     record::Record,
     resumption::Resumption,
-    streams::Streams,
+    streams::{Numbers, Streams},
 };
 use crate::{
     call::{Bounds, EventLog, Principal, epoch_start},
@@ -35,6 +35,7 @@ pub(crate) struct Sessions {
     shards: [Shard; SHARDS],
     count: AtomicUsize,
     half_open: HalfOpen,
+    numbers: Numbers,
     limits: LiveLimits,
     store: Arc<dyn Store>,
     pub(super) telemetry: Telemetry,
@@ -46,6 +47,7 @@ impl Sessions {
             shards: Default::default(),
             count: AtomicUsize::new(0),
             half_open: HalfOpen::default(),
+            numbers: Numbers::new(epoch_of(&*store)),
             limits,
             store,
             telemetry,
@@ -59,8 +61,7 @@ impl Sessions {
 
     /// The epoch of this process in the numbers of events and streams.
     pub(crate) fn epoch(&self) -> u32 {
-        // Above two thousand million starts they would repeat.
-        u32::try_from(self.store.beginning().epoch.0 & 0x7fff_ffff).unwrap_or_default()
+        epoch_of(&*self.store)
     }
 
     /// A log for the general stream of a session.
@@ -125,7 +126,7 @@ impl Sessions {
             agreement,
             transport,
             came_from,
-            streams: Streams::new(self.epoch(), limits.keeping, past.streams),
+            streams: Streams::new(self.numbers.clone(), limits.keeping, past.streams),
             questions: Questions::new(
                 &general,
                 self.limits.now().questions,
@@ -194,8 +195,12 @@ impl Sessions {
     ) -> Option<Arc<Session>> {
         let shard = self.shard(id).read().unwrap_or_else(PoisonError::into_inner);
         let session = shard.get(id)?;
-        let is_its_own = session.principal == *principal && session.transport == transport;
-        is_its_own.then(|| Arc::clone(session))
+        if session.principal != *principal || session.transport != transport {
+            return None;
+        }
+        // Under the lock: who is found is not put away at the same moment.
+        session.touch();
+        Some(Arc::clone(session))
     }
 
     /// The session of that id, whosever it is: to look at, not to use.
@@ -208,6 +213,19 @@ impl Sessions {
     pub(crate) fn end(&self, id: &str, reason: Reason) -> bool {
         let session = self.shard(id).write().unwrap_or_else(PoisonError::into_inner).remove(id);
         let Some(session) = session else { return false };
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        session.end(reason, self.store.beginning().epoch.0);
+        true
+    }
+
+    /// Ends a session if nothing has happened in it for `limit`; whether it did.
+    pub(crate) fn end_idle(&self, id: &str, reason: Reason, limit: Duration) -> bool {
+        let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
+        if !shard.get(id).is_some_and(|session| session.is_idle(Instant::now(), limit)) {
+            return false;
+        }
+        let Some(session) = shard.remove(id) else { return false };
+        drop(shard);
         self.count.fetch_sub(1, Ordering::AcqRel);
         session.end(reason, self.store.beginning().epoch.0);
         true
@@ -271,4 +289,10 @@ impl Sessions {
     pub(crate) fn ids(&self) -> Vec<Arc<str>> {
         self.ids_of(|_| true)
     }
+}
+
+/// The epoch of a process in the numbers of events and streams.
+fn epoch_of(store: &dyn Store) -> u32 {
+    // Above two thousand million starts they would repeat.
+    u32::try_from(store.beginning().epoch.0 & 0x7fff_ffff).unwrap_or_default()
 }

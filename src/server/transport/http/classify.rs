@@ -78,15 +78,8 @@ pub(super) async fn session(
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Arc<Session>, Rejection> {
-    let Some(id) = headers.get(SESSION_ID) else {
-        return Err(Rejection::new(
-            Refusal::SessionRequired,
-            "Session ID required: send `initialize` first and repeat its `Mcp-Session-Id`, or send the `_meta` of \
-             revision 2026-07-28 with each request.",
-        ));
-    };
     let whose = (&arrival.principal, Transport::Http);
-    let session = stages.session(id.to_str().unwrap_or_default(), whose).await?;
+    let session = stages.session(session_id(headers)?, whose).await?;
     let agreed = session.agreement.revision;
     match revision(headers) {
         Stated::Absent => {}
@@ -95,6 +88,18 @@ pub(super) async fn session(
     }
     session.touch();
     Ok(session)
+}
+
+/// The id of the session that the headers name.
+pub(super) fn session_id(headers: &HeaderMap) -> Result<&str, Rejection> {
+    let required = || {
+        Rejection::new(
+            Refusal::SessionRequired,
+            "Session ID required: send `initialize` first and repeat its `Mcp-Session-Id`, or send the `_meta` of \
+             revision 2026-07-28 with each request.",
+        )
+    };
+    Ok(headers.get(SESSION_ID).ok_or_else(required)?.to_str().unwrap_or_default())
 }
 
 fn wrong_revision(agreed: Revision) -> Rejection {

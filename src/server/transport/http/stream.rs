@@ -1,7 +1,11 @@
 //! GET and DELETE: a session's general stream, coming back to a stream, and the end of a session.
 
 use super::{
-    answer::events, body::SseBody, classify::session, headers::check_get, only, says_modern,
+    answer::events,
+    body::SseBody,
+    classify::{session, session_id},
+    headers::check_get,
+    only, says_modern,
 };
 use crate::{
     call::{Bounds, EventLog, Refusal, Rejection},
@@ -82,7 +86,8 @@ fn lost(awaited: &str, telemetry: &Telemetry) -> Arc<EventLog> {
     let log = EventLog::new(Bounds { events: usize::MAX, bytes: usize::MAX });
     let answers = Awaited::parse(awaited).lost_answers("its stream is no longer kept");
     if !answers.is_empty() {
-        telemetry.emit(&Event::StreamGap { transport: Transport::Http, missed: 1 });
+        telemetry
+            .emit(&Event::StreamGap { transport: Transport::Http, missed: answers.len() as u64 });
     }
     for answer in answers {
         log.push(answer);
@@ -96,14 +101,19 @@ fn refuse_modern(headers: &HeaderMap) -> Result<(), Rejection> {
     if says_modern(headers) { Err(only("POST requests of this revision")) } else { Ok(()) }
 }
 
-/// Ends a session.
+/// Ends a session: one in use, or one that was put away.
 pub(super) async fn delete(
     shared: &Shared,
     headers: &HeaderMap,
     arrival: &Arrival,
 ) -> Result<Response, Rejection> {
     refuse_modern(headers)?;
-    let session = session(&shared.stages, headers, arrival).await?;
-    shared.stages.delete_session(&session.id).await;
+    let (stages, id) = (&shared.stages, session_id(headers)?);
+    let whose = (&arrival.principal, Transport::Http);
+    if stages.sessions.find(id, whose.0, whose.1).is_some() {
+        // What it says of its revision must be right.
+        session(stages, headers, arrival).await?;
+    }
+    stages.delete_session(id, whose).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
