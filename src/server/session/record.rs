@@ -2,14 +2,14 @@
 
 use super::{LogLevel, event_id::StreamId, streams::Kept};
 use crate::call::{Entry, Journal};
-use mcp_store::{Change, Counts, Noted, Return, SessionRecord, Store, UtcMillis};
+use mcp_store::{Change, Counts, Noted, Return, SessionRecord, Store, StoreError, UtcMillis};
 use mcp_telemetry::Reason;
 use std::{
     collections::HashSet,
     fmt,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, OnceLock,
+        atomic::{self, AtomicBool, Ordering},
     },
     time::SystemTime,
 };
@@ -42,28 +42,49 @@ impl Page {
 #[derive(Debug)]
 pub(crate) struct Record {
     page: Option<Page>,
+    /// The store has it as it is, but for what is noted.
     is_written: AtomicBool,
+    /// The store may have it, as it is or was.
+    may_be_there: AtomicBool,
+    end: OnceLock<Reason>,
+    is_end_noted: AtomicBool,
 }
 
 impl Record {
     /// The page of a session; `is_written` if the store has it already.
     pub(super) fn new(store: &Arc<dyn Store>, id: &Arc<str>, is_written: bool) -> Self {
         let page = Page { store: Arc::clone(store), id: Arc::clone(id) };
-        Self { page: Some(page), is_written: AtomicBool::new(is_written) }
+        Self::of(Some(page), is_written)
     }
 
     /// No page: nothing is kept.
     #[cfg(test)]
     pub(super) fn none() -> Self {
-        Self { page: None, is_written: AtomicBool::new(false) }
+        Self::of(None, false)
+    }
+
+    fn of(page: Option<Page>, is_written: bool) -> Self {
+        Self {
+            page,
+            is_written: AtomicBool::new(is_written),
+            may_be_there: AtomicBool::new(is_written),
+            end: OnceLock::new(),
+            is_end_noted: AtomicBool::new(false),
+        }
     }
 
     /// Writes the session whole; whether it is safe. It is served in any case.
     pub(super) async fn write(&self, session: SessionRecord) -> bool {
         let Some(page) = &self.page else { return false };
-        let is_safe = page.store.insert_session(session).await.is_ok();
-        self.is_written.store(is_safe, Ordering::Relaxed);
-        is_safe
+        let written = page.store.insert_session(session).await;
+        self.is_written.store(written.is_ok(), Ordering::Relaxed);
+        // What took too long may still be done.
+        if matches!(written, Ok(()) | Err(StoreError::TimedOut)) {
+            self.may_be_there.store(true, Ordering::SeqCst);
+            // It may have ended meanwhile.
+            self.note_end();
+        }
+        written.is_ok()
     }
 
     /// Whether the session outlives this process.
@@ -111,7 +132,21 @@ impl Record {
     }
 
     pub(super) fn ended(&self, reason: Reason) {
-        self.note(|| Change::Disconnected(reason, None));
+        let _first = self.end.set(reason).is_ok();
+        self.note_end();
+    }
+
+    /// Notes the end, if there is one, once: also of a session that is being written just now,
+    /// which would be active in the store for ever.
+    fn note_end(&self) {
+        atomic::fence(Ordering::SeqCst);
+        if self.may_be_there.load(Ordering::SeqCst)
+            && let Some(reason) = self.end.get()
+            && let Some(page) = &self.page
+            && !self.is_end_noted.swap(true, Ordering::SeqCst)
+        {
+            page.note(Change::Disconnected(*reason, None));
+        }
     }
 
     /// Notes a stream, and all that is and will be on it.
