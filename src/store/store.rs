@@ -29,7 +29,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes a session whole. When this returns `Ok`, it survives a crash of the process. The
     /// first time it adds [`crate::Happening::Opened`] to the history; later it replaces the row,
-    /// which brings a session up to date that was left behind.
+    /// which brings a session up to date that was left behind. One that has ended stays ended.
     ///
     /// # Errors
     /// When the session is not known to be safe.

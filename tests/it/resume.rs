@@ -1,5 +1,20 @@
 //! Coming back to a stream with `Last-Event-ID`: what was missed comes once and in order, and what
 //! is gone is told.
+//!
+//! Sessions of other servers have these defects; each has tests here that fail on a server with it.
+//!
+//! | Defect | Tests |
+//! |---|---|
+//! | A: a result that came while its client was away is lost | `a_result_that_came_while_the_client_was_away_is_there_when_it_comes_back`, `killing`, `sdk_clients_whose_stream_is_cut_in_mid_call_get_the_result` |
+//! | B: an event that was read comes again | `what_was_missed_comes_once_in_order_and_without_a_hole`, `killing`, `websocket_resume::away` |
+//! | C: a gap without a word | `a_hole_in_the_general_stream_is_told_as_a_change_of_every_list`, `a_stream_that_is_no_longer_kept_says_that_its_answer_is_lost` |
+//! | D: the idle timer ends a long call, or an open stream | `a_long_call_and_an_open_stream_outlive_the_idle_timer`, `sessions::a_session_without_activity_is_put_away_and_one_in_use_is_not` |
+//! | E: a stream nobody reads blocks its session | `a_client_that_reads_none_of_its_streams_holds_up_nobody_its_own_session_included` |
+//! | F: sessions leak, without a bound | `churn`, `sessions::a_session_too_many_is_refused_and_counted` |
+//! | G: a modern client that goes does not cancel its call | `cancelling::a_modern_call_whose_client_goes_is_cancelled_upstream_too` |
+//! | Errors in plain text, or none | `malformed` |
+//! | One event id for two events | `no_two_events_of_a_session_have_one_id` |
+//! | Sessions that anybody may use | `a_stream_of_one_session_is_nobody_elses`, `session_model`, `reconnecting` |
 
 use crate::support::{Cutter, Legacy, Server, Setup, run_plan, text, until};
 use serde_json::{Value, json};
@@ -188,5 +203,46 @@ async fn sdk_clients_whose_stream_is_cut_in_mid_call_get_the_result() {
     }
     let resumed = [("side", "session"), ("outcome", "resumed")];
     assert!(server.scrape().await.sum("mcp_reconnect_attempts_total", &resumed) >= 3.0);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn a_long_call_and_an_open_stream_outlive_the_idle_timer() {
+    let setup = Setup::new().set("limits.session_idle", 0.4).set("limits.session_sweep", 0.1);
+    let server = server(setup).await;
+    let (calling, streaming) = (Legacy::open(&server).await, Legacy::open(&server).await);
+    let mut stream = streaming.stream().await;
+    let mut call = calling.start("tools/call", sleep(1_500)).await;
+    assert_eq!(text(&call.answer().await["result"]), "slept 1500 ms");
+    drop(call);
+    // The stream was silent all the while, and is the same one still.
+    calling.call("fix__add_tool", json!({"name": "late"})).await;
+    stream.method("notifications/tools/list_changed").await;
+    let scrape = server.scrape().await;
+    assert_eq!(scrape.sum("mcp_disconnections_total", &[]), 0.0);
+    assert_eq!(scrape.sum("mcp_sessions_restored_total", &[]), 0.0, "nor was any revived");
+    drop(stream);
+    calling.close().await;
+    streaming.close().await;
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn no_two_events_of_a_session_have_one_id() {
+    let server = server(Setup::new()).await;
+    let client = Legacy::open(&server).await;
+    let mut general = client.stream().await;
+    let (mut one, mut other) = tokio::join!(
+        client.start("tools/call", sleep(300)),
+        client.start("tools/call", sleep(350))
+    );
+    tokio::join!(one.answer(), other.answer());
+    client.call("fix__add_tool", json!({"name": "new"})).await;
+    general.method("notifications/tools/list_changed").await;
+    let ids = [&general.ids[..], &one.ids, &other.ids].concat();
+    let different: std::collections::BTreeSet<&String> = ids.iter().collect();
+    assert!(ids.len() >= 5 && different.len() == ids.len(), "{ids:?}");
+    drop((general, one, other));
+    client.close().await;
     server.finish().await;
 }

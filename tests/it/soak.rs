@@ -3,7 +3,9 @@
 mod abuse;
 
 use crate::{
+    churn::opened_and_dropped,
     handshakes::{all_succeeded, at_once, in_sequence, median_and_longest},
+    killing::{Load, kill_in_a_loop},
     session_scenarios::{Clock, sixteen_of_sixteen},
     support::{Legacy, Modern, Server, Setup, text},
 };
@@ -100,4 +102,14 @@ async fn ten_thousand_handshakes_in_sequence_and_a_thousand_at_once_all_succeed(
 #[tokio::test]
 async fn five_scenarios_pass_sixteen_checks_of_sixteen_in_real_time() {
     println!("{:?}", sixteen_of_sixteen(Clock::REAL).await);
+}
+
+#[tokio::test]
+async fn killed_fifty_times_under_load_it_loses_no_session_and_answers_nothing_twice() {
+    println!("{}", kill_in_a_loop(50, Load { callers: 20, leavers: 6, sockets: 6 }).await);
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_sessions_opened_and_dropped_leave_nothing_but_their_history() {
+    println!("{}", opened_and_dropped(100_000, 5_000).await);
 }

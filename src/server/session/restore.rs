@@ -35,6 +35,9 @@ impl Sessions {
         let newest = newest.map_or(0, |general| general.last);
         let (general, streams) = self.streams(streams);
         let before = (self.store().beginning(), how);
+        let crashed = before.0.previous.is_some_and(|life| !life.stopped_cleanly);
+        // A crash takes the last moment with it, and the end of a handshake may be in that.
+        let is_assumed = !record.initialized && crashed && how == Restoration::Restored;
         let resumption = Resumption::restored(&record, &general, newest, before);
         let age = record::now().since(record.created);
         let info = ConnectionInfo { transport: record.transport, kind: ConnectionKind::Session };
@@ -43,7 +46,7 @@ impl Sessions {
             id: past.id,
             created: SystemTime::UNIX_EPOCH
                 + Duration::from_millis(u64::try_from(past.created.as_millis()).unwrap_or(0)),
-            initialized: past.initialized,
+            initialized: past.initialized || is_assumed,
             log_level: past
                 .log_level
                 .and_then(|name| LogLevel::parse(&name))
@@ -62,6 +65,9 @@ impl Sessions {
         };
         let session = self.insert(opening, past, true);
         session.go_on(how);
+        if is_assumed {
+            session.record.initialized();
+        }
         session.lost_calls(&calls, RESTARTED);
         place.keep();
         session

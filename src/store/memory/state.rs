@@ -53,7 +53,12 @@ impl State {
 
     pub(super) fn insert(&mut self, record: SessionRecord) {
         match self.sessions.get_mut(&record.id) {
-            Some(held) => held.record = record,
+            Some(held) => {
+                // What has ended is taken up again by `revive` alone.
+                let ended = Some(held.record.status).filter(|status| *status != Status::Active);
+                held.record = record;
+                held.record.status = ended.unwrap_or(held.record.status);
+            }
             None => {
                 let (at, what) = (record.created, Happening::Opened);
                 self.remember(&record.id, HistoryRow { at, what, reason: None, detail: None });

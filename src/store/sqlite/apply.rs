@@ -82,7 +82,10 @@ impl<'a> Apply<'a> {
                 new.insert(&session.id);
             }
         }
-        batch.sessions.iter().try_for_each(|(id, change)| self.change(id, change))
+        batch
+            .sessions
+            .iter()
+            .try_for_each(|(id, change)| self.change((id, new.contains(&**id)), change))
     }
 
     /// Writes a session whole; whether it is new.
@@ -104,7 +107,8 @@ impl<'a> Apply<'a> {
         Ok(())
     }
 
-    fn change(&self, id: &str, change: &SessionChange) -> Result<()> {
+    fn change(&self, (id, is_new): (&str, bool), change: &SessionChange) -> Result<()> {
+        let disconnected = change.disconnected.or(change.ended_before.filter(|_| !is_new));
         let (at, counts) = change.active.unzip();
         let counts = counts.unwrap_or_default();
         let subscriptions = change.subscriptions.as_deref().map(subscriptions_to_text);
@@ -123,8 +127,8 @@ impl<'a> Apply<'a> {
                 change.resume.is_some(),
                 change.resume.as_ref().and_then(Option::as_deref),
                 signed(change.highest_stream),
-                change.disconnected.map(|(at, _)| at.as_millis()),
-                change.disconnected.map(|(_, reason)| Reason::as_str(reason)),
+                disconnected.map(|(at, _)| at.as_millis()),
+                disconnected.map(|(_, reason)| Reason::as_str(reason)),
             ])?;
         let Some(at) = at else { return Ok(()) };
         self.connection

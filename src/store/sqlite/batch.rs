@@ -35,6 +35,8 @@ pub(super) struct SessionChange {
     pub(super) subscriptions: Option<Vec<Arc<str>>>,
     pub(super) resume: Option<Option<Arc<str>>>,
     pub(super) disconnected: Option<(UtcMillis, Reason)>,
+    /// It ended before it was written whole: a session that was stored already stays ended.
+    pub(super) ended_before: Option<(UtcMillis, Reason)>,
     /// The highest stream that was named.
     pub(super) highest_stream: u64,
     /// Everything stored of its streams and calls goes before what follows here.
@@ -75,10 +77,17 @@ impl Batch {
     pub(super) fn insert(&mut self, session: SessionRecord) {
         if let Some(change) = self.sessions.get_mut(&session.id) {
             let old = std::mem::take(change);
+            let is_there = || self.inserts.iter().any(|insert| insert.id == session.id);
+            let (disconnected, ended_before) = match old.disconnected {
+                Some(end) if is_there() => (Some(end), old.ended_before),
+                end => (None, end.or(old.ended_before)),
+            };
             *change = SessionChange {
                 forget: old.forget,
                 streams: old.streams,
                 calls: old.calls,
+                disconnected,
+                ended_before,
                 ..SessionChange::default()
             };
         }

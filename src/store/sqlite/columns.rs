@@ -33,12 +33,13 @@ impl<'a> Row<'a> {
          created, last_activity, initialized, disconnected_at, disconnect_reason, requests, errors, \
          streams, resume, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
          ?15, ?16, ?17, ?18, ?19, ?20, ?21) ON CONFLICT DO NOTHING";
-    /// Replaces the session that is there.
+    /// Replaces the session that is there. One that has ended stays so.
     pub(super) const REPLACE: &'static str = "UPDATE sessions SET principal = ?2, transport = ?3, \
          revision = ?4, client_name = ?5, client_version = ?6, user_agent = ?7, address = ?8, \
          capabilities = ?9, log_level = ?10, subscriptions = ?11, created = ?12, last_activity = ?13, \
-         initialized = ?14, disconnected_at = ?15, disconnect_reason = ?16, requests = ?17, errors = ?18, \
-         streams = ?19, resume = ?20, epoch = ?21 WHERE id = ?1";
+         initialized = ?14, disconnected_at = coalesce(disconnected_at, ?15), \
+         disconnect_reason = coalesce(disconnect_reason, ?16), requests = ?17, errors = ?18, streams = ?19, \
+         resume = ?20, epoch = ?21 WHERE id = ?1";
 
     pub(super) fn of(session: &'a SessionRecord, epoch: i64) -> Self {
         let Counts { requests, errors } = session.counts;

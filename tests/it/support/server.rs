@@ -29,6 +29,7 @@ pub struct Setup {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     token: Option<&'static str>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Setup {
@@ -40,6 +41,7 @@ impl Setup {
             arguments: Vec::new(),
             environment: Vec::new(),
             token: Some(TOKEN),
+            data_dir: None,
         };
         setup.set("limits.presence_idle", 1.0).set("limits.session_sweep", 0.3)
     }
@@ -86,6 +88,12 @@ impl Setup {
         self.arg("--no-auth")
     }
 
+    /// Keeps its data there, not in a folder that goes with it.
+    pub fn data_dir(mut self, dir: &Path) -> Self {
+        self.data_dir = Some(dir.to_owned());
+        self
+    }
+
     /// Lets the server make its own token.
     pub fn with_own_token(mut self) -> Self {
         self.token = None;
@@ -106,8 +114,8 @@ impl Setup {
         let dir = tempfile::tempdir().expect("a folder");
         self.write(dir.path());
         let (upstreams, config) = (dir.path().join(SERVERS), dir.path().join(CONFIG));
-        let mut arguments: Vec<OsString> =
-            vec!["--data-dir".into(), dir.path().join("data").into()];
+        let data = self.data_dir.unwrap_or_else(|| dir.path().join("data"));
+        let mut arguments: Vec<OsString> = vec!["--data-dir".into(), data.into()];
         arguments.extend(["--config".into(), config.into()]);
         arguments.extend(["--mcp-servers".into(), upstreams.into()]);
         arguments.extend(self.token.iter().flat_map(|token| ["--token".into(), token.into()]));
@@ -276,6 +284,11 @@ impl Server {
     pub async fn start_again(&mut self, signal: &str) {
         self.signal(signal);
         self.exit_code().await;
+        self.start_anew().await;
+    }
+
+    /// The same where the process has ended already.
+    pub async fn start_anew(&mut self) {
         self.log.lock().expect("no reader panics").clear();
         self.sent.lock().expect("no panic").clear();
         let address = self.base.trim_start_matches("http://").to_owned();

@@ -46,16 +46,21 @@ impl Messages {
     }
 
     async fn read(&mut self) -> Option<Value> {
+        self.try_next().await.expect("the stream stays readable")
+    }
+
+    /// The next message, of a stream that may be cut: then an error.
+    pub async fn try_next(&mut self) -> Result<Option<Value>, reqwest::Error> {
         loop {
             if let Some(message) = self.ready.pop_front() {
-                return Some(message);
+                return Ok(Some(message));
             }
-            match self.response.chunk().await.expect("the stream stays readable") {
+            match self.response.chunk().await? {
                 Some(chunk) => self.take(&chunk),
-                None if self.events || self.buffer.is_empty() => return None,
+                None if self.events || self.buffer.is_empty() => return Ok(None),
                 None => {
                     let body = std::mem::take(&mut self.buffer);
-                    return Some(serde_json::from_slice(&body).expect("the body is JSON"));
+                    return Ok(Some(serde_json::from_slice(&body).expect("the body is JSON")));
                 }
             }
         }

@@ -208,3 +208,24 @@ async fn a_second_writer_is_refused_by_name_and_readers_are_not() {
     close(&store, at(1)).await;
     close(&open(dir.path()), at(2)).await;
 }
+
+/// Whoever writes it whole may not know yet that it has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_ended_stays_so_when_it_is_written_whole() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    for (id, pauses) in [("at once", false), ("later", true)] {
+        store.insert_session(session(id)).await.expect("written");
+        note(&store, id, at(1), Change::Disconnected(Reason::ClientDeleted, None));
+        if pauses {
+            flush(&store).await;
+        }
+        store.insert_session(session(id)).await.expect("written");
+        flush(&store).await;
+        let found = store.session(id).await.expect("read").expect("it is there").session;
+        let ended = Status::Disconnected { at: at(1), reason: Reason::ClientDeleted };
+        assert_eq!(found.status, ended, "{id}");
+    }
+    assert!(store.load_sessions(at(2)).await.expect("read").is_empty());
+    close(&store, at(3)).await;
+}
