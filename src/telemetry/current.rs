@@ -1,9 +1,9 @@
 //! Which call the running code belongs to: set while a scope's future is polled, so that an
 //! attempt finds its call without being handed it.
 
-use crate::span::Ids;
+use crate::span::{Ids, Span};
 use mcp_protocol::TraceContext;
-use opentelemetry::trace::SpanContext;
+use opentelemetry::{Context as Around, trace::SpanContext};
 use pin_project_lite::pin_project;
 use std::{
     cell::{Cell, RefCell},
@@ -97,12 +97,13 @@ pin_project! {
         inner: F,
         call: Option<Arc<Call>>,
         span: Option<Ids>,
+        around: Option<Around>,
     }
 }
 
 impl<F> Within<F> {
-    pub(crate) fn new(inner: F, call: Option<Arc<Call>>, span: Option<Ids>) -> Self {
-        Self { inner, call, span }
+    pub(crate) fn new(inner: F, call: Option<Arc<Call>>, span: &Span) -> Self {
+        Self { inner, call, span: span.ids(), around: span.around() }
     }
 }
 
@@ -112,6 +113,7 @@ impl<F: Future> Future for Within<F> {
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let _swapped = Swapped::new(this.call);
+        let _attached = this.around.clone().map(Around::attach);
         in_span(*this.span, || this.inner.poll(task))
     }
 }

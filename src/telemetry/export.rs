@@ -78,10 +78,15 @@ impl Exporter {
         &self.0
     }
 
+    /// What makes spans that go here.
+    pub(crate) fn tracer(&self) -> SdkTracer {
+        tracer(&self.0)
+    }
+
     /// Spans of this process go here from now on.
     pub(crate) fn take_spans(&self) {
         // There is one at most: `install` refuses a second one.
-        let _first = TRACER.set(tracer(&self.0)).is_ok();
+        let _first = TRACER.set(self.tracer()).is_ok();
     }
 
     /// Sends what is left, for no longer than `wait`.

@@ -2,7 +2,7 @@
 //! collector. A program that embeds the server brings its own subscriber and
 //! [`crate::Telemetry::with_spans`] instead.
 
-use crate::{TelemetryError, export::Exporter, pretty::ForPeople};
+use crate::{TelemetryError, export::Exporter, foreign, pretty::ForPeople};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
     EnvFilter, Layer, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
@@ -97,7 +97,8 @@ impl Guard {
 }
 
 /// Sends the whole process's log lines to standard error, and its spans to the collector that is
-/// configured, as far as [`crate::Telemetry`] is made after this. gRPC needs to be called inside a tokio runtime.
+/// configured, as far as [`crate::Telemetry`] is made after this. Spans that others make with
+/// `tracing` inside a sampled call are sent too. gRPC needs to be called inside a tokio runtime.
 ///
 /// # Errors
 /// When the filter cannot be read, the exporter cannot be made, or something was installed before.
@@ -105,7 +106,8 @@ pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
     let (filter, handle) = reload::Layer::new(lines_filter(&config.log_level)?);
     let lines = lines(config.log_format).with_filter(filter);
     let exporter = Exporter::of(config.otlp.as_ref())?;
-    let registry = tracing_subscriber::registry().with(lines);
+    let foreign = exporter.as_ref().map(|exporter| foreign::layer(exporter.tracer()));
+    let registry = tracing_subscriber::registry().with(foreign).with(lines);
     registry.try_init().map_err(|_| TelemetryError::Installed)?;
     if let Some(exporter) = &exporter {
         exporter.take_spans();

@@ -13,6 +13,7 @@ mod current;
 mod event;
 mod export;
 mod family;
+mod foreign;
 mod in_flight;
 pub mod install;
 mod label;

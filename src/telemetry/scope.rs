@@ -58,7 +58,7 @@ impl CallScope {
     /// Runs a future inside the call: attempts that are started in it are the call's, and log
     /// lines bear its ids.
     pub fn run<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Within::new(future, Some(Arc::clone(&self.call)), self.span.ids())
+        Within::new(future, Some(Arc::clone(&self.call)), &self.span)
     }
 
     /// Ends the call.
@@ -133,7 +133,7 @@ impl AttemptScope {
 
     /// Runs a future inside the attempt: log lines bear its ids.
     pub fn run<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Within::new(future, self.call.clone(), self.span.ids())
+        Within::new(future, self.call.clone(), &self.span)
     }
 
     /// Ends the attempt.

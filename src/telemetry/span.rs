@@ -86,6 +86,12 @@ impl Span {
         &self.context
     }
 
+    /// What spans of others are made inside of; `None` where it is not sampled.
+    pub(crate) fn around(&self) -> Option<Context> {
+        let sampled = self.context.is_sampled();
+        sampled.then(|| Context::new().with_remote_span_context(self.context.clone()))
+    }
+
     /// The W3C context to hand on; `None` where no spans are made.
     pub(crate) fn to_hand_on(&self) -> Option<TraceContext> {
         let (trace, span) = self.ids()?;

@@ -32,10 +32,11 @@ const CRATES: [(&str, &[&str]); 7] = [
 ];
 
 /// Dependencies of which only these crates may know; a name that ends in `*` is a prefix.
-const KEPT_TO: [(&str, &[&str]); 5] = [
+const KEPT_TO: [(&str, &[&str]); 6] = [
     ("rusqlite", &["store"]),
     ("prometheus", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
+    ("tracing-opentelemetry", &["telemetry"]),
     ("tracing*", &["telemetry"]),
     ("axum*", &["server", "chaos", "lab"]),
 ];

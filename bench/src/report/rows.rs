@@ -130,7 +130,7 @@ const PACED: &str = "forwarded call, c=16, 2,000/s";
 const PLAIN: &str = "idle sessions, no stream";
 const STREAMS: &str = "idle sessions, open GET stream";
 const SOCKETS: &str = "idle sessions, WebSocket";
-const STORE: &str = "session store on";
+const STORE: &str = "session store on (SQLite)";
 const TRACING: &str = "tracing at 100 %";
 const HELD_HTTP: &str = "10,000 messages/s held, HTTP";
 const HELD_WS: &str = "10,000 messages/s held, WebSocket";
@@ -175,7 +175,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         STORE,
-        "sessions/s",
+        "sessions/s opened and closed durably, c=64",
         ("store-handshake", "/ops_per_s"),
         Against::Nothing,
         Target::AtLeast(5_000.0),

@@ -227,6 +227,12 @@ impl EventLog {
         self.lock().last_number
     }
 
+    /// Whether the reader of now has read all there is, and more may come.
+    pub(crate) fn is_read(&self, cursor: &Cursor) -> bool {
+        let inner = self.lock();
+        inner.reader == cursor.reader && inner.last_number == cursor.last && !inner.closed
+    }
+
     /// How many messages above that number it holds, and the number of the newest.
     pub(crate) fn count_after(&self, number: u64) -> (u64, u64) {
         let inner = self.lock();

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod delivery;
+mod foreign;
 mod lines;
 mod series;
 mod spans;

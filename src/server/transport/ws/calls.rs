@@ -2,26 +2,21 @@
 
 use super::link::Link;
 use crate::{
-    call::{BoxFuture, code},
+    call::{BoxFuture, EventLog, Withdrawal, at_once, code},
     pipeline::Origin,
+    session::Session,
 };
 use mcp_protocol::{
     Id, Method, ModernMeta, Payload, Request, RpcError, code as rpc, encode_error, encode_result,
 };
 use mcp_telemetry::{ConnectionInfo, ConnectionKind, Limit, Transport};
-use std::{future::poll_fn, sync::Arc, task::Poll};
-use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use std::{pin::pin, sync::Arc};
+
+/// A call; `None` when it was withdrawn.
+type Call = BoxFuture<'static, Option<Payload>>;
 
 /// A call in flight, which writes its answer to the log if it was not withdrawn.
-pub(super) type Running = BoxFuture<'static, Ended>;
-
-/// A call that ended. Its token keeps a stop waiting until then.
-pub(super) struct Ended {
-    pub(super) id: Id,
-    /// Whether its answer, or its end without one, is in the log for good.
-    is_settled: bool,
-    _token: TaskTrackerToken,
-}
+pub(super) type Running = BoxFuture<'static, Id>;
 
 impl Link {
     pub(super) async fn modern_request(&mut self, meta: Arc<ModernMeta>, request: Request) {
@@ -54,57 +49,64 @@ impl Link {
 
     /// Starts a call. One that ends at once is answered at once, and costs no more than that.
     pub(super) async fn start(&mut self, origin: Origin, request: Request) {
-        let withdrawn = CancellationToken::new();
         let (id, method) = (request.id.clone(), request.method);
-        let session = match &origin {
-            Origin::Session(session) => Some(Arc::clone(session)),
-            Origin::Modern(_) => {
-                self.withdraw.insert(id.clone(), withdrawn.clone());
-                None
-            }
+        let (session, withdrawal) = match &origin {
+            Origin::Session(session) => (Some(Arc::clone(session)), None),
+            Origin::Modern(_) => (None, Some(Arc::<Withdrawal>::default())),
         };
-        let mut running = self.running(origin, request, withdrawn);
-        match (poll_fn(|task| Poll::Ready(running.as_mut().poll(task))).await, session) {
-            (Poll::Ready(ended), _) => drop(self.withdraw.remove(&ended.id)),
-            (Poll::Pending, None) => self.modern.push(running),
-            (Poll::Pending, Some(session)) if session.is_resumable() => {
-                session.call_began(&id, method);
-                self.legacy.push(Box::pin(async move {
-                    let ended = running.await;
-                    if ended.is_settled {
-                        session.call_over(&ended.id);
-                    }
-                    ended
-                }));
+        let mut call = self.call(origin, request, withdrawal.clone());
+        if let Some(payload) = at_once(&mut call).await {
+            if let Some(payload) = payload {
+                self.answer(&id, &payload);
             }
-            (Poll::Pending, Some(_)) => self.legacy.push(running),
+            return;
+        }
+        let resumable = session.filter(|session| session.is_resumable());
+        if let Some(session) = &resumable {
+            session.call_began(&id, method);
+        }
+        let (log, token) = (Arc::clone(&self.log), self.stages.tasks.token());
+        let withdrawn_as = withdrawal.map(|withdrawal| (id.clone(), withdrawal));
+        let running = Box::pin(async move {
+            settle(call, &id, &log, resumable).await;
+            // Until here a stop waits.
+            drop(token);
+            id
+        });
+        match withdrawn_as {
+            Some((id, withdrawal)) => {
+                self.withdraw.insert(id, withdrawal);
+                self.modern.push(running);
+            }
+            None => self.legacy.push(running),
         }
     }
 
-    fn running(&self, origin: Origin, request: Request, withdrawn: CancellationToken) -> Running {
+    fn call(&self, origin: Origin, request: Request, withdrawal: Option<Arc<Withdrawal>>) -> Call {
         let (stages, arrival, log) =
-            (Arc::clone(&self.stages), self.arrival.clone(), Arc::clone(&self.log));
-        let _token = self.stages.tasks.token();
+            (Arc::clone(&self.stages), Arc::clone(&self.arrival), Arc::clone(&self.log));
         Box::pin(async move {
-            let payload = tokio::select! {
-                biased;
-                () = withdrawn.cancelled() => None,
-                payload = stages.run(&arrival, &origin, &request, &log) => payload,
-            };
-            let is_settled = match payload {
-                Some(payload) => log.push(encode(&request.id, &payload)),
-                // By its client, or because its session is let go of.
-                None => match &origin {
-                    Origin::Session(session) => session.ended_because().is_none(),
-                    Origin::Modern(_) => true,
-                },
-            };
-            Ended { id: request.id, is_settled, _token }
+            let call = pin!(stages.run(&arrival, &origin, &request, &log));
+            match &withdrawal {
+                Some(withdrawal) => withdrawal.or(call).await.flatten(),
+                None => call.await,
+            }
         })
     }
 
     pub(super) fn withdraw_call(&self, id: &Id) -> bool {
-        self.withdraw.get(id).inspect(|withdraw| withdraw.cancel()).is_some()
+        self.withdraw.get(id).inspect(|withdrawal| withdrawal.say()).is_some()
+    }
+}
+
+/// Runs a call to its end, and notes in a session that can be resumed that it is over.
+async fn settle(call: Call, id: &Id, log: &EventLog, resumable: Option<Arc<Session>>) {
+    let answer = call.await;
+    let is_in_log = answer.as_ref().is_some_and(|answer| log.push(encode(id, answer)));
+    let Some(session) = resumable else { return };
+    // Without an answer it ended by its client, or because its session is let go of.
+    if is_in_log || (answer.is_none() && session.ended_because().is_none()) {
+        session.call_over(id);
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{
     calls::encode,
+    ending::Ending,
     link::Link,
-    socket::Ending,
     wish::{Wish, granted},
 };
 use crate::{

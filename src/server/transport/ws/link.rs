@@ -1,14 +1,15 @@
 //! What the messages on one socket mean. A socket may carry a legacy session and modern
-//! requests side by side; everything it sends goes through one log, in order.
+//! requests side by side; everything it sends goes through one log, in order, but what can go at
+//! once because nothing waits there.
 
 use super::{
     calls::{Running, encode},
+    ending::{Ending, server_closes},
     entry::Attached,
     pass::Pass,
-    socket::{Ending, server_closes},
 };
 use crate::{
-    call::{Bounds, Cursor, Entry, EventLog, Found, Next, code},
+    call::{Bounds, Cursor, Entry, EventLog, Found, Next, Withdrawal, code},
     pipeline::{Arrival, Origin, Stages},
     session::{CameFrom, Listener},
     upstream::Listening,
@@ -26,12 +27,11 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio_util::sync::CancellationToken;
 
 /// One socket's side of the conversation.
 pub(super) struct Link {
     pub(super) stages: Arc<Stages>,
-    pub(super) arrival: Arrival,
+    pub(super) arrival: Arc<Arrival>,
     pub(super) came_from: CameFrom,
     pub(super) log: Arc<EventLog>,
     cursor: Cursor,
@@ -45,7 +45,7 @@ pub(super) struct Link {
     pub(super) presence: Option<ConnectionScope>,
     pub(super) legacy: FuturesUnordered<Running>,
     pub(super) modern: FuturesUnordered<Running>,
-    pub(super) withdraw: HashMap<Id, CancellationToken>,
+    pub(super) withdraw: HashMap<Id, Arc<Withdrawal>>,
     pub(super) listening: HashMap<Id, (Listener, Listening)>,
     refused: bool,
 }
@@ -56,7 +56,7 @@ impl Link {
         Self {
             cursor: log.read_from(None),
             stages,
-            arrival,
+            arrival: Arc::new(arrival),
             came_from,
             log,
             first: None,
@@ -74,7 +74,7 @@ impl Link {
     /// Has the token shown again; whether it is still good. Later calls go by what it is good
     /// for now.
     pub(super) async fn readmit(&mut self, pass: &Pass) -> bool {
-        pass.is_good(&self.stages, &mut self.arrival).await
+        pass.is_good(&self.stages, Arc::make_mut(&mut self.arrival)).await
     }
 
     pub(super) fn telemetry(&self) -> &Telemetry {
@@ -88,9 +88,17 @@ impl Link {
 
     /// Whether all that was ever sent was sent, and nothing more will come by itself.
     pub(super) fn is_quiet(&self) -> bool {
-        self.withdraw.is_empty()
-            && self.listening.is_empty()
-            && self.cursor.last() == self.log.last_number()
+        self.withdraw.is_empty() && self.listening.is_empty() && self.is_read()
+    }
+
+    /// Whether nothing waits to be written.
+    fn is_read(&self) -> bool {
+        self.first.is_none() && self.log.is_read(&self.cursor)
+    }
+
+    /// Whether all frames go through the log of a session, which counts them.
+    fn counts_frames(&self) -> bool {
+        self.session.as_ref().is_some_and(|attached| attached.session.is_resumable())
     }
 
     /// Goes over to the log of a session.
@@ -108,9 +116,9 @@ impl Link {
 
     /// Moves the calls on, and gives the next message to write.
     pub(super) fn poll_out(&mut self, task: &mut Context<'_>) -> Poll<Next> {
-        while let Poll::Ready(Some(_over)) = self.legacy.poll_next_unpin(task) {}
-        while let Poll::Ready(Some(ended)) = self.modern.poll_next_unpin(task) {
-            self.withdraw.remove(&ended.id);
+        while let Some(_over) = next_ended(&mut self.legacy, task) {}
+        while let Some(ended) = next_ended(&mut self.modern, task) {
+            self.withdraw.remove(&ended);
         }
         if let Some(json) = self.first.take() {
             let entry = Entry { number: u64::MAX, json };
@@ -119,8 +127,14 @@ impl Link {
         self.log.poll_next(&mut self.cursor, task)
     }
 
-    pub(super) fn answer(&self, id: &Id, payload: &Payload) {
-        self.log.push(encode(id, payload));
+    /// Answers after all that waits to be written; where that is nothing, without the log.
+    pub(super) fn answer(&mut self, id: &Id, payload: &Payload) {
+        let json = encode(id, payload);
+        if self.is_read() && !self.counts_frames() {
+            self.first = Some(json.into());
+        } else {
+            self.log.push(json);
+        }
     }
 
     /// The client has not come in in time: what it is told, and counts as refused.
@@ -245,5 +259,16 @@ impl Link {
                 detail: &error.message,
             });
         }
+    }
+}
+
+/// The next call that has ended. An empty set is not asked: that would cost as much as a full one.
+fn next_ended(running: &mut FuturesUnordered<Running>, task: &mut Context<'_>) -> Option<Id> {
+    if running.is_empty() {
+        return None;
+    }
+    match running.poll_next_unpin(task) {
+        Poll::Ready(ended) => ended,
+        Poll::Pending => None,
     }
 }

@@ -1,9 +1,10 @@
 //! `/ws`: MCP over WebSocket, a custom transport. `WEBSOCKET.md` beside this file is its contract.
 //!
-//! This file opens the socket, `socket` moves frames, `link` gives messages their meaning,
-//! `calls` runs what they ask for, and `entry` joins socket and session.
+//! This file opens the socket, `socket` moves frames until its `ending`, `link` gives messages
+//! their meaning, `calls` runs what they ask for, and `entry` joins socket and session.
 
 mod calls;
+mod ending;
 mod entry;
 mod link;
 mod pass;

@@ -1,13 +1,16 @@
 //! Frames in and out, heartbeat, and the end of a socket. One task serves one socket: its calls
 //! run in it side by side, and a client that does not read holds up nobody but itself.
 
-use super::{link::Link, pass::Pass};
+use super::{
+    ending::{Ending, lost, server_closes, slow, too_late, unread},
+    link::Link,
+    pass::Pass,
+};
 use crate::{
-    call::{Found, Next},
+    call::{Found, Next, within},
     config::Limits,
     pipeline::{Arrival, Stages},
     session::CameFrom,
-    transport::patient::is_too_slow,
 };
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -16,6 +19,7 @@ use hyper_util::rt::TokioIo;
 use mcp_telemetry::{Direction, Event, Limit, Reason, Transport};
 use std::{
     future::{Future, poll_fn},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -33,63 +37,6 @@ use tokio_tungstenite::{
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// The close code for a client whose session has moved to another socket. From 4000 on they are
-/// for private use.
-const SUPERSEDED: CloseCode = CloseCode::Library(4001);
-
-/// Why a socket ends, and what its client is told.
-pub(super) struct Ending {
-    pub(super) reason: Reason,
-    close: Option<(CloseCode, &'static str)>,
-    /// The limit that was reached, if that is why.
-    limit: Option<Limit>,
-}
-
-impl Ending {
-    const fn gone(reason: Reason) -> Self {
-        Self { reason, close: None, limit: None }
-    }
-
-    const fn told(reason: Reason, code: CloseCode, sentence: &'static str) -> Self {
-        Self { reason, close: Some((code, sentence)), limit: None }
-    }
-
-    const fn because_of(mut self, limit: Limit) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    /// The session of the socket has ended for that reason, or has moved to another one.
-    pub(super) const fn of_session(reason: Option<Reason>) -> Self {
-        match reason {
-            None => {
-                let sentence = "the session goes on on another connection";
-                Self::told(Reason::Superseded, SUPERSEDED, sentence)
-            }
-            Some(Reason::HandshakeTimeout) => too_late(),
-            Some(Reason::ServerShutdown) => server_closes(),
-            Some(reason) => Self::told(reason, CloseCode::Away, "the session has ended"),
-        }
-    }
-
-    /// Whether the client may have lost its connection only, and nothing that was sent to it.
-    pub(super) fn client_may_return(&self) -> bool {
-        match self.reason {
-            Reason::ClientGone | Reason::HeartbeatLost => true,
-            // A write that waited too long; what follows it is still in the log.
-            Reason::SlowConsumer => self.close.is_none(),
-            Reason::ClientClosed
-            | Reason::ClientDeleted
-            | Reason::TimeoutNoActivity
-            | Reason::HandshakeTimeout
-            | Reason::ServerShutdown
-            | Reason::Superseded
-            | Reason::ProtocolError
-            | Reason::Error => false,
-        }
-    }
-}
 
 /// When to ask whether the client is there, and until when it must have answered.
 struct Heartbeat {
@@ -137,69 +84,101 @@ pub(super) async fn serve(
     if let Some(limit) = ending.limit {
         stages.over_limit(limit);
     }
-    if let Some((code, sentence)) = ending.close {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(sentence) };
-        // A client that does not take the close frame is cut.
-        let _closed = timeout(CLOSE_WITHIN, socket.close(Some(frame))).await.is_ok();
-    }
+    // A client that does not take the close frame is cut.
+    let _closed = timeout(CLOSE_WITHIN, close(&mut socket, &ending)).await.is_ok();
     link.end(&ending);
+}
+
+/// Sends the close frame, or the answer to that of the client, which the library has made.
+async fn close(socket: &mut Socket, ending: &Ending) -> Result<(), Error> {
+    match ending.close {
+        Some((code, sentence)) => {
+            let frame = CloseFrame { code, reason: Utf8Bytes::from_static(sentence) };
+            socket.close(Some(frame)).await
+        }
+        None if ending.reason == Reason::ClientClosed => socket.flush().await,
+        None => Ok(()),
+    }
 }
 
 async fn run(socket: &mut Socket, link: &mut Link, pass: &mut Pass, stages: &Stages) -> Ending {
     let mut heartbeat = Heartbeat::new(&stages.limits.now());
     let settled_by = Instant::now() + stages.limits.now().handshake_timeout;
     loop {
-        tokio::select! {
-            biased;
-            next = poll_fn(|task| link.poll_out(task)) => {
-                if let Some(ending) = write(socket, link, next).await {
-                    return ending;
-                }
-            }
-            () = stages.closing.cancelled() => return server_closes(),
-            () = pass.asked_for() => {
-                // Boxed, because it is rare and large.
-                if !Box::pin(link.readmit(pass)).await {
-                    let sentence = "the token is no longer valid";
-                    return Ending::told(Reason::Error, CloseCode::Policy, sentence);
-                }
-            }
-            frame = socket.next() => {
-                let is_ping = matches!(frame, Some(Ok(Message::Ping(_))));
-                if let Some(ending) = read(link, &mut heartbeat, frame).await {
-                    return ending;
-                }
-                // The library answers a ping, in a buffer without bounds: nothing more is read
-                // until the answer has left.
-                if is_ping && let Some(ending) = sent(stages, socket.flush()).await {
-                    return ending;
-                }
-            }
-            () = sleep_until(settled_by), if !link.is_settled() => {
-                let json = link.never_came_in();
-                return write_text(socket, link, json.into()).await.unwrap_or_else(too_late);
-            }
-            () = sleep_until(heartbeat.due()) => {
-                if heartbeat.asked_at.is_some() {
-                    stages.telemetry.emit(&Event::HeartbeatMissed { transport: Transport::Websocket });
-                    return Ending::told(Reason::HeartbeatLost, CloseCode::Policy, "no pong in time");
-                }
-                if let Some(ending) = send(socket, stages, Message::Ping(Vec::new().into())).await {
-                    return ending;
-                }
-                heartbeat.asked();
-            }
+        if let Some(ending) = talk(socket, link, pass, (&mut heartbeat, settled_by)).await {
+            return ending;
+        }
+        // Boxed, because it is rare and large.
+        if !Box::pin(link.readmit(pass)).await {
+            let sentence = "the token is no longer valid";
+            return Ending::told(Reason::Error, CloseCode::Policy, sentence);
         }
     }
 }
 
-pub(super) const fn server_closes() -> Ending {
-    Ending::told(Reason::ServerShutdown, CloseCode::Away, "the server stops")
+/// Moves messages until the socket ends, or its token must be shown again. What is waited for all
+/// the time is made once, not for each message.
+async fn talk(
+    socket: &mut Socket,
+    link: &mut Link,
+    pass: &mut Pass,
+    (heartbeat, settled_by): (&mut Heartbeat, Instant),
+) -> Option<Ending> {
+    let stages = Arc::clone(&link.stages);
+    let mut closing = pin!(stages.closing.cancelled());
+    let mut asked_for = pin!(pass.asked_for());
+    let mut settled_by = pin!(sleep_until(settled_by));
+    let mut due = pin!(sleep_until(heartbeat.due()));
+    loop {
+        if due.deadline() != heartbeat.due() {
+            due.as_mut().reset(heartbeat.due());
+        }
+        let ending = tokio::select! {
+            biased;
+            next = poll_fn(|task| link.poll_out(task)) => write(socket, link, next).await,
+            () = &mut closing => Some(server_closes()),
+            () = &mut asked_for => return None,
+            frame = socket.next() => take(socket, link, heartbeat, frame).await,
+            () = &mut settled_by, if !link.is_settled() => Some(never_came_in(socket, link).await),
+            () = &mut due => beat(socket, link, heartbeat).await,
+        };
+        if ending.is_some() {
+            return ending;
+        }
+    }
 }
 
-const fn too_late() -> Ending {
-    let sentence = "the handshake was not completed in time";
-    Ending::told(Reason::HandshakeTimeout, CloseCode::Policy, sentence)
+/// Takes a frame of the client; `Some` when that was the end.
+async fn take(
+    socket: &mut Socket,
+    link: &mut Link,
+    heartbeat: &mut Heartbeat,
+    frame: Option<Result<Message, Error>>,
+) -> Option<Ending> {
+    let is_ping = matches!(frame, Some(Ok(Message::Ping(_))));
+    let ending = read(link, heartbeat, frame).await;
+    if ending.is_none() && is_ping {
+        // The library answers a ping, in a buffer without bounds: nothing more is read until the
+        // answer has left.
+        return sent(&link.stages, socket.flush()).await;
+    }
+    ending
+}
+
+async fn never_came_in(socket: &mut Socket, link: &mut Link) -> Ending {
+    let json = link.never_came_in();
+    write_text(socket, link, json.into()).await.unwrap_or_else(too_late)
+}
+
+/// Asks whether the client is there, or ends what was asked in vain.
+async fn beat(socket: &mut Socket, link: &mut Link, heartbeat: &mut Heartbeat) -> Option<Ending> {
+    if heartbeat.asked_at.is_some() {
+        link.telemetry().emit(&Event::HeartbeatMissed { transport: Transport::Websocket });
+        return Some(Ending::told(Reason::HeartbeatLost, CloseCode::Policy, "no pong in time"));
+    }
+    let ending = send(socket, &link.stages, Message::Ping(Vec::new().into())).await;
+    heartbeat.asked();
+    ending
 }
 
 /// Writes the next message of the link.
@@ -225,35 +204,17 @@ async fn write_text(socket: &mut Socket, link: &mut Link, json: Bytes) -> Option
     send(socket, &link.stages, Message::Text(text)).await
 }
 
-const fn slow() -> Ending {
-    Ending::told(Reason::SlowConsumer, CloseCode::Again, "messages are not read fast enough")
-}
-
 async fn send(socket: &mut Socket, stages: &Stages, message: Message) -> Option<Ending> {
     sent(stages, socket.send(message)).await
 }
 
 /// Waits for a write, as long as a client may take to read.
 async fn sent(stages: &Stages, write: impl Future<Output = Result<(), Error>>) -> Option<Ending> {
-    match timeout(stages.limits.now().write_timeout, write).await {
+    match within(stages.limits.now().write_timeout, write).await {
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(lost(&error)),
         Err(_) => Some(unread()),
     }
-}
-
-/// A client that reads nothing would not read why, either.
-const fn unread() -> Ending {
-    Ending::gone(Reason::SlowConsumer).because_of(Limit::WriteTimeout)
-}
-
-fn lost(error: &Error) -> Ending {
-    if let Error::Io(error) = error
-        && is_too_slow(error)
-    {
-        return unread();
-    }
-    Ending::gone(Reason::ClientGone)
 }
 
 /// Takes what the client sent; `Some` when that was the end.
