@@ -138,8 +138,10 @@ pub async fn sockets(size: &Size) {
     during(&server, clients, abuse).await;
     nothing_is_left(&server).await;
     let slow = [("reason", "slow_consumer"), ("transport", "websocket")];
-    let ended = server.scrape().await.sum("mcp_disconnections_total", &slow);
-    assert_eq!(ended, f64::from(u32::try_from(clients).unwrap()), "every one, and why");
+    let scrape = server.scrape().await;
+    let ended = scrape.sum("mcp_disconnections_total", &slow);
+    let why = scrape.by("mcp_disconnections_total", "reason");
+    assert_eq!(ended, f64::from(u32::try_from(clients).unwrap()), "every one, and why: {why:?}");
 }
 
 /// Event streams that nobody reads.
