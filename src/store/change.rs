@@ -59,7 +59,8 @@ pub enum Change {
         stream: u64,
     },
 
-    /// A call was started. One that ends within the same batch costs no write at all.
+    /// A call was started; no other of its id runs. One that ends within the same batch costs no
+    /// write at all.
     CallStarted {
         /// Its JSON-RPC id, as JSON text.
         request: Arc<str>,

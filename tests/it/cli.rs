@@ -1,6 +1,6 @@
 //! The command line: its commands, its one-sentence errors, its exit codes.
 
-use crate::support::{Setup, free_port};
+use crate::support::{Port, Setup};
 use std::{
     fs,
     net::TcpListener,
@@ -124,7 +124,8 @@ fn a_port_in_use_is_told_in_one_sentence() {
 #[test]
 fn without_a_token_only_loopback_is_served() {
     let home = home();
-    let listen = format!("0.0.0.0:{}", free_port());
+    let port = Port::reserve();
+    let listen = format!("0.0.0.0:{}", port.address().port());
     refuses(
         home.path(),
         &["serve", "--listen", &listen, "--no-auth", "--data-dir", "data"],
@@ -153,8 +154,9 @@ fn bad_upstream_files_are_told_by_name() {
 #[test]
 fn the_health_command_says_by_its_exit_code_whether_a_server_is_there() {
     let home = home();
-    let nobody = format!("127.0.0.1:{}", free_port());
-    refuses(home.path(), &["health", "--listen", &nobody], 1, &[&nobody]);
+    let nobody = Port::reserve();
+    let address = nobody.address().to_string();
+    refuses(home.path(), &["health", "--listen", &address], 1, &[&address]);
 }
 
 #[tokio::test]

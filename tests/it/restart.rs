@@ -17,10 +17,7 @@ async fn server() -> Server {
 /// Starts a call that goes over to a stream, and leaves it; the id to come back with.
 async fn left_alone(client: &Legacy<'_>, ms: u64) -> String {
     let params = json!({"name": "fix__sleep", "arguments": {"ms": ms}});
-    let mut stream = client.start("tools/call", params).await;
-    let early = tokio::time::timeout(Duration::from_millis(150), stream.next()).await;
-    assert!(early.is_err(), "{early:?}");
-    stream.ids.last().expect("a priming event").clone()
+    client.start("tools/call", params).await.primed().await
 }
 
 async fn rest(client: &Legacy<'_>, last: &str) -> Vec<Value> {
@@ -44,7 +41,7 @@ async fn restart_with(signal: &str) {
         client.call("fix__touch_resource", json!({"uri": WATCHED})).await;
         stream.method("notifications/resources/updated").await;
         let general = stream.ids.last().expect("an id").clone();
-        let finished = left_alone(&client, 400).await;
+        let finished = left_alone(&client, 1_000).await;
         until("the call has ended", || async {
             let calls = [("method", "tools/call"), ("status", "ok")];
             server.scrape().await.sum("mcp_requests_total", &calls) == 2.0
@@ -61,7 +58,7 @@ async fn restart_with(signal: &str) {
     assert!(client.tools().await.contains(&"fix__sleep".to_owned()));
     let messages = rest(&client, &finished).await;
     assert_eq!(messages.len(), 1, "{signal}: {messages:?}");
-    assert_eq!(text(&messages[0]["result"]), "slept 400 ms", "{signal}");
+    assert_eq!(text(&messages[0]["result"]), "slept 1000 ms", "{signal}");
     let messages = rest(&client, &running).await;
     assert_eq!(messages.len(), 1, "{signal}: {messages:?}");
     let told = &messages[0]["result"]["_meta"]["mcp-orchestrator/code"];

@@ -50,12 +50,7 @@ async fn ended(server: &Server, method: &str, count: f64) {
 async fn a_result_that_came_while_the_client_was_away_is_there_when_it_comes_back() {
     let server = server(Setup::new()).await;
     let client = Legacy::open(&server).await;
-    let mut stream = client.start("tools/call", sleep(700)).await;
-    assert!(stream.is_stream());
-    let early = tokio::time::timeout(std::time::Duration::from_millis(300), stream.next()).await;
-    assert!(early.is_err(), "{early:?}");
-    let primed = stream.ids.last().expect("a priming event").clone();
-    drop(stream);
+    let primed = client.start("tools/call", sleep(700)).await.primed().await;
     ended(&server, "tools/call", 1.0).await;
     let (messages, ids) = all(&client, &primed).await;
     assert_eq!(messages.len(), 1, "{messages:?}");

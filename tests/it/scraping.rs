@@ -1,13 +1,13 @@
 //! `/metrics` as a real Prometheus sees it.
 
-use crate::support::{Legacy, Modern, Peer, Server, Setup, free_port, http, until};
+use crate::support::{Legacy, Modern, Peer, Port, Server, Setup, http, until};
 use serde_json::{Value, json};
 use std::{fs, io::Write, process::Stdio};
 use tokio::process::Command;
 
 /// A Prometheus that scrapes the server four times a second.
 async fn prometheus(server: &Server) -> (Peer, String) {
-    let port = free_port();
+    let port = Port::reserve();
     let target = server.base().trim_start_matches("http://");
     let config = format!(
         "global:\n  scrape_interval: 250ms\n  scrape_timeout: 200ms\nscrape_configs:\n  \
@@ -18,8 +18,9 @@ async fn prometheus(server: &Server) -> (Peer, String) {
     let mut command = Command::new("prometheus");
     command.arg(format!("--config.file={}", file.display()));
     command.arg(format!("--storage.tsdb.path={}", server.dir().join("prometheus").display()));
-    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    (Peer::start(command, port).await, format!("http://127.0.0.1:{port}"))
+    command.arg(format!("--web.listen-address={}", port.address()));
+    let base = format!("http://{}", port.address());
+    (Peer::start(command, vec![port]).await, base)
 }
 
 /// The single value that Prometheus answers to a query.

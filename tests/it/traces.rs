@@ -1,7 +1,7 @@
 //! Spans at a real OTLP receiver: a process that nobody here wrote takes them over gRPC and over
 //! HTTP and prints what it got.
 
-use crate::support::{Legacy, Modern, Peer, Server, Setup, free_port, tool, until};
+use crate::support::{Legacy, Modern, Peer, Port, Server, Setup, tool, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::process::Command;
@@ -23,7 +23,7 @@ struct Span {
 
 /// A receiver, its gRPC port and its HTTP port.
 async fn receiver() -> (Peer, u16, u16) {
-    let (grpc, http) = (free_port(), free_port());
+    let (grpc, http) = (Port::reserve(), Port::reserve());
     let mut command = Command::new(tool("rotel-agent"));
     command.args([
         "start",
@@ -34,14 +34,10 @@ async fn receiver() -> (Peer, u16, u16) {
         "--debug-log-verbosity",
         "detailed",
     ]);
-    command.args([
-        "--batch-timeout",
-        "200ms",
-        "--otlp-grpc-endpoint",
-        &format!("127.0.0.1:{grpc}"),
-    ]);
-    command.args(["--otlp-http-endpoint", &format!("127.0.0.1:{http}")]);
-    (Peer::start(command, http).await, grpc, http)
+    command.args(["--batch-timeout", "200ms", "--otlp-grpc-endpoint", &grpc.address().to_string()]);
+    command.args(["--otlp-http-endpoint", &http.address().to_string()]);
+    let numbers = (grpc.address().port(), http.address().port());
+    (Peer::start(command, vec![grpc, http]).await, numbers.0, numbers.1)
 }
 
 /// Reads the receiver's output.
@@ -183,9 +179,10 @@ async fn errors_and_parents_are_told_as_the_conventions_say() {
 
 #[tokio::test]
 async fn a_dead_collector_costs_no_call() {
+    let nobody = Port::reserve();
     let server = Setup::new()
         .arg("--otlp-endpoint")
-        .arg(&format!("http://127.0.0.1:{}", free_port()))
+        .arg(&format!("http://{}", nobody.address()))
         .start()
         .await;
     let client = Modern::new(&server);

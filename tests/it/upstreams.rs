@@ -1,7 +1,7 @@
 //! Real upstreams that nobody here wrote, over stdio and over HTTP at once.
 
 use crate::support::{
-    Legacy, Modern, Peer, Server, Setup, free_port, node, run_plan, text, tool, until,
+    Legacy, Modern, Peer, Port, Server, Setup, node, run_plan, text, tool, until,
 };
 use serde_json::{Value, json};
 use std::{fs, path::Path, time::Duration};
@@ -12,10 +12,14 @@ const FILESYSTEM: &str = "node_modules/@modelcontextprotocol/server-filesystem/d
 
 /// server-everything over Streamable HTTP, and where it is.
 async fn everything_over_http() -> (Peer, String) {
-    let port = free_port();
+    let port = Port::reserve();
     let mut command = Command::new(node());
-    command.arg(tool(EVERYTHING)).arg("streamableHttp").env("PORT", port.to_string());
-    (Peer::start(command, port).await, format!("http://127.0.0.1:{port}/mcp"))
+    command
+        .arg(tool(EVERYTHING))
+        .arg("streamableHttp")
+        .env("PORT", port.address().port().to_string());
+    let url = format!("http://{}/mcp", port.address());
+    (Peer::start(command, vec![port]).await, url)
 }
 
 /// A server with all three upstreams, connected, and a folder that one of them serves.

@@ -120,17 +120,19 @@ pub async fn sockets(size: &Size) {
     let clients = (size.sockets / 16).min(50);
     let list = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/list"});
     let abuse = async {
-        join_all((0..clients).map(|at| {
+        // All come in before the first floods: a flood takes all the time that there is here.
+        let open = (0..clients).map(|_| async {
+            let mut socket = Socket::over(&server, narrow(&server).await).await;
+            socket.begin(json!({})).await;
+            socket
+        });
+        let sockets = join_all(open).await;
+        join_all(sockets.into_iter().enumerate().map(|(at, socket)| {
             let message = match at % 2 {
                 0 => Message::text(list.to_string()),
                 _ => Message::Ping(vec![0; 125].into()),
             };
-            let server = &server;
-            async move {
-                let mut socket = Socket::over(server, narrow(server).await).await;
-                socket.begin(json!({})).await;
-                floods(socket, message).await;
-            }
+            floods(socket, message)
         }))
         .await;
     };

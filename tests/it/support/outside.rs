@@ -1,11 +1,11 @@
 //! Programs that nobody here wrote: SDK clients, upstream servers, Prometheus, a trace receiver.
 //! `./test` installs them and names their folder in `MCP_TEST_TOOLS`.
 
-use super::{Server, until, within};
+use super::{Port, Server, until, within};
 use serde_json::{Value, json};
 use std::{
     fs::File,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -37,14 +37,6 @@ pub fn python() -> PathBuf {
 /// The folder of the SDK client scripts.
 pub fn clients() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
 }
 
 /// Runs an SDK client script with a plan against the server, and gives what it printed.
@@ -88,11 +80,13 @@ pub struct Peer {
     _child: Child,
     output: Arc<Mutex<Vec<String>>>,
     _readers: JoinSet<()>,
+    _ports: Vec<Port>,
 }
 
 impl Peer {
-    /// Starts it and waits until it takes connections at `port`.
-    pub async fn start(mut command: Command, port: u16) -> Self {
+    /// Starts it on ports of its own and waits until it takes connections at the last of them.
+    pub async fn start(mut command: Command, ports: Vec<Port>) -> Self {
+        let port = ports.last().expect("a port").address();
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -106,10 +100,10 @@ impl Peer {
         until(&format!("{command:?} listens"), || {
             let ended = child.try_wait().expect("a child");
             assert!(ended.is_none(), "{command:?} ended: {:?}", output.lock());
-            async move { TcpStream::connect(("127.0.0.1", port)).is_ok() }
+            async move { TcpStream::connect(port).is_ok() }
         })
         .await;
-        Self { _child: child, output, _readers: readers }
+        Self { _child: child, output, _readers: readers, _ports: ports }
     }
 
     /// What it printed so far.

@@ -1,6 +1,6 @@
 //! The binary as a child process with a data folder, a token and upstreams of its own.
 
-use super::{Scrape, client::http, until, within};
+use super::{Port, Scrape, client::http, until, within};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use std::{
@@ -120,8 +120,8 @@ impl Setup {
         arguments.extend(["--mcp-servers".into(), upstreams.into()]);
         arguments.extend(self.token.iter().flat_map(|token| ["--token".into(), token.into()]));
         arguments.extend(self.arguments.into_iter().map(OsString::from));
-        let recipe = Recipe { arguments, environment: self.environment };
-        let child = recipe.spawn("127.0.0.1:0");
+        let recipe = Recipe { arguments, environment: self.environment, port: Port::reserve() };
+        let child = recipe.spawn();
         Server::of(child, recipe, dir, self.token.unwrap_or_default()).await
     }
 }
@@ -130,12 +130,13 @@ impl Setup {
 struct Recipe {
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
+    port: Port,
 }
 
 impl Recipe {
-    fn spawn(&self, listen: &str) -> Child {
+    fn spawn(&self) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-        command.args(["serve", "--listen", listen]).args(&self.arguments);
+        command.args(["serve", "--listen", &self.port.address().to_string()]).args(&self.arguments);
         command
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -291,8 +292,7 @@ impl Server {
     pub async fn start_anew(&mut self) {
         self.log.lock().expect("no reader panics").clear();
         self.sent.lock().expect("no panic").clear();
-        let address = self.base.trim_start_matches("http://").to_owned();
-        self.child = self.recipe.spawn(&address);
+        self.child = self.recipe.spawn();
         let base = listening_at(&mut self.child, &self.log, &mut self.reader).await;
         assert_eq!(base, self.base);
     }

@@ -66,6 +66,15 @@ impl Messages {
         }
     }
 
+    /// The id of the first event, which comes at once and has no message.
+    pub async fn primed(&mut self) -> String {
+        while self.ids.is_empty() {
+            let chunk = within(30, "the first event", self.response.chunk()).await;
+            self.take(&chunk.expect("readable").expect("the stream goes on"));
+        }
+        self.ids[0].clone()
+    }
+
     /// The next message for which `wanted` holds; the ones before it are left out.
     pub async fn find(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         loop {

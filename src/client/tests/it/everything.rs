@@ -1,12 +1,14 @@
 //! The reference server, over both transports. `MCP_TEST_TOOLS` is a folder with its
 //! `node_modules`; `./test` sets it.
 
-use crate::support::{Memory, call, identity, json, open, until};
+use crate::{
+    port::Port,
+    support::{Memory, call, identity, json, open, until},
+};
 use mcp_client::{ClientError, Connection, Options, OutCall, Ran, Sink, Target};
 use mcp_protocol::{Era, RawObject, Revision};
 use std::{
     collections::BTreeMap,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -54,10 +56,6 @@ impl Drop for Server {
         let _ended = self.0.kill();
         let _reaped = self.0.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
 fn over_http(port: u16) -> Target {
@@ -111,7 +109,8 @@ async fn over_the_pipes_of_a_child() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn over_http_and_over_a_restart_of_the_server() {
-    let port = free_port();
+    let place = Port::reserve();
+    let port = place.address().port();
     let server = Server::start(port).await;
     let (connection, _memory) = open(&over_http(port)).await;
     use_it(&connection).await;

@@ -10,6 +10,8 @@ mod everything;
 mod http_legacy;
 mod http_modern;
 mod http_streams;
+#[path = "../../../../tests/it/support/port.rs"]
+mod port;
 mod stdio;
 mod stdio_ends;
 mod support;

@@ -10,7 +10,7 @@ use mcp_store::{
 };
 use mcp_telemetry::Reason;
 use proptest::prelude::*;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -110,6 +110,8 @@ struct Both<'a> {
     model: MemoryStore,
     now: UtcMillis,
     events: u64,
+    /// Calls that were started and not ended.
+    running: HashSet<(u8, Arc<str>)>,
 }
 
 impl Both<'_> {
@@ -157,6 +159,15 @@ impl Both<'_> {
             self.events += 1;
             *number = self.events;
         }
+        // Of each id one call runs at a time.
+        if let Change::CallStarted { request, .. } = &change
+            && !self.running.insert((who, Arc::clone(request)))
+        {
+            return;
+        }
+        if let Change::CallEnded { request } = &change {
+            self.running.remove(&(who, Arc::clone(request)));
+        }
         let id = who.to_string();
         crate::support::note(&self.durable, &id, self.now, change.clone());
         crate::support::note(&self.model, &id, self.now, change);
@@ -177,8 +188,8 @@ proptest! {
             let config = mcp_store::SqliteConfig { retention, ..config(dir.path()) };
             let durable = SqliteStore::open(&config, START, &telemetry()).expect("it opens");
             let model = MemoryStore::new(retention, START);
-            let mut both =
-                Both { dir: dir.path(), retention, durable, model, now: START, events: 0 };
+            let (dir, now, events, running) = (dir.path(), START, 0, HashSet::new());
+            let mut both = Both { dir, retention, durable, model, now, events, running };
             for step in steps {
                 both.take(step).await;
             }
