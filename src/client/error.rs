@@ -83,6 +83,12 @@ pub enum Ending {
     /// The peer closed, or the transport failed; the text says how.
     #[error("{0}")]
     Lost(String),
+    /// It does not answer any more ([`Pulse`](crate::Pulse)).
+    #[error("it left {missed} questions in a row unanswered")]
+    Silent {
+        /// How many.
+        missed: u32,
+    },
     /// The server ended this one call without an answer.
     #[error("the server withdrew the call")]
     Withdrawn,

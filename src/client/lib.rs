@@ -7,6 +7,7 @@
 //! ([`ClientError::ran`]). When to open another one, and what to send again, is the user's
 //! decision.
 
+mod backoff;
 mod call;
 mod connection;
 mod error;
@@ -16,6 +17,7 @@ mod incoming;
 mod negotiate;
 mod options;
 mod prepare;
+mod pulse;
 mod questions;
 mod secret;
 mod sink;
@@ -23,10 +25,12 @@ mod stdio;
 mod target;
 mod wire;
 
+pub use backoff::{Backoff, Tries};
 pub use call::OutCall;
 pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use options::{Identity, Options};
+pub use pulse::Pulse;
 pub use secret::Secret;
 pub use sink::{BoxFuture, Sink};
 pub use target::{HttpTarget, Network, StdioTarget, Target, TargetError};
