@@ -93,14 +93,19 @@ async fn a_lost_session_ends_the_connection_and_the_call_did_not_run() {
     }
 }
 
-#[tokio::test]
-async fn dropping_a_call_tells_the_server() {
-    let peer = Peer::start(|seen, socket| async move {
+/// A peer that takes calls, begins to answer them, and does not go on.
+async fn without_answers() -> Peer {
+    Peer::start(|seen, socket| async move {
         let Some((_, mut socket)) = legacy_without_get(seen, socket).await else { return };
         begin_stream(&mut socket).await;
         sleep(Duration::from_secs(30)).await;
     })
-    .await;
+    .await
+}
+
+#[tokio::test]
+async fn dropping_a_call_tells_the_server() {
+    let peer = without_answers().await;
     let (connection, _) = open(&peer.target()).await;
     let slow = connection.call(call("tools/call", r#"{"name":"slow"}"#));
     assert!(timeout(Duration::from_millis(300), slow).await.is_err());
@@ -177,12 +182,7 @@ async fn a_question_that_is_withdrawn_is_dropped() {
 
 #[tokio::test]
 async fn closing_ends_the_calls_in_flight() {
-    let peer = Peer::start(|seen, socket| async move {
-        let Some((_, mut socket)) = legacy_without_get(seen, socket).await else { return };
-        begin_stream(&mut socket).await;
-        sleep(Duration::from_secs(30)).await;
-    })
-    .await;
+    let peer = without_answers().await;
     let (connection, _) = open(&peer.target()).await;
     let slow = connection.call(call("tools/call", r#"{"name":"slow"}"#));
     let close = async {
