@@ -7,7 +7,7 @@ use crate::{
     ClientError, Identity, Options, OutCall, ServerInfo, Sink, Target, prepare::Outgoing,
     wire::Wire,
 };
-use mcp_protocol::{Era, RawObject, RawValue, Revision, key, raw, raw_value};
+use mcp_protocol::{Era, RawObject, RawValue, Revision, RpcError, code, key, raw, raw_value};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -16,6 +16,8 @@ pub(crate) const FIRST_FREE_ID: u64 = 10;
 const DISCOVER_ID: u64 = 1;
 const DISCOVER_AGAIN_ID: u64 = 2;
 const INITIALIZE_ID: u64 = 3;
+/// Added to the id of a question that is asked once more.
+const REPEATED: u64 = 4;
 
 /// A connection whose revision is agreed on.
 pub(crate) struct Agreed {
@@ -91,9 +93,12 @@ impl Approach<'_> {
         id: u64,
         wait: Duration,
     ) -> Result<ServerInfo, ClientError> {
-        let result = self
-            .ask(wire, Question { id, method: "server/discover", era: Era::Modern, wait }, "{}")
-            .await?;
+        let question = |id| Question { id, method: "server/discover", era: Era::Modern, wait };
+        let mut answer = self.ask(wire, question(id), "{}").await;
+        if answer.as_ref().is_err_and(names_our_revision) {
+            answer = self.ask(wire, question(id + REPEATED), "{}").await;
+        }
+        let result = answer?;
         let server = discovered(&result)?;
         wire.agree(Revision::LATEST_MODERN);
         Ok(server)
@@ -151,6 +156,22 @@ const fn is_final(error: &ClientError) -> bool {
             | ClientError::Auth { status: 401 }
             | ClientError::Http { status: 429, .. }
     )
+}
+
+/// Whether the server refuses our revision and offers it in the same breath, as one does that was
+/// just replaced. It is asked once more.
+fn names_our_revision(error: &ClientError) -> bool {
+    let ClientError::Refused(RpcError {
+        code: code::UNSUPPORTED_PROTOCOL_VERSION,
+        data: Some(data),
+        ..
+    }) = error
+    else {
+        return false;
+    };
+    let supported = RawObject::parse(data)
+        .and_then(|data| serde_json::from_str::<Vec<String>>(data.get("supported")?.get()).ok());
+    supported.is_some_and(|all| all.iter().any(|one| one == Revision::LATEST_MODERN.as_str()))
 }
 
 fn discovered(result: &RawValue) -> Result<ServerInfo, ClientError> {

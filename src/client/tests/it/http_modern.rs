@@ -54,6 +54,29 @@ async fn headers_say_what_the_body_says() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_our_revision_and_offers_it_is_asked_again() {
+    let refused = Arc::new(AtomicBool::new(false));
+    let peer = Peer::start(move |seen, mut socket| {
+        let first = !refused.swap(true, Ordering::SeqCst);
+        async move {
+            if !first {
+                respond_json(&mut socket, "200 OK", &seen.result(DISCOVERED)).await;
+                return;
+            }
+            let data = r#"{"supported":["2026-07-28"],"requested":"2026-07-28"}"#;
+            let error = format!(r#"{{"code":-32022,"message":"no","data":{data}}}"#);
+            let body = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, seen.id());
+            respond_json(&mut socket, "400 Bad Request", &body).await;
+        }
+    })
+    .await;
+    let (connection, _) = open(&peer.target()).await;
+    assert_eq!(connection.era(), Era::Modern);
+    assert_eq!(peer.requests(|seen| seen.is("server/discover")).len(), 2);
+    assert!(peer.requests(|seen| seen.is("initialize")).is_empty());
+}
+
+#[tokio::test]
 async fn an_error_in_the_body_is_the_answer_whatever_the_status() {
     let peer = Peer::start(|seen, socket| async move {
         let Some((seen, mut socket)) = discovered(seen, socket).await else { return };
