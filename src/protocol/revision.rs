@@ -16,7 +16,7 @@ pub enum Revision {
 }
 
 /// Which way of speaking a revision belongs to (`basic/versioning.mdx`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Era {
     /// Handshake and sessions: revisions up to 2025-11-25.
     Legacy,

@@ -1,5 +1,6 @@
 //! What outlives the process: sessions and why each one ended, events that clients have not read,
-//! calls in flight, and when the server itself was alive.
+//! calls in flight, what upstreams offered and under which names, and when the server itself was
+//! alive.
 //!
 //! [`Store`] is all the server knows of it. A session is written before its `initialize` is
 //! answered ([`Store::insert_session`]); everything after that is noted ([`Store::note`]) and
@@ -9,6 +10,7 @@
 //! What is kept, and how long, is in [`Retention`]. Decisions (who may revive a session, and until
 //! when) are the server's.
 
+mod catalogue;
 mod change;
 mod error;
 mod memory;
@@ -19,6 +21,9 @@ mod sqlite;
 mod store;
 mod time;
 
+pub use catalogue::{
+    CatalogueChange, ListKey, ListKind, NamedKind, StoredCatalogue, StoredList, StoredName,
+};
 pub use change::{Change, Noted, Return};
 pub use error::StoreError;
 pub use memory::MemoryStore;

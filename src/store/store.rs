@@ -2,8 +2,8 @@
 //! one behind it, each with epochs and sessions of its own.
 
 use crate::{
-    Change, Noted, Restored, SessionDetail, SessionFilter, SessionRecord, StatusCounts, StoreError,
-    UtcMillis,
+    CatalogueChange, Change, Noted, Restored, SessionDetail, SessionFilter, SessionRecord,
+    StatusCounts, StoreError, StoredCatalogue, UtcMillis,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -94,6 +94,16 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When they cannot be counted.
     async fn status_counts(&self) -> Result<StatusCounts, StoreError>;
+
+    /// Notes a change to what is kept of upstreams, which is written soon. Never waits. One that is
+    /// beyond a bound, or for which there is no room, is dropped: what was kept stays.
+    fn note_catalogue(&self, change: CatalogueChange) -> Noted;
+
+    /// What is kept of upstreams.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    async fn catalogue(&self) -> Result<StoredCatalogue, StoreError>;
 
     /// Waits until everything noted so far is written.
     ///

@@ -290,6 +290,8 @@ labels! {
         Event = "event",
         /// Calls in flight in one transaction.
         Call = "call",
+        /// What is kept of upstreams, in one transaction.
+        Catalogue = "catalogue",
         /// The end of one transaction.
         Commit = "commit",
         /// Expired rows were removed.

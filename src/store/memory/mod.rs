@@ -3,12 +3,14 @@
 //! It is bounded as the durable one is, and by numbers besides. It also says in the plainest way
 //! what a store does: the durable one is compared with it.
 
+mod catalogue;
 mod held;
 mod state;
 
 use crate::{
-    Beginning, Change, Epoch, Health, Noted, Restored, Retention, SessionDetail, SessionFilter,
-    SessionRecord, StatusCounts, Store, StoreCounts, StoreError, UtcMillis,
+    Beginning, CatalogueChange, Change, Epoch, Health, Noted, Restored, Retention, SessionDetail,
+    SessionFilter, SessionRecord, StatusCounts, Store, StoreCounts, StoreError, StoredCatalogue,
+    UtcMillis,
 };
 use async_trait::async_trait;
 use state::State;
@@ -115,6 +117,20 @@ impl Store for MemoryStore {
 
     async fn status_counts(&self) -> Result<StatusCounts> {
         Ok(self.open()?.status_counts())
+    }
+
+    fn note_catalogue(&self, change: CatalogueChange) -> Noted {
+        match self.open() {
+            Ok(mut state) if change.is_bounded() => {
+                state.upstreams.note(change);
+                Noted::Queued
+            }
+            _ => Noted::Dropped,
+        }
+    }
+
+    async fn catalogue(&self) -> Result<StoredCatalogue> {
+        Ok(self.open()?.upstreams.all())
     }
 
     async fn flush(&self, _within: Duration) -> Result<()> {

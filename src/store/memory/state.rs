@@ -1,6 +1,9 @@
 //! Everything in memory, and what goes when it is old or too much.
 
-use super::held::{Held, bytes};
+use super::{
+    catalogue::Kept,
+    held::{Held, bytes},
+};
 use crate::{
     Change, Happening, HistoryRow, PRUNE_EVERY, Restored, Retention, SessionDetail, SessionFilter,
     SessionRecord, Status, StatusCounts, StatusWord, UtcMillis,
@@ -32,6 +35,7 @@ pub(super) struct State {
     bytes: usize,
     pruned: UtcMillis,
     pub(super) events_dropped: u64,
+    pub(super) upstreams: Kept,
     pub(super) closed: bool,
 }
 
@@ -47,6 +51,7 @@ impl State {
             bytes: 0,
             pruned: now,
             events_dropped: 0,
+            upstreams: Kept::default(),
             closed: false,
         }
     }

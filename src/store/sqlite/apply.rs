@@ -2,6 +2,7 @@
 
 use super::{
     batch::{Batch, CallChange, SessionChange, StreamChange},
+    catalogue,
     columns::{Row, signed, subscriptions_to_text},
 };
 use crate::{Happening, HistoryRow, SessionRecord, StoredCall, UtcMillis};
@@ -44,6 +45,12 @@ impl<'a> Apply<'a> {
         }
         if batch.sessions.values().any(|change| change.forget || !change.calls.is_empty()) {
             self.timed(StoreOperation::Call, |this| this.of_sessions(batch, Self::calls))?;
+        }
+        if !batch.catalogue.is_empty() {
+            self.timed(StoreOperation::Catalogue, |this| {
+                let connection = this.connection;
+                batch.catalogue.iter().try_for_each(|change| catalogue::apply(connection, change))
+            })?;
         }
         Ok(())
     }

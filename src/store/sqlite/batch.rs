@@ -3,7 +3,8 @@
 //! ended before its start was written leaves nothing.
 
 use crate::{
-    Change, Counts, Happening, HistoryRow, SessionRecord, StoredCall, StoredEvent, UtcMillis,
+    CatalogueChange, Change, Counts, Happening, HistoryRow, SessionRecord, StoredCall, StoredEvent,
+    UtcMillis,
 };
 use mcp_telemetry::Reason;
 use std::{
@@ -11,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-/// Changes that are written in one go, in this order: sessions, history, streams, calls.
+/// Changes that are written in one go, in this order: sessions, history, streams, calls, upstreams.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Sessions written whole.
@@ -20,9 +21,11 @@ pub(super) struct Batch {
     pub(super) sessions: HashMap<Arc<str>, SessionChange>,
     /// New rows of the history.
     pub(super) history: Vec<(Arc<str>, HistoryRow)>,
+    /// What changed of upstreams, in order.
+    pub(super) catalogue: Vec<CatalogueChange>,
     /// About how many rows that is.
     pub(super) rows: usize,
-    /// Bytes of events in it.
+    /// Bytes of events and lists in it.
     pub(super) bytes: usize,
 }
 
@@ -70,7 +73,10 @@ pub(super) enum CallChange {
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        self.inserts.is_empty() && self.sessions.is_empty() && self.history.is_empty()
+        self.inserts.is_empty()
+            && self.sessions.is_empty()
+            && self.history.is_empty()
+            && self.catalogue.is_empty()
     }
 
     /// Adds a whole session; earlier changes to its row are in it already.
@@ -126,9 +132,17 @@ impl Batch {
 }
 
 impl Batch {
-    /// Forgets all events; the sessions they belong to.
+    /// Adds a change of upstreams.
+    pub(super) fn note_catalogue(&mut self, change: CatalogueChange) {
+        self.rows += 1;
+        self.bytes += change.bytes();
+        self.catalogue.push(change);
+    }
+
+    /// Forgets all events and lists; the sessions they belong to.
     pub(super) fn drop_events(&mut self) -> Vec<Arc<str>> {
         let mut behind = Vec::new();
+        self.rows = self.rows.saturating_sub(std::mem::take(&mut self.catalogue).len());
         for (id, change) in &mut self.sessions {
             let events: usize = change.streams.values_mut().map(StreamChange::drop_events).sum();
             if events > 0 {

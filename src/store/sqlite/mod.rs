@@ -7,6 +7,7 @@
 
 mod apply;
 mod batch;
+mod catalogue;
 mod columns;
 mod condition;
 mod failure;
@@ -21,8 +22,9 @@ mod writer;
 pub use read::SqliteReader;
 
 use crate::{
-    Beginning, Change, Health, Noted, Restored, Retention, SessionDetail, SessionFilter,
-    SessionRecord, StatusCounts, Store, StoreCounts, StoreError, UtcMillis,
+    Beginning, CatalogueChange, Change, Health, Noted, Restored, Retention, SessionDetail,
+    SessionFilter, SessionRecord, StatusCounts, Store, StoreCounts, StoreError, StoredCatalogue,
+    UtcMillis,
 };
 use async_trait::async_trait;
 use condition::Condition;
@@ -234,6 +236,18 @@ impl Store for SqliteStore {
 
     async fn status_counts(&self) -> Result<StatusCounts> {
         self.read(SqliteReader::status_counts).await
+    }
+
+    fn note_catalogue(&self, change: CatalogueChange) -> Noted {
+        let noted = self.queue.note_catalogue(change);
+        if noted == Noted::Dropped {
+            self.condition.failed(StoreOperation::Catalogue, &StoreError::Overloaded);
+        }
+        noted
+    }
+
+    async fn catalogue(&self) -> Result<StoredCatalogue> {
+        self.read(SqliteReader::catalogue).await
     }
 
     async fn flush(&self, within: Duration) -> Result<()> {

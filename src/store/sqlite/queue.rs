@@ -4,7 +4,7 @@
 //! is told last is still told: that a session has ended, and that a new one is safe.
 
 use super::{batch::Batch, failure::Result};
-use crate::{Change, Noted, SessionRecord, StoreError, UtcMillis};
+use crate::{CatalogueChange, Change, Noted, SessionRecord, StoreError, UtcMillis};
 use std::{
     collections::HashSet,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 /// Most rows that wait.
 const MOST_ROWS: usize = 65_536;
-/// Most bytes of events that wait.
+/// Most bytes of events and lists that wait.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 /// Most sessions remembered as fallen behind.
 const MOST_BEHIND: usize = 65_536;
@@ -136,6 +136,22 @@ impl Queue {
         state.work.alive = state.work.alive.max(at);
         let first = state.is_empty();
         state.change(|batch| batch.note(session, at, change));
+        drop(state);
+        if first {
+            self.wake.notify_one();
+        }
+        Noted::Queued
+    }
+
+    pub(super) fn note_catalogue(&self, change: CatalogueChange) -> Noted {
+        let mut state = self.lock();
+        let (rows, bytes) = (state.rows + state.kept.0, state.bytes + state.kept.1);
+        let has_room = rows < MOST_ROWS / 2 && bytes + change.bytes() <= MOST_BYTES;
+        if state.closed || !has_room || !change.is_bounded() {
+            return Noted::Dropped;
+        }
+        let first = state.is_empty();
+        state.change(|batch| batch.note_catalogue(change));
         drop(state);
         if first {
             self.wake.notify_one();

@@ -2,12 +2,13 @@
 //! hold it up.
 
 use super::{
-    FILE, columns,
+    FILE, catalogue, columns,
     failure::{Place, Result},
     schema,
 };
 use crate::{
-    Restored, SessionDetail, SessionFilter, SessionRecord, StatusCounts, StatusWord, UtcMillis,
+    Restored, SessionDetail, SessionFilter, SessionRecord, StatusCounts, StatusWord,
+    StoredCatalogue, UtcMillis,
 };
 use rusqlite::{Connection, OpenFlags, ToSql};
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
@@ -98,6 +99,10 @@ impl SqliteReader {
             Ok(u64::try_from(count.map_err(|error| self.place.error(&error))?).unwrap_or(0))
         };
         Ok(StatusCounts { active: count("IS NULL")?, disconnected: count("IS NOT NULL")? })
+    }
+
+    pub(super) fn catalogue(&self) -> Result<StoredCatalogue> {
+        catalogue::read(&self.connection).map_err(|error| self.place.error(&error))
     }
 
     pub(super) fn active(&self, events_since: UtcMillis) -> Result<Vec<Restored>> {

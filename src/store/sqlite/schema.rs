@@ -4,8 +4,11 @@ use super::failure::{Place, Result};
 use rusqlite::Connection;
 
 /// A step that was released is never changed: what is new is a further step.
-const STEPS: [&str; 2] =
-    [include_str!("steps/0001_sessions.sql"), include_str!("steps/0002_streams.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("steps/0001_sessions.sql"),
+    include_str!("steps/0002_streams.sql"),
+    include_str!("steps/0003_catalogue.sql"),
+];
 
 /// Marks a file as ours: "mcpo".
 const APPLICATION_ID: i64 = 0x6d63_706f;

@@ -6,6 +6,7 @@
 )]
 
 mod bounds;
+mod catalogue;
 mod damage;
 mod disk;
 mod durability;

@@ -3,10 +3,11 @@
 
 use crate::support::{START, close, config, flush, session, telemetry};
 use bytes::Bytes;
-use mcp_protocol::Method;
+use mcp_protocol::{Era, Method};
 use mcp_store::{
-    Change, Counts, MemoryStore, Restored, Retention, Return, SessionDetail, SessionFilter,
-    SqliteStore, StatusCounts, Store, UtcMillis,
+    CatalogueChange, Change, Counts, ListKey, ListKind, MemoryStore, NamedKind, Noted, Restored,
+    Retention, Return, SessionDetail, SessionFilter, SqliteStore, StatusCounts, Store,
+    StoredCatalogue, StoredList, StoredName, UtcMillis,
 };
 use mcp_telemetry::Reason;
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ enum Step {
     Insert(u8),
     Note(u8, Change),
     Revive(u8),
+    Catalogue(CatalogueChange),
     Flush,
     /// Time passes, and what has expired goes.
     Wait(u16),
@@ -62,12 +64,50 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
+fn list_keys() -> impl Strategy<Value = ListKey> {
+    let upstream = prop_oneof![Just("a"), Just("b")].prop_map(Arc::from);
+    let era = prop_oneof![Just(Era::Legacy), Just(Era::Modern)];
+    let key = (upstream, era, prop::sample::select(&ListKind::ALL[..]));
+    key.prop_map(|(upstream, era, kind)| ListKey { upstream, era, kind })
+}
+
+fn times() -> impl Strategy<Value = UtcMillis> {
+    (0u64..9).prop_map(|seconds| START.after(Duration::from_secs(seconds)))
+}
+
+fn names() -> impl Strategy<Value = StoredName> {
+    let kind = prop::sample::select(&NamedKind::ALL[..]);
+    (kind, texts(), texts(), texts()).prop_map(|(kind, upstream, original, public)| StoredName {
+        kind,
+        upstream,
+        original,
+        rules: Arc::clone(&public),
+        public,
+    })
+}
+
+fn catalogue_changes() -> impl Strategy<Value = CatalogueChange> {
+    prop_oneof![
+        3 => (list_keys(), texts(), times(), prop::option::of(times()), texts()).prop_map(
+            |(key, target, refreshed, stale_since, items)| {
+                CatalogueChange::Listed(StoredList { key, target, refreshed, stale_since, items })
+            }
+        ),
+        2 => (list_keys(), times()).prop_map(|(key, at)| CatalogueChange::Stale(key, at)),
+        1 => list_keys().prop_map(|key| CatalogueChange::Forgotten(key.upstream, Some(key.era))),
+        1 => list_keys().prop_map(|key| CatalogueChange::Forgotten(key.upstream, None)),
+        2 => prop::collection::vec(names(), 0..4)
+            .prop_map(|names| CatalogueChange::Named(names.into())),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let who = || 0u8..4;
     let step = prop_oneof![
         3 => who().prop_map(Step::Insert),
         20 => (who(), changes()).prop_map(|(who, change)| Step::Note(who, change)),
         2 => who().prop_map(Step::Revive),
+        6 => catalogue_changes().prop_map(Step::Catalogue),
         2 => Just(Step::Flush),
         2 => (10u16..400).prop_map(Step::Wait),
         1 => Just(Step::Reopen),
@@ -83,6 +123,7 @@ struct Seen {
     details: Vec<Option<SessionDetail>>,
     listed: Vec<Arc<str>>,
     counts: StatusCounts,
+    catalogue: StoredCatalogue,
 }
 
 async fn look(store: &dyn Store, now: UtcMillis) -> Seen {
@@ -99,6 +140,7 @@ async fn look(store: &dyn Store, now: UtcMillis) -> Seen {
         details,
         listed: listed.into_iter().map(|session| session.id).collect(),
         counts: store.status_counts().await.expect("read"),
+        catalogue: store.catalogue().await.expect("read"),
     }
 }
 
@@ -138,6 +180,10 @@ impl Both<'_> {
                 let id = who.to_string();
                 let revived = self.durable.revive(&id, self.now).await;
                 assert_eq!(revived, self.model.revive(&id, self.now).await);
+            }
+            Step::Catalogue(change) => {
+                assert_eq!(self.durable.note_catalogue(change.clone()), Noted::Queued);
+                assert_eq!(self.model.note_catalogue(change), Noted::Queued);
             }
             Step::Flush => flush(&self.durable).await,
             Step::Wait(seconds) => {
