@@ -118,6 +118,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.request_timeout", Kind::Seconds),
     key("limits.own_upstream_sessions", Kind::Count),
     key("limits.own_upstream_idle", Kind::Seconds),
+    key("limits.max_stale", Kind::Seconds),
     key("limits.rate.per_principal", Kind::Count),
     key("limits.rate.per_principal_burst", Kind::Count),
     key("limits.rate.per_address", Kind::Count),

@@ -130,6 +130,9 @@ pub struct Limits {
     /// Longest time such a session lives without a call (default 300 s).
     #[serde(deserialize_with = "seconds")]
     pub own_upstream_idle: Duration,
+    /// Longest time for which entries of an upstream that is away stay listed (default 24 h).
+    #[serde(deserialize_with = "seconds")]
+    pub max_stale: Duration,
     /// How fast requests may come (default: no limit).
     pub rate: RateLimits,
 }
@@ -252,6 +255,7 @@ impl Default for Limits {
             request_timeout: Duration::from_secs(30),
             own_upstream_sessions: 64,
             own_upstream_idle: Duration::from_secs(300),
+            max_stale: Duration::from_secs(24 * 3_600),
             rate: RateLimits::default(),
         }
     }

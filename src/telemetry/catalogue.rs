@@ -9,7 +9,7 @@ use crate::{
     label::Signal,
 };
 use mcp_protocol::Method;
-use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
+use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
 
 const REQUEST_SECONDS: &[f64] = &[
     0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
@@ -131,8 +131,12 @@ metrics! {
     tool_calls: Open<IntCounterVec> = "mcp_tool_calls_total" ["upstream", "tool", "status"];
     /// Duration of calls of tools.
     tool_call_duration: Open<HistogramVec> = "mcp_tool_call_duration_seconds" ["upstream", "tool"] buckets TOOL_SECONDS;
-    /// Whether a tool can be called now.
+    /// Whether a tool is listed and a call of it is known to reach its upstream within the time for which calls wait.
     tool_available: Open<IntGaugeVec> = "mcp_tool_available" ["upstream", "tool"];
+    /// Time for which tools should have been available, summed over them; an upstream that was never reached counts as one.
+    tool_seconds: Open<CounterVec> = "mcp_tool_seconds_total" ["upstream"];
+    /// The part of it for which they were not, by cause; advances while they are not.
+    tool_unavailable: Open<CounterVec> = "mcp_tool_unavailable_seconds_total" ["upstream", "cause"];
     /// 1 for the state an upstream is in.
     upstream_state: Open<IntGaugeVec> = "mcp_upstream_state" ["upstream", "state"];
     /// Attempts at upstreams that ended.

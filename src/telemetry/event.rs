@@ -3,8 +3,8 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
-    Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause, Restoration,
-    StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause,
+    Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -393,6 +393,34 @@ pub enum Event<'a> {
         resources: usize,
         /// How many prompts.
         prompts: usize,
+    },
+    /// What a store kept of an upstream is listed again, until its lists are read.
+    CatalogueRestored {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// How many tools it had.
+        tools: usize,
+        /// When they were read, since 1970.
+        refreshed: Duration,
+    },
+    /// An upstream's tools, or others of its entries, are listed no more, though it did not say so.
+    CatalogueWithdrawn {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// How many entries.
+        entries: usize,
+        /// Why.
+        why: &'a str,
+    },
+    /// Time went by for the tools of an upstream.
+    ToolTimePassed {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// Seconds, for each tool.
+        seconds: f64,
+        /// The part of it in which they could not be called, by cause; what was found out later
+        /// is of earlier times.
+        unavailable: &'a [(OutageCause, f64)],
     },
     /// A tool can be called, or no longer.
     ToolAvailabilityChanged {

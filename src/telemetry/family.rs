@@ -3,8 +3,8 @@
 
 use crate::label::LabelSet;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 use std::marker::PhantomData;
 
@@ -77,6 +77,7 @@ macro_rules! vectors {
 
 vectors! {
     IntCounterVec => IntCounter, Counter;
+    CounterVec => Counter, Counter;
     IntGaugeVec => IntGauge, Gauge;
     GaugeVec => Gauge, Gauge;
 }

@@ -246,6 +246,26 @@ labels! {
         ConnectionLost = "connection_lost",
     }
 
+    /// Why tools cannot be called.
+    OutageCause {
+        /// Their upstream was not reached since it was configured.
+        NeverReached = "never_reached",
+        /// It could not be reached since we started.
+        Unreachable = "unreachable",
+        /// Its process ended.
+        Exited = "exited",
+        /// It forgot our session and gave us no other.
+        SessionLost = "session_lost",
+        /// It refused us.
+        Refused = "refused",
+        /// It did not answer any more.
+        Silent = "silent",
+        /// The connection broke.
+        ConnectionLost = "connection_lost",
+        /// We were down ourselves.
+        OrchestratorDown = "orchestrator_down",
+    }
+
     /// What came of a new configuration.
     ReloadOutcome {
         /// It is in force.

@@ -120,6 +120,17 @@ impl Log {
             Event::CatalogueRefreshed { upstream, tools, resources, prompts } => {
                 lists_read(upstream, tools, resources, prompts);
             }
+            Event::CatalogueRestored { upstream, tools, .. } => {
+                line!(INFO, "catalogue_restored", "upstream's lists taken from the store", {
+                    upstream = upstream.name(), tools,
+                });
+            }
+            Event::CatalogueWithdrawn { upstream, entries, why } => {
+                line!(WARN, "catalogue_withdrawn", "entries of an upstream are listed no more", {
+                    upstream = upstream.name(), entries, why,
+                });
+            }
+            Event::ToolTimePassed { .. } => {}
             Event::ToolAvailabilityChanged { tool, available } => {
                 tool_availability(tool, available)
             }

@@ -150,6 +150,12 @@ impl Metrics {
             Event::CatalogueRefreshed { upstream, .. } => {
                 upstream.series().inspect(|series| series.refreshed(unix_seconds()));
             }
+            Event::CatalogueRestored { upstream, refreshed, .. } => {
+                upstream.series().inspect(|series| series.refreshed(refreshed.as_secs_f64()));
+            }
+            Event::ToolTimePassed { upstream, seconds, unavailable } => {
+                upstream.series().inspect(|series| series.passed(seconds, unavailable));
+            }
             Event::ToolAvailabilityChanged { tool, available } => {
                 self.names.series(tool).available(available)
             }
@@ -162,6 +168,7 @@ impl Metrics {
             | Event::AttemptStarted { .. }
             | Event::UpstreamLog { .. }
             | Event::UpstreamMessageDropped { .. }
+            | Event::CatalogueWithdrawn { .. }
             | Event::NameConflict { .. }
             | Event::NameShortened { .. }
             | Event::ConfigWarning { .. }

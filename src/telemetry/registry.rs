@@ -3,12 +3,12 @@
 //! or one too many, is `_OTHER`.
 
 use crate::{
-    AttemptOutcome, Outcome, RestartCause, UpstreamState,
+    AttemptOutcome, OutageCause, Outcome, RestartCause, UpstreamState,
     catalogue::{ATTEMPT_OUTCOMES, Catalogue, OUTCOMES},
     family::{Open, Vector},
     label::Label,
 };
-use prometheus::{Gauge, Histogram, IntCounter, IntGauge};
+use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge};
 use std::{
     collections::HashMap,
     fmt,
@@ -65,6 +65,8 @@ pub(crate) struct UpstreamSeries {
     attempt_duration: [Histogram; ATTEMPT_OUTCOMES],
     restarts: [IntCounter; RestartCause::ALL.len()],
     refreshed: Gauge,
+    tool_seconds: Counter,
+    tool_unavailable: [Counter; OutageCause::ALL.len()],
 }
 
 impl UpstreamSeries {
@@ -82,6 +84,8 @@ impl UpstreamSeries {
             )?,
             restarts: per_label::<RestartCause, _, _>(&metrics.upstream_restarts, &[name])?,
             refreshed: metrics.catalogue_refreshed.0.handle(&[name])?,
+            tool_seconds: metrics.tool_seconds.0.handle(&[name])?,
+            tool_unavailable: per_label::<OutageCause, _, _>(&metrics.tool_unavailable, &[name])?,
         })
     }
 
@@ -98,6 +102,13 @@ impl UpstreamSeries {
 
     pub(crate) fn restarted(&self, cause: RestartCause) {
         self.restarts[cause.slot()].inc();
+    }
+
+    pub(crate) fn passed(&self, seconds: f64, unavailable: &[(OutageCause, f64)]) {
+        self.tool_seconds.inc_by(seconds);
+        for (cause, seconds) in unavailable {
+            self.tool_unavailable[cause.slot()].inc_by(*seconds);
+        }
     }
 
     pub(crate) fn refreshed(&self, unix_seconds: f64) {

@@ -1,6 +1,10 @@
 // What both TypeScript clients share: the plan they are given, and a count of what they send.
 // A plan is JSON in MCP_PLAN: {url, token, era, calls: [{name, arguments}], resources: [uri],
-// prompts: [{name, arguments}]}. Each script prints one line of JSON.
+// prompts: [{name, arguments}], pause}. Each script prints one line of JSON. With a `pause`, a file
+// name, it does all of it, says so by the file <pause>.done, waits for <pause>.go, and does it again.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export const plan = { calls: [], resources: [], prompts: [], ...JSON.parse(process.env.MCP_PLAN) };
 
@@ -23,6 +27,14 @@ export function transportOptions() {
 
 // Lists, calls, reads and gets what the plan says.
 export async function carryOut(client) {
+  const report = await once(client);
+  if (!plan.pause) return report;
+  writeFileSync(`${plan.pause}.done`, "");
+  while (!existsSync(`${plan.pause}.go`)) await sleep(20);
+  return { ...report, again: await once(client) };
+}
+
+async function once(client) {
   const tools = [];
   let cursor;
   do {

@@ -11,6 +11,7 @@ mod abuse;
 mod auth;
 mod builtins;
 mod cancelling;
+mod catalogue;
 mod churn;
 mod cli;
 mod clients;

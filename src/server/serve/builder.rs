@@ -9,7 +9,7 @@ use crate::{
     session::{Listeners, Presences, Sessions, StreamPlaces, now},
     tools::{Registry, RegistryError, Tool, builtins},
     transport::StatusReport,
-    upstream::Upstreams,
+    upstream::{Start, Upstreams},
 };
 use arc_swap::ArcSwap;
 use mcp_store::{MemoryStore, Store};
@@ -200,15 +200,22 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
 
 impl Parts {
     /// Puts the stages together and starts the upstreams.
-    pub(super) fn assemble(
+    pub(super) async fn assemble(
         self,
         config: &Config,
         telemetry: Telemetry,
         status: &Arc<StatusReport>,
     ) -> Arc<Stages> {
         let (names, limits) = (self.tools.names(), LiveLimits::new(config.limits.clone()));
-        let upstreams =
-            Upstreams::start(config, limits.clone(), telemetry.clone(), names, self.state_key);
+        // The store reports itself what it cannot read: then the upstreams tell it anew.
+        let kept = self.store.catalogue().await.unwrap_or_default();
+        let start = Start {
+            limits: limits.clone(),
+            telemetry: telemetry.clone(),
+            state_key: self.state_key,
+            store: Arc::clone(&self.store),
+        };
+        let upstreams = Upstreams::start(config, start, names, kept);
         let stages = Arc::new(Stages {
             admission: ArcSwap::from_pointee(self.admission),
             sessions: Sessions::new(limits.clone(), self.store, telemetry.clone()),

@@ -145,7 +145,7 @@ impl OrchestratorServer {
             started: Instant::now(),
             address,
         });
-        let stages = parts.assemble(&self.config, self.telemetry.clone(), &status);
+        let stages = parts.assemble(&self.config, self.telemetry.clone(), &status).await;
         stages.restore_sessions().await;
         let changes = stages.dispatch.upstreams.changes();
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));

@@ -97,6 +97,7 @@ impl Upstream {
                 Ok(payload) => return Ok((link.era(), payload)),
                 Err(error) => error,
             };
+            self.doubt_lists(link.era(), &error);
             let is_lost = is_lost(&error);
             if is_lost && route.own.is_none() {
                 self.lane(link.era()).tell_lost(link.id, &error);

@@ -1,16 +1,12 @@
-//! What one upstream offers in one era, as it was last listed: all pages, bounded, raw.
+//! What one upstream offers in one era, as it was last listed, and what is believed of a new
+//! answer. How a list is read is in `pages`.
 
-use super::link::Link;
-use mcp_client::OutCall;
-use mcp_protocol::{Era, Method, RawObject, RawValue, headers, headers::ParamHeader, raw_value};
-use std::{collections::HashSet, sync::Arc, time::Duration};
-
-/// Most pages of one list.
-const MOST_PAGES: usize = 200;
-/// Most items of one list.
-const MOST_ITEMS: usize = 10_000;
-/// Most bytes of one list.
-const MOST_BYTES: usize = 32 << 20;
+use super::{
+    link::Link,
+    pages::{self, Complaints, Item, Unread, wire},
+};
+use mcp_store::{ListKind, UtcMillis};
+use std::{sync::Arc, time::Duration};
 
 /// The lists that an upstream can say have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,194 +22,203 @@ pub(super) enum Kind {
 impl Kind {
     /// All of them.
     pub(super) const ALL: [Self; 3] = [Self::Tools, Self::Prompts, Self::Resources];
+
+    /// The lists that this says have changed.
+    const fn lists(self) -> &'static [ListKind] {
+        match self {
+            Self::Tools => &[ListKind::Tools],
+            Self::Prompts => &[ListKind::Prompts],
+            Self::Resources => &[ListKind::Resources, ListKind::Templates],
+        }
+    }
 }
 
-/// One item as its upstream defined it.
-#[derive(Debug, Clone)]
-pub(super) struct Item {
-    /// Its name, URI or URI template.
-    pub(super) key: Arc<str>,
-    /// The definition as it came.
-    pub(super) definition: Arc<RawValue>,
-    /// Arguments that headers repeat; tools only.
-    pub(super) headers: Vec<ParamHeader>,
+/// One list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct List {
+    /// What is in it.
+    pub(super) items: Arc<[Item]>,
+    /// When it was read.
+    pub(super) refreshed: UtcMillis,
+    /// Since when nobody can tell whether it is still so.
+    pub(super) stale_since: Option<UtcMillis>,
+}
+
+impl List {
+    /// The same, stale since then unless it is already.
+    pub(super) fn stale(&self, since: UtcMillis) -> Self {
+        Self { stale_since: self.stale_since.or(Some(since)), ..self.clone() }
+    }
+
+    /// Whether it was stale for as long as it may be.
+    pub(super) fn is_expired(&self, now: UtcMillis, most: Duration) -> bool {
+        self.stale_since.is_some_and(|since| now.since(since) >= most)
+    }
 }
 
 /// All lists of one upstream in one era.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Listing {
     /// Its tools.
-    pub(super) tools: Arc<[Item]>,
+    pub(super) tools: List,
     /// Its prompts.
-    pub(super) prompts: Arc<[Item]>,
+    pub(super) prompts: List,
     /// Its resources.
-    pub(super) resources: Arc<[Item]>,
+    pub(super) resources: List,
     /// Its resource templates.
-    pub(super) templates: Arc<[Item]>,
+    pub(super) templates: List,
     /// Whether it can be asked for resources at all.
     pub(super) reads: bool,
 }
 
-/// What went wrong while listing: the method, and a sentence for the log.
-pub(super) type Complaints = Vec<(Method, String)>;
+/// What is read again, and how far an answer is believed.
+pub(super) struct Look<'a> {
+    /// These lists.
+    pub(super) kinds: &'a [Kind],
+    /// Of these an empty one is: it was announced, or empty before.
+    pub(super) believed: &'a [Kind],
+    /// Longest time for each request.
+    pub(super) limit: Duration,
+    /// The time.
+    pub(super) now: UtcMillis,
+}
+
+/// What came of a look.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Lists that were empty and are to be looked at again before that is believed.
+    pub(super) empty: Vec<Kind>,
+    /// Lists that could not be read.
+    pub(super) failed: Vec<Kind>,
+    /// What went wrong: the method, and a sentence for the log.
+    pub(super) complaints: Complaints,
+}
 
 impl Listing {
-    /// Asks the upstream for these lists again; the others, and those that fail, are as before.
-    pub(super) async fn refreshed(
-        &self,
-        link: &Link,
-        kinds: &[Kind],
-        limit: Duration,
-    ) -> (Self, Complaints) {
+    /// A list.
+    pub(super) const fn list(&self, kind: ListKind) -> &List {
+        match kind {
+            ListKind::Tools => &self.tools,
+            ListKind::Prompts => &self.prompts,
+            ListKind::Resources => &self.resources,
+            ListKind::Templates => &self.templates,
+        }
+    }
+
+    /// A list, to be changed.
+    pub(super) const fn list_mut(&mut self, kind: ListKind) -> &mut List {
+        match kind {
+            ListKind::Tools => &mut self.tools,
+            ListKind::Prompts => &mut self.prompts,
+            ListKind::Resources => &mut self.resources,
+            ListKind::Templates => &mut self.templates,
+        }
+    }
+
+    /// The same, all of it stale since then unless it is already.
+    pub(super) fn stale(&self, since: UtcMillis) -> Self {
         let mut next = self.clone();
-        let mut complaints = Complaints::new();
+        ListKind::ALL.iter().for_each(|kind| *next.list_mut(*kind) = self.list(*kind).stale(since));
+        next
+    }
+
+    /// Whether any of it is not stale.
+    pub(super) fn is_fresh(&self) -> bool {
+        ListKind::ALL.iter().any(|kind| self.list(*kind).stale_since.is_none())
+    }
+
+    /// How many entries it has.
+    pub(super) fn len(&self) -> usize {
+        ListKind::ALL.iter().map(|kind| self.list(*kind).items.len()).sum()
+    }
+
+    /// Asks the upstream for lists again; the others, and those that fail, are as before.
+    pub(super) async fn refreshed(&self, link: &Link, look: &Look<'_>) -> (Self, Seen) {
+        let (mut next, mut seen) = (self.clone(), Seen::default());
         next.reads = link.offers.resources;
-        for kind in kinds {
-            let lists = match kind {
-                Kind::Tools => vec![(Method::ToolsList, "tools", "name", &mut next.tools)],
-                Kind::Prompts => vec![(Method::PromptsList, "prompts", "name", &mut next.prompts)],
-                Kind::Resources => vec![
-                    (Method::ResourcesList, "resources", "uri", &mut next.resources),
-                    (
-                        Method::ResourcesTemplatesList,
-                        "resourceTemplates",
-                        "uriTemplate",
-                        &mut next.templates,
-                    ),
-                ],
-            };
-            for (method, field, key, list) in lists {
-                if !link.offers.has(*kind) {
-                    *list = Arc::default();
-                    continue;
-                }
-                match pages(link, method, field, limit).await {
-                    Ok(items) => *list = read_items(&items, key, link, &mut complaints),
-                    Err(reason) => complaints.push((method, reason)),
-                }
+        for kind in look.kinds {
+            for list in kind.lists() {
+                next.refresh(link, (*kind, *list), look, &mut seen).await;
             }
         }
-        (next, complaints)
+        (next, seen)
     }
-}
 
-/// Follows a list from page to page.
-async fn pages(
-    link: &Link,
-    method: Method,
-    field: &str,
-    limit: Duration,
-) -> Result<Vec<Box<RawValue>>, String> {
-    let mut items: Vec<Box<RawValue>> = Vec::new();
-    let (mut bytes, mut cursor, mut seen) = (0_usize, None::<String>, HashSet::new());
-    for _ in 0..MOST_PAGES {
-        let Some(page) = page(link, method, cursor.as_deref(), limit).await? else { break };
-        let page = RawObject::parse(&page).ok_or("the result is no object")?;
-        let found: Vec<&RawValue> = page
-            .get(field)
-            .and_then(|list| serde_json::from_str(list.get()).ok())
-            .ok_or_else(|| format!("the result has no list `{field}`"))?;
-        bytes += found.iter().map(|item| item.get().len()).sum::<usize>();
-        items.extend(found.into_iter().map(ToOwned::to_owned));
-        if items.len() > MOST_ITEMS || bytes > MOST_BYTES {
-            return Err(format!(
-                "the list is larger than {MOST_ITEMS} items or {MOST_BYTES} bytes"
-            ));
-        }
-        cursor = page.get_str("nextCursor");
-        match &cursor {
-            Some(next) if seen.insert(next.clone()) => {}
-            _ => break,
-        }
-    }
-    Ok(items)
-}
-
-/// One page; `None` when the upstream does not know the method after all.
-async fn page(
-    link: &Link,
-    method: Method,
-    cursor: Option<&str>,
-    limit: Duration,
-) -> Result<Option<Box<RawValue>>, String> {
-    let params = cursor
-        .map_or_else(|| serde_json::json!({}), |cursor| serde_json::json!({ "cursor": cursor }));
-    let call = link.connection.call(OutCall::new(method.as_str(), raw_value(&params)));
-    let answer = tokio::time::timeout(limit, call)
-        .await
-        .map_err(|_| format!("no answer within {} s", limit.as_secs_f32()))?;
-    match answer.map_err(|error| error.to_string())? {
-        Ok(result) => Ok(Some(result)),
-        Err(error) if error.code == mcp_protocol::code::METHOD_NOT_FOUND => Ok(None),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Takes the key out of each item; what has none, or one that stood before, is left out.
-fn read_items(
-    items: &[Box<RawValue>],
-    key: &str,
-    link: &Link,
-    complaints: &mut Complaints,
-) -> Arc<[Item]> {
-    let over_http = link.network == mcp_client::Network::Http && link.era() == Era::Modern;
-    let mut seen = HashSet::new();
-    items
-        .iter()
-        .filter_map(|item| read_item(item, key, over_http, complaints))
-        .filter(|item| seen.insert(item.key.clone()))
-        .collect()
-}
-
-/// A tool whose header annotations are not valid must not be offered to clients of an HTTP
-/// server (SEP-2243); from elsewhere its annotations are just not used.
-fn read_item(
-    item: &RawValue,
-    key: &str,
-    over_http: bool,
-    complaints: &mut Complaints,
-) -> Option<Item> {
-    let object = RawObject::parse(item)?;
-    let key = object.get_str(key)?;
-    let headers = match object.get("inputSchema").map(headers::param_headers) {
-        None => Vec::new(),
-        Some(Ok(headers)) => headers,
-        Some(Err(reason)) => {
-            if over_http {
-                complaints
-                    .push((Method::ToolsList, format!("the tool `{key}` is left out: {reason}")));
-                return None;
+    async fn refresh(
+        &mut self,
+        link: &Link,
+        (kind, which): (Kind, ListKind),
+        look: &Look<'_>,
+        seen: &mut Seen,
+    ) {
+        let offered = link.offers.has(kind);
+        let (method, field, key) = wire(which);
+        let read = match offered {
+            false => Ok(Vec::new()),
+            true => pages::read(link, method, field, look.limit).await,
+        };
+        let (items, is_sure) = match read {
+            Ok(items) => {
+                let over_http = pages::is_modern_http(link.network, link.era());
+                (pages::read_items(&items, key, over_http, &mut seen.complaints), false)
             }
-            Vec::new()
+            Err(Unread::Revoked(reason)) => {
+                seen.complaints.push((method, reason));
+                // What was taken away may be given again.
+                seen.failed.push(kind);
+                (Arc::default(), true)
+            }
+            Err(Unread::Failed(reason)) => {
+                seen.complaints.push((method, reason));
+                return seen.failed.push(kind);
+            }
+        };
+        let list = self.list_mut(which);
+        let is_believed = is_sure || look.believed.contains(&kind);
+        if needs_another_look(list, &items, is_believed, which == ListKind::Tools && offered) {
+            seen.empty.push(kind);
         }
-    };
-    Some(Item { key: key.into(), definition: item.to_owned().into(), headers })
+        if replaces(list, &items, is_believed) {
+            *list = List { items, refreshed: look.now, stale_since: None };
+        }
+    }
+}
+
+/// Whether what was read takes the place of what is known. A server that has just started may
+/// not have its tools yet, so an empty list does not replace a full one before it is believed.
+fn replaces(known: &List, read: &[Item], is_believed: bool) -> bool {
+    is_believed || !read.is_empty() || known.items.is_empty()
+}
+
+/// Whether to look again soon: an empty list stands where a full one was, or, of tools, where
+/// one is to be expected.
+fn needs_another_look(known: &List, read: &[Item], is_believed: bool, expects_some: bool) -> bool {
+    !is_believed && read.is_empty() && (expects_some || !known.items.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mcp_protocol::raw;
 
-    fn read(definition: &str, over_http: bool) -> (Option<Item>, Complaints) {
-        let mut complaints = Complaints::new();
-        let item = read_item(&raw(definition).unwrap(), "name", over_http, &mut complaints);
-        (item, complaints)
+    #[test]
+    fn an_empty_list_replaces_a_full_one_only_when_it_is_believed() {
+        let definition = mcp_protocol::raw(r#"{"name":"t"}"#).unwrap().into();
+        let item = Item { key: "t".into(), definition, headers: Vec::new() };
+        let full = List { items: [item.clone()].into(), ..List::default() };
+        let none = List::default();
+        assert!(!replaces(&full, &[], false) && needs_another_look(&full, &[], false, false));
+        assert!(replaces(&full, &[], true) && !needs_another_look(&full, &[], true, true));
+        assert!(replaces(&full, std::slice::from_ref(&item), false), "fewer are believed at once");
+        assert!(replaces(&none, &[], false) && !needs_another_look(&none, &[], false, false));
+        assert!(needs_another_look(&none, &[], false, true), "tools are to be expected");
     }
 
     #[test]
-    fn a_tool_with_bad_header_annotations_is_left_out_over_http_only() {
-        let tool = r#"{"name":"t","inputSchema":{"type":"object","properties":{"a":{"type":"object","x-mcp-header":"A"}}}}"#;
-        let (item, complaints) = read(tool, true);
-        assert!(item.is_none());
-        assert!(complaints[0].1.contains("`t` is left out"));
-        assert!(read(tool, false).0.unwrap().headers.is_empty());
-    }
-
-    #[test]
-    fn definitions_stay_as_they_came() {
-        let text = r#"{ "x-own": 1.50, "name":"t" }"#;
-        assert_eq!(read(text, true).0.unwrap().definition.get(), text);
-        assert!(read(r#"{"title":"no name"}"#, true).0.is_none());
+    fn a_list_is_stale_from_the_first_time_on_and_for_a_bounded_time() {
+        let at = |seconds: i64| UtcMillis::from_millis(seconds * 1_000);
+        let list = List::default().stale(at(10)).stale(at(20));
+        let day = Duration::from_secs(86_400);
+        assert!(!list.is_expired(at(86_409), day) && list.is_expired(at(86_410), day));
+        assert!(!List::default().is_expired(at(999_999), Duration::ZERO), "it is not stale");
     }
 }

@@ -15,10 +15,14 @@
 //!
 //! Dropping the future of a forwarded call cancels it upstream.
 
+mod assigned;
+mod availability;
 mod calls;
 mod catalogue;
+mod expiry;
 mod failure;
 mod forward;
+mod kept;
 mod lane;
 mod levels;
 mod link;
@@ -27,24 +31,30 @@ mod listing;
 mod names;
 mod one;
 mod own;
+mod pages;
 mod params;
+mod relist;
 mod reload;
 mod report;
 mod results;
 mod seal;
 mod shared;
 mod sinks;
+mod stale;
 mod standing;
 mod state;
 mod subscribe;
 mod supervisor;
 mod templates;
+mod uptime;
 mod view;
 mod wanted;
 
 use crate::config::{Config, LiveLimits};
 use arc_swap::ArcSwap;
+use assigned::Assigned;
 use mcp_protocol::{Era, Payload};
+use mcp_store::{Store, StoredCatalogue};
 use mcp_telemetry::{Outcome, Telemetry, UpstreamState};
 use one::Upstream;
 use shared::Shared;
@@ -106,6 +116,18 @@ pub(crate) struct UpstreamStatus {
     pub(crate) tools: usize,
 }
 
+/// What upstreams need to start.
+pub(crate) struct Start {
+    /// Bounds.
+    pub(crate) limits: LiveLimits,
+    /// Where everything is reported.
+    pub(crate) telemetry: Telemetry,
+    /// Seals `requestState`.
+    pub(crate) state_key: [u8; 32],
+    /// Keeps what they offer.
+    pub(crate) store: Arc<dyn Store>,
+}
+
 /// All upstreams. Cheap to clone; when the last clone is dropped, everything is let go.
 #[derive(Clone)]
 pub(crate) struct Upstreams {
@@ -122,16 +144,15 @@ struct Inner {
 }
 
 impl Upstreams {
-    /// Starts one supervisor per upstream, side by side, and returns at once. `reserved` are
-    /// the names of built-in tools, `state_key` seals `requestState`.
+    /// Starts one supervisor per upstream, side by side, and returns at once: what `kept` knows of
+    /// them is listed from the first moment. `reserved` are the names of built-in tools.
     pub(crate) fn start(
         config: &Config,
-        limits: LiveLimits,
-        telemetry: Telemetry,
+        start: Start,
         reserved: Vec<String>,
-        state_key: [u8; 32],
+        kept: StoredCatalogue,
     ) -> Self {
-        let shared = Arc::new(Shared::new(telemetry, limits, &state_key));
+        let shared = Arc::new(Shared::new(start, Assigned::restored(kept.names)));
         let stop = shared.stop.clone().drop_guard();
         let upstreams = Self {
             inner: Arc::new(Inner {
@@ -142,7 +163,9 @@ impl Upstreams {
                 _stop: stop,
             }),
         };
-        upstreams.reload(config, reserved);
+        upstreams.begin(config, reserved, kept.lists);
+        let tasks = &upstreams.inner.shared.tasks;
+        tasks.spawn(expiry::watch(Arc::clone(&upstreams.inner.shared)));
         upstreams
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Candidate<'a> {
     pub(super) name: &'a str,
     /// Whether it wants the upstream's prefix.
     pub(super) prefix: bool,
+    /// The name it was given before, if it was.
+    pub(super) given: Option<&'a str>,
 }
 
 /// What an operator should hear about a name.
@@ -44,46 +46,62 @@ pub(super) enum Note {
     },
 }
 
-/// Gives every candidate a public name; earlier candidates win, `reserved` wins over all.
+/// Gives every candidate a public name. Who was given one keeps it; of the others earlier ones
+/// win. What is taken already, and by whom, wins over all.
 pub(super) fn assign(
     candidates: &[Candidate<'_>],
-    reserved: &[String],
+    mut taken: HashMap<String, String>,
 ) -> (Vec<String>, Vec<Note>) {
-    let mut taken: HashMap<String, String> =
-        reserved.iter().map(|name| (name.clone(), BUILTIN.to_owned())).collect();
     let mut notes = Vec::new();
+    let kept: Vec<Option<String>> =
+        candidates.iter().map(|candidate| keep(candidate, &mut taken)).collect();
     let names = candidates
         .iter()
-        .map(|candidate| {
-            let name = assign_one(candidate, &taken, &mut notes);
-            taken.insert(name.clone(), candidate.upstream.to_owned());
+        .zip(kept)
+        .map(|(candidate, kept)| {
+            let name = kept.unwrap_or_else(|| choose(candidate, &taken));
+            notes.extend(note(candidate, &name, &taken));
+            taken.entry(name.clone()).or_insert_with(|| candidate.upstream.to_owned());
             name
         })
         .collect();
     (names, notes)
 }
 
-fn assign_one(
-    candidate: &Candidate<'_>,
-    taken: &HashMap<String, String>,
-    notes: &mut Vec<Note>,
-) -> String {
-    let prefixed = format!("{}__{}", candidate.upstream, candidate.name);
-    let wanted = if candidate.prefix { &prefixed } else { candidate.name };
-    let fitted = fit(wanted);
-    if let Some(kept_by) = taken.get(&fitted) {
-        let renamed_to = free_name(&prefixed, taken);
-        notes.push(Note::Conflict {
-            name: fitted,
-            kept_by: kept_by.clone(),
-            renamed_to: renamed_to.clone(),
-        });
-        return renamed_to;
+/// The names of our own tools, as taken ones.
+pub(super) fn reserved(names: &[String]) -> HashMap<String, String> {
+    names.iter().map(|name| (name.clone(), BUILTIN.to_owned())).collect()
+}
+
+/// The name it was given before, if that is free.
+fn keep(candidate: &Candidate<'_>, taken: &mut HashMap<String, String>) -> Option<String> {
+    let given = candidate.given.filter(|given| !taken.contains_key(*given))?;
+    taken.insert(given.to_owned(), candidate.upstream.to_owned());
+    Some(given.to_owned())
+}
+
+fn choose(candidate: &Candidate<'_>, taken: &HashMap<String, String>) -> String {
+    let fitted = fit(&wanted(candidate));
+    if taken.contains_key(&fitted) { free_name(&prefixed(candidate), taken) } else { fitted }
+}
+
+/// What there is to say of a name that is not the one it wanted.
+fn note(candidate: &Candidate<'_>, name: &str, taken: &HashMap<String, String>) -> Option<Note> {
+    let wanted = wanted(candidate);
+    let fitted = fit(&wanted);
+    if name != fitted {
+        let (kept_by, renamed_to) = (taken.get(&fitted).cloned()?, name.to_owned());
+        return Some(Note::Conflict { name: fitted, kept_by, renamed_to });
     }
-    if fitted != wanted {
-        notes.push(Note::Shortened { name: wanted.to_owned(), to: fitted.clone() });
-    }
-    fitted
+    (fitted != wanted).then_some(Note::Shortened { name: wanted, to: fitted })
+}
+
+fn wanted(candidate: &Candidate<'_>) -> String {
+    if candidate.prefix { prefixed(candidate) } else { candidate.name.to_owned() }
+}
+
+fn prefixed(candidate: &Candidate<'_>) -> String {
+    format!("{}__{}", candidate.upstream, candidate.name)
 }
 
 /// The prefixed name, or the first of its hashed forms that nobody has.
@@ -124,12 +142,12 @@ mod tests {
     use super::*;
 
     fn candidate<'a>(upstream: &'a str, name: &'a str, prefix: bool) -> Candidate<'a> {
-        Candidate { upstream, name, prefix }
+        Candidate { upstream, name, prefix, given: None }
     }
 
     #[test]
     fn prefixes_by_default() {
-        let (names, notes) = assign(&[candidate("files", "read", true)], &[]);
+        let (names, notes) = assign(&[candidate("files", "read", true)], reserved(&[]));
         assert_eq!(names, ["files__read"]);
         assert!(notes.is_empty());
     }
@@ -141,7 +159,7 @@ mod tests {
             candidate("a", "get", false),
             candidate("b", "get", false),
         ];
-        let (names, notes) = assign(&candidates, &["echo".to_owned()]);
+        let (names, notes) = assign(&candidates, reserved(&["echo".to_owned()]));
         assert_eq!(names, ["a__echo", "get", "b__get"]);
         let conflict = |name: &str, kept_by: &str, renamed_to: &str| Note::Conflict {
             name: name.to_owned(),
@@ -152,10 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn who_has_a_name_keeps_it_unless_it_is_taken() {
+        let given =
+            |upstream, given| Candidate { given: Some(given), ..candidate(upstream, "get", false) };
+        let candidates = [candidate("a", "get", false), given("b", "get"), given("c", "echo")];
+        let (names, notes) = assign(&candidates, reserved(&["echo".to_owned()]));
+        assert_eq!(names, ["a__get", "get", "c__get"]);
+        assert!(matches!(&notes[0], Note::Conflict { kept_by, .. } if kept_by == "b"));
+    }
+
+    #[test]
     fn two_losers_never_share_a_name() {
         let candidates =
             [candidate("x", "a__b", false), candidate("a", "b", true), candidate("a", "b", true)];
-        let (names, _notes) = assign(&candidates, &[]);
+        let (names, _notes) = assign(&candidates, reserved(&[]));
         assert_eq!(names[0], "a__b");
         assert_ne!(names[1], names[0]);
         assert_ne!(names[2], names[0]);
@@ -166,8 +194,8 @@ mod tests {
     fn long_and_odd_names_are_shortened_the_same_way_every_time() {
         let long = "l".repeat(80);
         let candidates = [candidate("u", &long, true), candidate("u", "a/b.c", true)];
-        let (names, notes) = assign(&candidates, &[]);
-        assert_eq!(names, assign(&candidates, &[]).0);
+        let (names, notes) = assign(&candidates, reserved(&[]));
+        assert_eq!(names, assign(&candidates, reserved(&[])).0);
         assert!(names.iter().all(|name| name.len() <= 64 && name.chars().all(is_accepted)));
         assert!(names[1].starts_with("u__a_b_c_"));
         assert_eq!(notes.len(), 2);
@@ -177,7 +205,7 @@ mod tests {
     fn names_that_differ_only_where_they_are_cut_stay_apart() {
         let (one, two) = (format!("{}1", "l".repeat(80)), format!("{}2", "l".repeat(80)));
         let (names, _notes) =
-            assign(&[candidate("u", &one, false), candidate("u", &two, false)], &[]);
+            assign(&[candidate("u", &one, false), candidate("u", &two, false)], reserved(&[]));
         assert_ne!(names[0], names[1]);
     }
 }

@@ -4,13 +4,15 @@ use super::{
     Change,
     catalogue::Offer,
     failure::Failure,
-    lane::{self, Lane},
+    lane::{self, Lane, LaneState},
     link::Link,
     listing::Kind,
     own::OwnSessions,
+    report::now,
     shared::Shared,
     sinks::SharedSink,
     standing::Standing,
+    uptime::Availability,
 };
 use crate::config::UpstreamConfig;
 use arc_swap::ArcSwap;
@@ -44,6 +46,8 @@ pub(super) struct Upstream {
     modern: Lane,
     config: ArcSwap<UpstreamConfig>,
     standing: Mutex<Standing>,
+    /// Whether its tools can be called, and for how long they could.
+    pub(super) availability: Mutex<Availability>,
 }
 
 impl Upstream {
@@ -62,6 +66,7 @@ impl Upstream {
             legacy: Lane::new(Era::Legacy),
             modern: Lane::new(Era::Modern),
             standing: Mutex::new(Standing::new()),
+            availability: Mutex::new(Availability::new()),
         }
     }
 
@@ -78,13 +83,10 @@ impl Upstream {
         [&self.modern, &self.legacy]
     }
 
-    /// The lane that serves clients of an era, as far as known.
+    /// The lane that serves clients of an era: their own, unless it is known not to be spoken.
     pub(super) fn lane_for(&self, era: Era) -> &Lane {
-        if self.lane(era).is_spoken() || !self.lane(era.other()).is_spoken() {
-            self.lane(era)
-        } else {
-            self.lane(era.other())
-        }
+        let own = self.lane(era);
+        if matches!(own.state(), LaneState::Absent) { self.lane(era.other()) } else { own }
     }
 
     /// The eras of the clients that a lane serves.
@@ -136,9 +138,12 @@ impl Upstream {
     /// is known, and who subscribed there is subscribed here.
     pub(super) fn take_over(&self, before: &Self) {
         for (lane, before) in self.lanes().into_iter().zip(before.lanes()) {
-            lane.listing.store(before.listing.load_full());
+            let listing = before.listing.load_full().map(|listing| Arc::new(listing.stale(now())));
+            lane.listing.store(listing);
             lane.wanted.take_over(&before.wanted);
         }
+        // What the store kept is of the one before.
+        self.forget_kept(None);
         // A list need not wait for what it shows already.
         self.known.send_replace(*before.known.borrow());
     }
@@ -154,6 +159,7 @@ impl Upstream {
             upstream: self.name.clone(),
             label: self.label.clone(),
             prefix: self.config.load().prefix.unwrap_or(true),
+            is_settled: *self.known.borrow(),
             legacy: self.legacy.listing.load_full(),
             modern: self.modern.listing.load_full(),
         }
@@ -213,7 +219,14 @@ impl Upstream {
     /// Marks the catalogue as known once nothing more is to be expected.
     pub(super) fn settle(&self) {
         if self.lanes().iter().all(|lane| lane.is_settled()) {
-            self.known.send_replace(true);
+            self.is_known();
+        }
+    }
+
+    /// Its catalogue is known, or its first try failed: names that waited for it are given.
+    pub(super) fn is_known(&self) {
+        if !self.known.send_replace(true) {
+            self.shared.rebuild(&[]);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{Upstreams, one::Upstream, own, shared::Shared, supervisor};
 use crate::config::{Config, UpstreamConfig};
+use mcp_store::StoredList;
 use std::{sync::Arc, time::Duration};
 
 /// What a reload did to the upstreams, by name.
@@ -43,6 +44,8 @@ fn whole(one: &UpstreamConfig, config: &Config) -> UpstreamConfig {
 #[derive(Default)]
 struct Turn {
     changes: UpstreamChanges,
+    /// What the store kept: of those that are new.
+    kept: Vec<StoredList>,
     fresh: Vec<Arc<Upstream>>,
     gone: Vec<Arc<Upstream>>,
 }
@@ -76,6 +79,11 @@ impl Turn {
 
     fn start(&mut self, name: &str, now: UpstreamConfig, shared: &Arc<Shared>) -> Arc<Upstream> {
         let new = Arc::new(Upstream::new(name, now, Arc::clone(shared)));
+        let (kept, others) = std::mem::take(&mut self.kept)
+            .into_iter()
+            .partition(|list| *list.key.upstream == *name);
+        self.kept = others;
+        new.list_kept(kept, &shared.before());
         self.fresh.push(Arc::clone(&new));
         new
     }
@@ -85,16 +93,27 @@ impl Upstreams {
     /// Makes the upstreams those of this configuration. `reserved` are the names of our own
     /// tools. Returns at once; what goes has the configuration's `drain` to finish its calls.
     pub(crate) fn reload(&self, config: &Config, reserved: Vec<String>) -> UpstreamChanges {
-        let (before, mut turn) = (self.all(), Turn::default());
+        self.turn(config, reserved, Turn::default())
+    }
+
+    /// Makes them those of the first configuration, with what the store kept of them.
+    pub(super) fn begin(&self, config: &Config, reserved: Vec<String>, kept: Vec<StoredList>) {
+        self.turn(config, reserved, Turn { kept, ..Turn::default() });
+    }
+
+    fn turn(&self, config: &Config, reserved: Vec<String>, mut turn: Turn) -> UpstreamChanges {
+        let before = self.all();
         let shared = &self.inner.shared;
         let next = |(name, one): (&String, &UpstreamConfig)| {
             let known = before.iter().find(|upstream| *upstream.name == **name);
             turn.next(known, name, whole(one, config), shared)
         };
         let after: Vec<_> = config.upstreams.iter().map(next).collect();
-        let Turn { mut changes, fresh, mut gone } = turn;
+        let Turn { mut changes, kept, fresh, mut gone } = turn;
+        shared.forget(kept.into_iter().map(|list| list.key.upstream));
         for known in before.iter().filter(|known| !config.upstreams.contains_key(&*known.name)) {
             changes.removed.push(known.name.to_string());
+            shared.forget([Arc::clone(&known.name)]);
             gone.push(Arc::clone(known));
         }
         shared.introduce(&after, reserved);

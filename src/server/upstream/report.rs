@@ -1,30 +1,37 @@
-//! How an upstream stands, and what is said of it: its state, its lists, its tools. Once it is
-//! stopped nothing more is said, since another of its name may stand in its place.
+//! How an upstream stands, and what is said of it: its state and its lists. Once it is stopped
+//! nothing more is said, since another of its name may stand in its place.
 
 use super::{
     UpstreamStatus,
     lane::{Lane, LaneState},
-    listing::Listing,
+    listing::{List, Listing},
     one::Upstream,
     standing,
 };
+use mcp_client::ClientError;
 use mcp_protocol::Era;
-use mcp_telemetry::{Event, UpstreamState};
-use std::{collections::BTreeMap, sync::Arc};
+use mcp_store::{ListKind, UtcMillis};
+use mcp_telemetry::{Event, OutageCause, UpstreamState};
+use std::{sync::Arc, time::SystemTime};
+
+/// The time.
+pub(super) fn now() -> UtcMillis {
+    SystemTime::now().into()
+}
 
 impl Upstream {
     /// Changes how a lane stands, and with it the upstream.
     pub(super) fn set_lane(&self, era: Era, state: LaneState, error: Option<&str>) {
         self.lane(era).set(state);
         self.stand(error);
+        self.grow_stale(era);
     }
 
     /// Works the standing out anew, and reports it if it changed.
     pub(super) fn stand(&self, error: Option<&str>) {
         let state = standing::of(&self.lane(Era::Modern).state(), &self.lane(Era::Legacy).state());
-        if self.enter(state, error) {
-            self.report_availability();
-        }
+        self.enter(state, error);
+        self.recount();
     }
 
     /// Enters a state and reports it, if that is news.
@@ -48,77 +55,94 @@ impl Upstream {
     /// Everything is closed, or soon will be: the last word that is said of it.
     pub(super) fn stopped(&self) {
         if self.enter(UpstreamState::Stopped, None) {
-            for lane in self.lanes() {
-                for tool in lane.listing.load().iter().flat_map(|listing| listing.tools.iter()) {
-                    self.report_tool(&tool.key, false);
-                }
-            }
+            self.close_account();
         }
     }
 
     /// Whether the last word on it was said.
-    fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.standing().state == UpstreamState::Stopped
     }
 
-    /// Reports for each tool whether it can be called now: in any era that lists it.
-    fn report_availability(&self) {
+    /// Takes over a new listing of a lane that was read at that time, and keeps what is new in it.
+    pub(super) fn list(&self, era: Era, listing: Listing, read: UtcMillis) {
         if self.is_stopped() {
             return;
         }
-        let mut tools = BTreeMap::new();
-        for lane in self.lanes() {
-            let is_up = lane.link().is_some();
-            for tool in lane.listing.load().iter().flat_map(|listing| listing.tools.iter()) {
-                *tools.entry(tool.key.clone()).or_default() |= is_up;
-            }
-        }
-        for (tool, available) in tools {
-            self.report_tool(&tool, available);
-        }
-    }
-
-    /// Takes over a new listing of a lane, and reports what is in it and what is gone.
-    pub(super) fn list(&self, era: Era, listing: Listing) {
-        if self.is_stopped() {
-            return;
-        }
-        let (tools, resources, prompts) =
-            (listing.tools.len(), listing.resources.len(), listing.prompts.len());
-        let before = self.lane(era).listing.swap(Some(Arc::new(listing)));
         let upstream = &self.label;
         self.shared.telemetry.emit(&Event::CatalogueRefreshed {
             upstream,
-            tools,
-            resources,
-            prompts,
+            tools: listing.tools.items.len(),
+            resources: listing.resources.items.len(),
+            prompts: listing.prompts.items.len(),
         });
-        let listed = |key: &str| {
-            let has = |lane: &Lane| {
-                lane.listing
-                    .load()
-                    .iter()
-                    .any(|listing| listing.tools.iter().any(|tool| *tool.key == *key))
-            };
-            self.lanes().into_iter().any(has)
-        };
-        for gone in
-            before.iter().flat_map(|before| before.tools.iter()).filter(|tool| !listed(&tool.key))
-        {
-            self.report_tool(&gone.key, false);
-        }
-        self.report_availability();
+        self.keep_lists(era, &listing, |list| list.refreshed == read);
+        self.lane(era).listing.store(Some(Arc::new(listing)));
+        self.recount();
     }
 
-    fn report_tool(&self, tool: &str, available: bool) {
-        let tool = &self.shared.telemetry.register_tool(&self.label, tool);
-        self.shared.telemetry.emit(&Event::ToolAvailabilityChanged { tool, available });
+    /// What is listed of an era whose connection is lost stays, marked with since when.
+    fn grow_stale(&self, era: Era) {
+        let lane = self.lane(era);
+        if lane.link().is_some() || self.is_stopped() {
+            return;
+        }
+        let Some(listing) = lane.listing.load_full().filter(|listing| listing.is_fresh()) else {
+            return;
+        };
+        let since = now();
+        lane.listing.store(Some(Arc::new(listing.stale(since))));
+        self.keep_stale(era, since);
+        self.shared.rebuild(&[]);
+    }
+
+    /// Takes what was stale for too long out of the lists.
+    pub(super) fn expire(&self, now: UtcMillis) {
+        let most = self.shared.limits.now().max_stale;
+        self.withdraw("it is away for longer than `limits.max_stale`", |_, list| {
+            list.is_expired(now, most)
+        });
+    }
+
+    /// It could not be connected to. If it refused us, what it had is ours no more.
+    pub(super) fn not_opened(&self, error: &ClientError) {
+        if matches!(error, ClientError::Auth { .. }) {
+            self.gone_because(OutageCause::Refused);
+            self.withdraw(&error.to_string(), |lane, _| lane.link().is_none());
+        }
+    }
+
+    /// Takes lists away; an era of which nothing is left is as one that was never listed.
+    fn withdraw(&self, why: &str, goes: impl Fn(&Lane, &List) -> bool) {
+        let mut entries = 0;
+        for lane in self.lanes() {
+            let Some(listing) = lane.listing.load_full() else { continue };
+            let gone = |kind: &ListKind| goes(lane, listing.list(*kind));
+            if self.is_stopped() || !ListKind::ALL.iter().any(gone) {
+                continue;
+            }
+            let mut next = Listing::clone(&listing);
+            for kind in ListKind::ALL.into_iter().filter(gone) {
+                *next.list_mut(kind) = List::default();
+            }
+            entries += listing.len() - next.len();
+            self.forget_kept(Some(lane.era));
+            self.keep_lists(lane.era, &next, |list| !list.items.is_empty());
+            lane.listing.store((next.len() > 0).then(|| Arc::new(next)));
+        }
+        if entries > 0 {
+            let upstream = &self.label;
+            self.shared.telemetry.emit(&Event::CatalogueWithdrawn { upstream, entries, why });
+            self.shared.rebuild(&[]);
+            self.recount();
+        }
     }
 
     /// For `/api/status`.
     pub(super) fn status(&self) -> UpstreamStatus {
-        let tools =
-            |lane: &&Lane| lane.listing.load().as_ref().map_or(0, |listing| listing.tools.len());
+        let tools = |lane: &&Lane| {
+            lane.listing.load().as_ref().map_or(0, |listing| listing.tools.items.len())
+        };
         let lanes = self.lanes();
         let standing = self.standing();
         UpstreamStatus {

@@ -1,17 +1,21 @@
 //! What all upstreams share: bounds, telemetry, the catalogue and the news about it.
 
 use super::{
-    Catalogue, Change,
+    Catalogue, Change, Start,
+    assigned::Assigned,
     catalogue::{self, Offer},
+    kept::Before,
     levels::Levels,
     names::Note,
     one::Upstream,
+    report::now,
     seal::Sealer,
 };
 use crate::config::LiveLimits;
 use arc_swap::ArcSwap;
 use mcp_client::{Identity, Options};
 use mcp_protocol::{RawValue, raw_value};
+use mcp_store::{CatalogueChange, Store};
 use mcp_telemetry::{Event, Telemetry};
 use std::{
     collections::HashSet,
@@ -42,33 +46,43 @@ pub(super) struct Shared {
     pub(super) stop: CancellationToken,
     /// Every task started here.
     pub(super) tasks: TaskTracker,
+    /// What outlives the process.
+    pub(super) store: Arc<dyn Store>,
     /// Who hears of changes.
     pub(super) changes: broadcast::Sender<Change>,
     catalogue: ArcSwap<Catalogue>,
     reserved: ArcSwap<Vec<String>>,
     upstreams: ArcSwap<Vec<Weak<Upstream>>>,
-    reported: Mutex<HashSet<Note>>,
+    naming: Mutex<Naming>,
     next_id: AtomicU64,
+}
+
+/// Which names were given, and what was said of them.
+struct Naming {
+    assigned: Assigned,
+    reported: HashSet<Note>,
 }
 
 impl Shared {
     /// A start with nothing on offer.
-    pub(super) fn new(telemetry: Telemetry, limits: LiveLimits, state_key: &[u8; 32]) -> Self {
+    pub(super) fn new(start: Start, assigned: Assigned) -> Self {
+        let Start { telemetry, limits, state_key, store } = start;
         let info =
             serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
         Self {
             telemetry,
             limits,
             info: raw_value(&info),
-            sealer: Sealer::new(state_key),
+            sealer: Sealer::new(&state_key),
             levels: Levels::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            store,
             changes: broadcast::Sender::new(CHANGES),
             catalogue: ArcSwap::default(),
             reserved: ArcSwap::default(),
             upstreams: ArcSwap::default(),
-            reported: Mutex::default(),
+            naming: Mutex::new(Naming { assigned, reported: HashSet::new() }),
             next_id: AtomicU64::new(1),
         }
     }
@@ -103,10 +117,16 @@ impl Shared {
     /// Puts the catalogue together anew, and tells of what differs and of what was announced.
     pub(super) fn rebuild(&self, announced: &[Change]) {
         // The lock also keeps two rebuilds in order.
-        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        let Naming { assigned, reported } = &mut *naming;
         let offers: Vec<Offer> = self.upstreams().iter().map(|upstream| upstream.offer()).collect();
         let register = |label: &_, tool: &str| self.telemetry.register_tool(label, tool);
-        let (next, notes) = catalogue::merge(&offers, &self.reserved.load(), &register);
+        let (notes, new) = assigned.update(&offers, &self.reserved.load());
+        if !new.is_empty() {
+            // What is dropped the store reports itself.
+            let _noted = self.store.note_catalogue(CatalogueChange::Named(new.into()));
+        }
+        let next = catalogue::merge(&offers, assigned, &register);
         let before = self.catalogue.load_full();
         let mut changes = next.changes_since(&before);
         self.catalogue.store(Arc::new(next));
@@ -125,6 +145,20 @@ impl Shared {
         for change in changes {
             self.tell(change);
         }
+    }
+
+    /// What the store keeps of upstreams that are configured no more is of no use.
+    pub(super) fn forget(&self, upstreams: impl IntoIterator<Item = Arc<str>>) {
+        for upstream in upstreams {
+            // What is dropped the store reports itself.
+            let _noted = self.store.note_catalogue(CatalogueChange::Forgotten(upstream, None));
+        }
+    }
+
+    /// The time before this process.
+    pub(super) fn before(&self) -> Before {
+        let last_alive = self.store.beginning().previous.map(|life| life.last_alive);
+        Before { last_alive, now: now() }
     }
 
     /// Tells of a change.

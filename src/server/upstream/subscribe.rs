@@ -14,6 +14,7 @@ use crate::call::Caller;
 use futures_util::FutureExt;
 use mcp_client::{Network, OutCall};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_value};
+use mcp_telemetry::Outcome;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 
@@ -66,7 +67,8 @@ impl Upstreams {
             headers: &[],
         };
         let reply = Box::pin(upstream.forward_shared(caller, outgoing)).await;
-        if reply.payload.is_err() {
+        // One that is away is told when it is back, for the sake of sessions that were restored.
+        if reply.payload.is_err() && reply.outcome != Outcome::Unavailable {
             lane.wanted.remove(&uri, &subscriber);
         }
         reply

@@ -2,15 +2,7 @@
 //! and brings back what is lost. A fixed rule for now: at once or after half a second, then
 //! doubling up to half a minute, for ever.
 
-use super::{
-    Change,
-    lane::LaneState,
-    levels,
-    link::Link,
-    listen,
-    listing::{Kind, Listing},
-    one::Upstream,
-};
+use super::{lane::LaneState, levels, link::Link, listen, one::Upstream};
 use mcp_client::{ClientError, Ending};
 use mcp_protocol::Era;
 use mcp_telemetry::{Event, ReconnectOutcome, ReconnectSide, RestartCause};
@@ -24,8 +16,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A link that lived this long counts as healthy: the next loss starts from the first wait.
 const HEALTHY: Duration = Duration::from_secs(10);
-/// Shortest time between two readings of the lists.
-const RELIST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long to wait before the next try.
 #[derive(Debug, Clone, Copy)]
@@ -96,8 +86,11 @@ impl Upstream {
 
     fn set_absent(&self, era: Era) {
         self.set_lane(era, LaneState::Absent, None);
+        // Who asked before that was known is served by the other era.
+        self.lane(era.other()).wanted.absorb(&self.lane(era).wanted);
         // What an upstream before it offered there is known not to come back.
         if self.lane(era).listing.swap(None).is_some() {
+            self.forget_kept(Some(era));
             self.shared.rebuild(&[]);
         }
         self.settle();
@@ -117,7 +110,8 @@ impl Upstream {
                         lane.set(LaneState::Unknown { failed: true });
                     }
                     self.stand(Some(&error.to_string()));
-                    self.known.send_replace(true);
+                    self.not_opened(&error);
+                    self.is_known();
                     tokio::time::sleep(wait).await;
                 }
             }
@@ -133,6 +127,7 @@ impl Upstream {
             self.clear_failures(era);
             self.set_lane(era, LaneState::Up(link.clone()), None);
             let lost = self.serve(era, &link).await;
+            self.lost(era, &lost);
             if began.elapsed() >= HEALTHY {
                 backoff = Backoff::new();
             }
@@ -160,17 +155,11 @@ impl Upstream {
 
     /// All that is done on a live link besides calls. Does not end.
     async fn attend(self: &Arc<Self>, era: Era, link: &Arc<Link>) {
-        self.relist(era, link, &Kind::ALL, &[]).await;
+        let unsettled = self.list_first(era, link).await;
         if era == Era::Legacy {
             self.restore(link).await;
         }
-        let relisting = async {
-            loop {
-                let (kinds, announced) = self.lane(era).stale.taken().await;
-                self.relist(era, link, &kinds, &announced).await;
-                tokio::time::sleep(RELIST_PAUSE).await;
-            }
-        };
+        let relisting = self.keep_listed(era, link, unsettled);
         let listening = async {
             if era == Era::Modern {
                 listen::keep_listening(self, link).await;
@@ -179,31 +168,8 @@ impl Upstream {
         tokio::join!(relisting, listening);
     }
 
-    /// Reads lists again and tells of what changed or was announced.
-    async fn relist(self: &Arc<Self>, era: Era, link: &Link, kinds: &[Kind], announced: &[Kind]) {
-        let before = self.lane(era).listing.load_full().unwrap_or_default();
-        let limit = self.shared.limits.now().request_timeout;
-        let (listing, complaints): (Listing, _) = before.refreshed(link, kinds, limit).await;
-        for (method, why) in complaints {
-            self.dropped(method.as_str(), &why);
-        }
-        self.list(era, listing);
-        let changes: Vec<Change> = announced
-            .iter()
-            .flat_map(|kind| {
-                self.served_by(era).map(|era| match kind {
-                    Kind::Tools => Change::Tools(era),
-                    Kind::Prompts => Change::Prompts(era),
-                    Kind::Resources => Change::Resources(era),
-                })
-            })
-            .collect();
-        self.shared.rebuild(&changes);
-        self.listed(era);
-    }
-
     /// The first listing of a lane has been tried.
-    fn listed(&self, era: Era) {
+    pub(super) fn listed(&self, era: Era) {
         self.lane(era).listed.store(true, Ordering::Release);
         self.settle();
     }
@@ -236,6 +202,7 @@ impl Upstream {
                     let wait = backoff.next();
                     self.standing().next_try = Some(Instant::now() + wait);
                     self.set_lane(era, LaneState::Down { failed: true }, Some(&error.to_string()));
+                    self.not_opened(&error);
                     tokio::time::sleep(wait).await;
                 }
             }

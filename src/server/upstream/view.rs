@@ -2,10 +2,13 @@
 
 use super::{
     catalogue::{EraList, Offer, PromptEntry, PublicNames, ToolEntry},
-    listing::{Item, Listing},
+    listing::{List, Listing},
+    pages::Item,
+    stale,
     templates::Template,
 };
 use mcp_protocol::{Era, RawObject, RawValue, raw_string};
+use mcp_store::NamedKind;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -14,15 +17,45 @@ use std::{
 /// Everything on offer to clients of one era.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    pub(super) tools: EraList,
+    pub(super) tools: Rows,
     pub(super) tools_by_name: HashMap<Arc<str>, Arc<ToolEntry>>,
-    pub(super) prompts: EraList,
+    pub(super) prompts: Rows,
     pub(super) prompts_by_name: HashMap<Arc<str>, Arc<PromptEntry>>,
-    pub(super) resources: EraList,
-    pub(super) templates: EraList,
+    pub(super) resources: Rows,
+    pub(super) templates: Rows,
     resource_owners: HashMap<Arc<str>, Arc<str>>,
     template_owners: Vec<TemplateOwner>,
     readers: Vec<Arc<str>>,
+}
+
+/// A list of definitions.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// As clients get it: what is stale is marked.
+    pub(super) served: EraList,
+    /// Without the marks.
+    pub(super) unmarked: EraList,
+}
+
+/// Rows that grow.
+#[derive(Default)]
+struct Growing {
+    served: Vec<Arc<RawValue>>,
+    unmarked: Vec<Arc<RawValue>>,
+}
+
+impl Growing {
+    fn push(&mut self, list: &List, definition: Arc<RawValue>) {
+        self.served.push(match list.stale_since {
+            Some(since) => stale::marked(&definition, since),
+            None => definition.clone(),
+        });
+        self.unmarked.push(definition);
+    }
+
+    fn done(self) -> Rows {
+        Rows { served: self.served.into(), unmarked: self.unmarked.into() }
+    }
 }
 
 #[derive(Debug)]
@@ -36,10 +69,10 @@ struct TemplateOwner {
 /// Lists that grow while a view is built.
 #[derive(Default)]
 struct Lists {
-    tools: Vec<Arc<RawValue>>,
-    prompts: Vec<Arc<RawValue>>,
-    resources: Vec<Arc<RawValue>>,
-    templates: Vec<Arc<RawValue>>,
+    tools: Growing,
+    prompts: Growing,
+    resources: Growing,
+    templates: Growing,
     seen_templates: HashSet<Arc<str>>,
 }
 
@@ -53,10 +86,10 @@ impl View {
                 view.add_resources(&offer.upstream, listing, &mut lists);
             }
         }
-        view.tools = lists.tools.into();
-        view.prompts = lists.prompts.into();
-        view.resources = lists.resources.into();
-        view.templates = lists.templates.into();
+        view.tools = lists.tools.done();
+        view.prompts = lists.prompts.done();
+        view.resources = lists.resources.done();
+        view.templates = lists.templates.done();
         view
     }
 
@@ -67,9 +100,9 @@ impl View {
         names: &PublicNames<'_>,
         lists: &mut Lists,
     ) {
-        for item in listing.tools.iter() {
-            let name = names.tools.get(&offer.upstream, &item.key);
-            lists.tools.push(renamed(item, &name));
+        for item in listing.tools.items.iter() {
+            let name = names.assigned.get(NamedKind::Tool, &offer.upstream, &item.key);
+            lists.tools.push(&listing.tools, renamed(item, &name));
             let entry = ToolEntry {
                 name: name.clone(),
                 original: item.key.clone(),
@@ -79,9 +112,9 @@ impl View {
             };
             self.tools_by_name.insert(name, Arc::new(entry));
         }
-        for item in listing.prompts.iter() {
-            let name = names.prompts.get(&offer.upstream, &item.key);
-            lists.prompts.push(renamed(item, &name));
+        for item in listing.prompts.items.iter() {
+            let name = names.assigned.get(NamedKind::Prompt, &offer.upstream, &item.key);
+            lists.prompts.push(&listing.prompts, renamed(item, &name));
             let (original, upstream) = (item.key.clone(), offer.upstream.clone());
             let entry = PromptEntry { name: name.clone(), original, upstream };
             self.prompts_by_name.insert(name, Arc::new(entry));
@@ -90,20 +123,20 @@ impl View {
 
     /// Of resources and templates that several upstreams list, the first one's are served.
     fn add_resources(&mut self, upstream: &Arc<str>, listing: &Listing, lists: &mut Lists) {
-        for item in listing.resources.iter() {
+        for item in listing.resources.items.iter() {
             if !self.resource_owners.contains_key(&item.key) {
                 self.resource_owners.insert(item.key.clone(), upstream.clone());
-                lists.resources.push(item.definition.clone());
+                lists.resources.push(&listing.resources, item.definition.clone());
             }
         }
-        for item in listing.templates.iter() {
+        for item in listing.templates.items.iter() {
             if lists.seen_templates.insert(item.key.clone()) {
                 self.template_owners.push(TemplateOwner {
                     text: item.key.clone(),
                     template: Template::parse(&item.key),
                     upstream: upstream.clone(),
                 });
-                lists.templates.push(item.definition.clone());
+                lists.templates.push(&listing.templates, item.definition.clone());
             }
         }
         if listing.reads {

@@ -65,6 +65,22 @@ impl Wanted {
         self.changed();
     }
 
+    /// Wants also all that is wanted there.
+    pub(super) fn absorb(&self, other: &Self) {
+        let theirs =
+            std::mem::take(&mut *other.uris.lock().unwrap_or_else(PoisonError::into_inner));
+        if theirs.is_empty() {
+            return;
+        }
+        {
+            let mut uris = self.uris.lock().unwrap_or_else(PoisonError::into_inner);
+            for (uri, subscribers) in theirs {
+                uris.entry(uri).or_default().extend(subscribers);
+            }
+        }
+        self.changed();
+    }
+
     /// All resources wanted.
     pub(super) fn uris(&self) -> Vec<Arc<str>> {
         self.uris.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
@@ -135,6 +151,18 @@ mod tests {
         assert!(!wanted.remove("x://1", &session));
         assert_eq!(wanted.remove_all(&listen), ["x://1".into(), "x://2".into()] as [Arc<str>; 2]);
         assert!(wanted.uris().is_empty());
+    }
+
+    #[test]
+    fn what_is_wanted_moves_to_where_it_can_be_had() {
+        let (here, there) = (Wanted::default(), Wanted::default());
+        assert_eq!(here.add("x://1", Subscriber::Listen(1)), Ok(true));
+        assert_eq!(there.add("x://1", Subscriber::Listen(2)), Ok(true));
+        assert_eq!(there.add("x://2", Subscriber::Listen(2)), Ok(true));
+        here.absorb(&there);
+        assert!(there.uris().is_empty());
+        assert_eq!(here.uris(), ["x://1".into(), "x://2".into()] as [Arc<str>; 2]);
+        assert!(!here.remove("x://1", &Subscriber::Listen(1)), "the other one still wants it");
     }
 
     #[test]

@@ -41,7 +41,20 @@ pub fn clients() -> PathBuf {
 
 /// Runs an SDK client script with a plan against the server, and gives what it printed.
 /// What it sent is noted at the server.
-pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
+pub async fn run_plan(server: &Server, script: &str, plan: Value) -> Value {
+    let report = planned(server, script, plan).await;
+    for (method, times) in report["sent"].as_object().into_iter().flatten() {
+        server.sent_times(method, times.as_u64().expect("a count"));
+    }
+    report
+}
+
+/// The same for a server that is started anew meanwhile: nothing is noted there.
+pub fn planned(
+    server: &Server,
+    script: &str,
+    mut plan: Value,
+) -> impl Future<Output = Value> + use<> {
     let defaults = json!({"url": server.url(), "token": server.token()});
     for (key, value) in defaults.as_object().expect("an object") {
         plan.as_object_mut().expect("an object").entry(key).or_insert(value.clone());
@@ -58,21 +71,16 @@ pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
         command
     };
     command.env("MCP_PLAN", plan.to_string()).env("MCP_CLIENTS", clients()).kill_on_drop(true);
+    let script = script.to_owned();
+    async move { report(&script, command).await }
+}
+
+async fn report(script: &str, mut command: Command) -> Value {
     let output = within(60, script, command.output()).await.expect("the client runs");
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(
-        output.status.success(),
-        "{script} {plan}: {}\n{out}\n{err}\n{}",
-        output.status,
-        server.log()
-    );
-    let report: Value =
-        serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
-    for (method, times) in report["sent"].as_object().into_iter().flatten() {
-        server.sent_times(method, times.as_u64().expect("a count"));
-    }
-    report
+    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"))
 }
 
 /// A program that runs beside the server until it is dropped.
