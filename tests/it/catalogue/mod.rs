@@ -13,6 +13,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+use tokio::time::{Duration, Instant, sleep};
 
 const LISTS: [&str; 4] =
     ["tools/list", "prompts/list", "resources/list", "resources/templates/list"];
@@ -112,7 +113,15 @@ async fn all_fresh(server: &Server, legacy: &Legacy<'_>) -> Vec<String> {
     everything(server, legacy).await.0
 }
 
-/// Waits until the tools are so.
+/// Waits until the tools are so; says what they are, if they never are.
 async fn until_tools(legacy: &Legacy<'_>, what: &str, are: impl Fn(&[String]) -> bool) {
-    until(what, || async { are(&legacy.tools().await) }).await;
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let tools = legacy.tools().await;
+        if are(&tools) {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: {tools:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
