@@ -15,8 +15,10 @@
 //!
 //! Dropping the future of a forwarded call cancels it upstream.
 
+mod attempt;
 mod calls;
 mod catalogue;
+mod deadline;
 mod failure;
 mod forward;
 mod lane;
@@ -30,7 +32,9 @@ mod own;
 mod params;
 mod reload;
 mod report;
+mod resend;
 mod results;
+mod retry;
 mod seal;
 mod shared;
 mod sinks;

@@ -64,6 +64,7 @@ impl Upstreams {
             params,
             replaced: vec![],
             headers: &[],
+            is_repeatable: true,
         };
         let reply = Box::pin(upstream.forward_shared(caller, outgoing)).await;
         if reply.payload.is_err() {
