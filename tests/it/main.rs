@@ -42,6 +42,7 @@ mod support;
 mod tls;
 mod traces;
 mod transports;
+mod upstream_calls;
 mod upstreams;
 mod websocket;
 mod websocket_resume;
