@@ -4,7 +4,7 @@
 use crate::label::LabelSet;
 use prometheus::{
     Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
-    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, proto::MetricFamily,
 };
 use std::marker::PhantomData;
 
@@ -112,6 +112,18 @@ impl<L: LabelSet, V: Vector> Closed<L, V> {
     /// The series with these labels.
     pub(crate) fn of(&self, labels: L) -> &V::Handle {
         &self.handles[labels.slot()]
+    }
+
+    /// All of it as it is now, in the order of the exposition.
+    pub(crate) fn now(&self) -> Vec<MetricFamily> {
+        let mut families = self.vector.collect();
+        for family in &mut families {
+            family.mut_metric().sort_by_cached_key(|metric| {
+                let labels = metric.get_label().iter();
+                labels.map(|label| label.value().to_owned()).collect::<Vec<_>>()
+            });
+        }
+        families
     }
 }
 

@@ -37,7 +37,7 @@ pub use install::{
 pub use label::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
     OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome,
-    RestartCause, Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
+    Replay, RestartCause, Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};

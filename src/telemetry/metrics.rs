@@ -10,8 +10,11 @@ use crate::{
     registry::Names,
 };
 use mcp_protocol::Method;
-use prometheus::{Registry, TextEncoder};
-use std::time::{Duration, SystemTime};
+use prometheus::{Registry, TextEncoder, proto::MetricFamily};
+use std::{
+    sync::{PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
 
 /// All that is counted.
 pub(crate) struct Metrics {
@@ -22,6 +25,9 @@ pub(crate) struct Metrics {
     pub(crate) latencies: Latencies,
     pub(crate) handshakes: Handshakes,
     pub(crate) population: Population,
+    /// Held while a connection comes or ends, and the other way while they are read for a scrape:
+    /// what belongs together is never half counted there.
+    balance: RwLock<()>,
 }
 
 impl Metrics {
@@ -42,6 +48,7 @@ impl Metrics {
             latencies: Latencies::default(),
             handshakes: Handshakes::default(),
             population: Population::default(),
+            balance: RwLock::default(),
         })
     }
 
@@ -61,7 +68,35 @@ impl Metrics {
         self.observe_runtime();
         let dropped = self.series.telemetry_dropped.of(Signal::Spans);
         dropped.inc_by(crate::install::dropped_spans().saturating_sub(dropped.get()));
-        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+        let balanced = self.balanced();
+        let mut families = self.registry.gather();
+        for family in balanced {
+            let place = families.iter_mut().find(|other| other.name() == family.name());
+            if let Some(place) = place {
+                *place = family;
+            }
+        }
+        TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    }
+
+    /// Connections that came, ended and are there, all of one moment. Few series, so that nobody
+    /// waits long.
+    fn balanced(&self) -> Vec<MetricFamily> {
+        let _still = self.balance.write().unwrap_or_else(PoisonError::into_inner);
+        let m = &self.series;
+        [
+            m.connections.now(),
+            m.sessions_restored.now(),
+            m.disconnections.now(),
+            m.active_connections.now(),
+            m.active_sessions.now(),
+        ]
+        .concat()
+    }
+
+    fn in_balance(&self, count: impl FnOnce()) {
+        let _whole = self.balance.read().unwrap_or_else(PoisonError::into_inner);
+        count();
     }
 
     /// What tokio tells of the runtime that asks.
@@ -101,15 +136,19 @@ impl Metrics {
             Event::AttemptFinished { upstream, end, elapsed, .. } => {
                 upstream.series().inspect(|series| series.attempt_finished(end.outcome, elapsed));
             }
-            Event::ConnectionAccepted(connection) => self.connection_accepted(connection),
-            Event::ConnectionEnded { connection, reason, elapsed } => {
-                self.connection_ended(connection, reason, elapsed)
+            Event::ConnectionAccepted(connection) => {
+                self.in_balance(|| self.connection_accepted(connection))
             }
-            Event::SessionRestored { connection, how } => {
+            Event::ConnectionEnded { connection, reason, elapsed } => {
+                self.in_balance(|| self.connection_ended(connection, reason, elapsed))
+            }
+            Event::SessionRestored { connection, how } => self.in_balance(|| {
                 m.sessions_restored.of(how).inc();
                 self.connection_opened(connection);
+            }),
+            Event::SessionHandedOver(connection) => {
+                self.in_balance(|| self.connection_closed(connection))
             }
-            Event::SessionHandedOver(connection) => self.connection_closed(connection),
             Event::SessionNotRestored { how, .. } => m.sessions_restored.of(how).inc(),
             Event::ConnectionRefused { transport, status, .. } => {
                 m.connections.of((transport, status)).inc()
@@ -144,8 +183,14 @@ impl Metrics {
             Event::UpstreamStateChanged { upstream, state, .. } => {
                 upstream.series().inspect(|series| series.enter(state));
             }
-            Event::UpstreamRestarted { upstream, cause } => {
-                upstream.series().inspect(|series| series.restarted(cause));
+            Event::UpstreamRestarted { upstream, cause, after } => {
+                upstream.series().inspect(|series| series.restarted(cause, after));
+            }
+            Event::ReplayDecided { upstream, decision } => {
+                upstream.series().inspect(|series| series.replay_decided(decision));
+            }
+            Event::OutcomeUnknown { upstream } => {
+                upstream.series().inspect(|series| series.outcome_unknown());
             }
             Event::CatalogueRefreshed { upstream, .. } => {
                 upstream.series().inspect(|series| series.refreshed(unix_seconds()));

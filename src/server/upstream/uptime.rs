@@ -11,7 +11,6 @@ use mcp_telemetry::{Event, OutageCause};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::time::Instant;
 
@@ -101,8 +100,8 @@ impl Upstream {
 
     /// Whether something was found to be unavailable.
     fn advance(&self, availability: &mut Availability, now: Instant) -> bool {
-        let Passed { seconds, unavailable, has_turned } =
-            availability.account.advance(now, self.park());
+        let park = self.shared.limits.now().park;
+        let Passed { seconds, unavailable, has_turned } = availability.account.advance(now, park);
         let (upstream, unavailable) = (&self.label, &unavailable[..]);
         self.shared.telemetry.emit(&Event::ToolTimePassed { upstream, seconds, unavailable });
         has_turned
@@ -149,12 +148,6 @@ impl Upstream {
     /// Whether no list of it is known in any era.
     fn is_unlisted(&self) -> bool {
         self.lanes().iter().all(|lane| lane.listing.load().is_none())
-    }
-
-    /// Longest time for which a call waits for it.
-    #[expect(clippy::unused_self, reason = "where it is asked, it is this upstream's")]
-    fn park(&self) -> Duration {
-        super::lane::PARK
     }
 
     fn availability(&self) -> MutexGuard<'_, Availability> {

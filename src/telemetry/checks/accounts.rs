@@ -7,7 +7,10 @@ use crate::{
     StoreOperation, Telemetry, Transport, UpstreamState,
 };
 use mcp_protocol::Method;
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// What must be zero when nothing is under way.
 fn assert_nothing_is_open(telemetry: &Telemetry) {
@@ -188,4 +191,36 @@ fn each_instance_counts_for_itself() {
     let (one, other) = (telemetry(), telemetry());
     one.call_started(&call(Method::Ping)).finish(CallEnd::of(Outcome::Ok));
     assert_eq!(value(&other, r#"mcp_requests_started_total{method="ping"}"#), Some(0.0));
+}
+
+#[test]
+fn at_every_scrape_what_came_has_ended_or_is_there() {
+    let telemetry = telemetry();
+    let sum = |text: &str, start: &str| -> f64 {
+        let lines = text.lines().filter(|line| line.starts_with(start));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    telemetry.connection_accepted(SESSION).end(Reason::ClientClosed);
+                }
+            });
+        }
+        for _ in 0..300 {
+            let text = telemetry.encode();
+            let accepted = text.lines().filter(|line| line.contains("status=\"accepted\""));
+            let accepted = accepted.collect::<Vec<_>>().join("\n");
+            let came = sum(&accepted, "mcp_connections_total");
+            let ended = sum(&text, "mcp_disconnections_total");
+            let there = sum(&text, "mcp_active_connections");
+            if came != ended + there {
+                over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(came, ended + there);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
 }
