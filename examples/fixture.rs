@@ -12,7 +12,7 @@
 //! | `FIXTURE_LOG` | a file to which `sleep` appends `start`, `done` and `cancelled` lines, and `record` `ran` lines |
 //! | `FIXTURE_PAGE_SIZE` | how many entries a list answers at a time; all by default |
 //! | `FIXTURE_NAME` | the name it gives itself (default `fixture`) |
-//! | `FIXTURE_WARMING_UP` | a file: while it is there, the list of tools is empty |
+//! | `FIXTURE_WARMING_UP` | a file with a number: so many more lists of tools are empty |
 //! | `FIXTURE_STUBBORN` | if set, the end of its input and SIGTERM do not end it |
 
 #[path = "fixture/basic.rs"]

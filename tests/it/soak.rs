@@ -1,6 +1,7 @@
 //! Minutes of mixed traffic: `./test --long` runs these, `./test` names them as skipped.
 
 mod abuse;
+mod outage;
 
 use crate::{
     churn::opened_and_dropped,

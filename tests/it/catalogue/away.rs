@@ -1,48 +1,14 @@
 //! Upstreams that are down: the lists are the same bytes as before, but for the marks, also after
 //! a restart of ours in the meantime.
 
-use super::{Switch, all_fresh, everything, kill_children, unmarked};
-use crate::support::{Legacy, Messages, Modern, Port, Setup, node, text, tool, until};
-use serde_json::json;
-use std::{net::TcpStream, process::Stdio};
-use tokio::{
-    process::{Child, Command},
-    time::{Duration, Instant},
+use super::{
+    Switch, all_fresh, everything, kill_children,
+    real::{Remote, local},
+    unmarked,
 };
-
-const EVERYTHING: &str = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
-
-/// server-everything over HTTP, which can be ended and started again.
-struct Remote {
-    port: Port,
-    child: Option<Child>,
-}
-
-impl Remote {
-    async fn start() -> Self {
-        let mut remote = Self { port: Port::reserve(), child: None };
-        remote.start_again().await;
-        remote
-    }
-
-    async fn start_again(&mut self) {
-        let address = self.port.address();
-        let mut command = Command::new(node());
-        command.arg(tool(EVERYTHING)).arg("streamableHttp");
-        command.env("PORT", address.port().to_string()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.child = Some(command.spawn().unwrap());
-        until("it listens", || async { TcpStream::connect(address).is_ok() }).await;
-    }
-
-    async fn kill(&mut self) {
-        self.child.take().unwrap().kill().await.unwrap();
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/mcp", self.port.address())
-    }
-}
+use crate::support::{Legacy, Messages, Modern, Setup, text, until};
+use serde_json::json;
+use tokio::time::{Duration, Instant};
 
 /// The methods of all that comes until it is quiet for a second.
 async fn heard(stream: &mut Messages) -> Vec<String> {
@@ -59,8 +25,7 @@ async fn real_upstreams_that_are_down_stay_listed_also_over_our_own_restart() {
     let dir = tempfile::tempdir().unwrap();
     let switch = Switch::in_dir(dir.path());
     let mut remote = Remote::start().await;
-    let script = tool(EVERYTHING).display().to_string();
-    let local = switch.wrap("local", &node(), &[&script, "stdio"], &json!({}));
+    let local = local(&switch);
     let mut server = Setup::new()
         .upstream("local", local)
         .upstream("remote", json!({"type": "http", "url": remote.url()}))

@@ -4,6 +4,7 @@ mod away;
 mod bounded;
 mod counted;
 mod named;
+pub(crate) mod real;
 mod sdks;
 mod warming;
 
@@ -20,10 +21,10 @@ const LISTS: [&str; 4] =
 const KEY: &str = "\"mcp-orchestrator/stale_since\":\"";
 
 /// A switch for upstreams: while it is off, none of them starts.
-struct Switch(PathBuf);
+pub(crate) struct Switch(PathBuf);
 
 impl Switch {
-    fn in_dir(dir: &Path) -> Self {
+    pub(crate) fn in_dir(dir: &Path) -> Self {
         Self(dir.join("off"))
     }
 
@@ -38,17 +39,17 @@ impl Switch {
         json!({"command": "/bin/sh", "args": args, "env": environment})
     }
 
-    fn off(&self) {
+    pub(crate) fn off(&self) {
         fs::write(&self.0, "").unwrap();
     }
 
-    fn on(&self) {
+    pub(crate) fn on(&self) {
         fs::remove_file(&self.0).unwrap();
     }
 }
 
 /// Ends the children of the server.
-fn kill_children(server: &Server) {
+pub(crate) fn kill_children(server: &Server) {
     for pid in crate::support::descendants(server.pid()) {
         // One of them may have ended with another.
         let _status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
@@ -95,7 +96,7 @@ fn unmarked(text: &str) -> (String, Vec<String>) {
 }
 
 /// All lists in both eras without their marks, and all marks.
-async fn everything(server: &Server, legacy: &Legacy<'_>) -> (Vec<String>, Vec<String>) {
+pub(crate) async fn everything(server: &Server, legacy: &Legacy<'_>) -> (Vec<String>, Vec<String>) {
     let (mut texts, mut marks) = (Vec::new(), Vec::new());
     for method in LISTS {
         for text in lists(server, legacy, method).await {
@@ -108,7 +109,7 @@ async fn everything(server: &Server, legacy: &Legacy<'_>) -> (Vec<String>, Vec<S
 }
 
 /// Waits until nothing that is listed is marked.
-async fn all_fresh(server: &Server, legacy: &Legacy<'_>) -> Vec<String> {
+pub(crate) async fn all_fresh(server: &Server, legacy: &Legacy<'_>) -> Vec<String> {
     until("nothing is stale", || async { everything(server, legacy).await.1.is_empty() }).await;
     everything(server, legacy).await.0
 }

@@ -18,8 +18,7 @@ async fn server() -> Server {
     server
 }
 
-#[tokio::test]
-async fn clients_of_every_sdk_go_on_after_a_restart() {
+async fn clients_of_every_sdk_go_on(signal: &str) {
     let clients = [
         ("sdk.mjs", "legacy"),
         ("client.mjs", "legacy"),
@@ -27,31 +26,39 @@ async fn clients_of_every_sdk_go_on_after_a_restart() {
         ("client.py", "legacy"),
         ("client.py", "modern"),
     ];
-    for signal in ["TERM", "KILL"] {
-        let mut server = server().await;
-        let dir = tempfile::tempdir().unwrap();
-        let pause = |at: usize| dir.path().join(at.to_string()).display().to_string();
-        let running = clients.iter().enumerate().map(|(at, (script, era))| {
-            let calls = json!([{"name": "fix__test_simple_text"}]);
-            let plan = json!({"era": era, "calls": calls, "pause": pause(at)});
-            planned(&server, script, plan)
-        });
-        let running = futures_util::future::join_all(running.collect::<Vec<_>>());
-        let restarting = async {
-            let all_done = || async {
-                (0..clients.len()).all(|at| std::path::Path::new(&(pause(at) + ".done")).exists())
-            };
-            until_done(all_done).await;
-            server.start_again(signal).await;
-            (0..clients.len()).for_each(|at| std::fs::write(pause(at) + ".go", "").unwrap());
+    let mut server = server().await;
+    let dir = tempfile::tempdir().unwrap();
+    let pause = |at: usize| dir.path().join(at.to_string()).display().to_string();
+    let running = clients.iter().enumerate().map(|(at, (script, era))| {
+        let calls = json!([{"name": "fix__test_simple_text"}]);
+        let plan = json!({"era": era, "calls": calls, "pause": pause(at)});
+        planned(&server, script, plan)
+    });
+    let running = futures_util::future::join_all(running.collect::<Vec<_>>());
+    let restarting = async {
+        let all_done = || async {
+            (0..clients.len()).all(|at| std::path::Path::new(&(pause(at) + ".done")).exists())
         };
-        let (reports, ()) = tokio::join!(running, restarting);
-        for (report, (script, era)) in reports.iter().zip(clients) {
-            let again = &report["again"];
-            assert_eq!(text(&again["results"][0]), ANSWER, "{signal} {script} {era}: {report}");
-            assert_eq!(again["tools"], report["tools"], "{signal} {script} {era}");
-        }
+        until_done(all_done).await;
+        server.start_again(signal).await;
+        (0..clients.len()).for_each(|at| std::fs::write(pause(at) + ".go", "").unwrap());
+    };
+    let (reports, ()) = tokio::join!(running, restarting);
+    for (report, (script, era)) in reports.iter().zip(clients) {
+        let again = &report["again"];
+        assert_eq!(text(&again["results"][0]), ANSWER, "{signal} {script} {era}: {report}");
+        assert_eq!(again["tools"], report["tools"], "{signal} {script} {era}");
     }
+}
+
+#[tokio::test]
+async fn clients_of_every_sdk_go_on_after_a_stop() {
+    clients_of_every_sdk_go_on("TERM").await;
+}
+
+#[tokio::test]
+async fn clients_of_every_sdk_go_on_after_a_kill() {
+    clients_of_every_sdk_go_on("KILL").await;
 }
 
 async fn until_done<F: Future<Output = bool>>(done: impl FnMut() -> F) {
