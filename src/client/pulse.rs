@@ -25,9 +25,10 @@ impl Default for Pulse {
 }
 
 impl Connection {
-    /// Asks until too many questions in a row went unanswered, and then says so. `heard` is told
-    /// of each: how long the answer took, or `None`. Any answer will do, also an error. The
-    /// question is `ping`, and `server/discover` in the modern era, which has no `ping`.
+    /// Asks until too many questions in a row went unanswered, and then says so; at once where
+    /// the server cannot even be reached. `heard` is told of each question: how long the answer
+    /// took, or `None`. Any answer will do, also an error. The question is `ping`, and
+    /// `server/discover` in the modern era, which has no `ping`.
     pub async fn pulse(
         &self,
         pulse: &Pulse,
@@ -37,8 +38,12 @@ impl Connection {
         loop {
             sleep(pulse.every).await;
             let asked = Instant::now();
-            let answered = matches!(timeout(pulse.within, self.ping()).await, Ok(Ok(_)));
+            let answer = timeout(pulse.within, self.ping()).await;
+            let answered = matches!(answer, Ok(Ok(())));
             heard(answered.then(|| asked.elapsed()));
+            if let Ok(Err(error @ ClientError::Connect(_))) = answer {
+                return error;
+            }
             missed = if answered { 0 } else { missed + 1 };
             if missed >= pulse.misses {
                 return ClientError::Closed { sent: false, ending: Ending::Silent { missed } };

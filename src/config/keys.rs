@@ -116,6 +116,11 @@ pub(crate) const KEYS: &[Key] = &[
     key("limits.calls_per_session", Kind::Count),
     key("limits.tool_timeout", Kind::Seconds),
     key("limits.request_timeout", Kind::Seconds),
+    key("limits.tool_ceiling", Kind::Seconds),
+    key("limits.park", Kind::Seconds),
+    key("limits.upstream_ping", Kind::Seconds),
+    key("limits.upstream_ping_timeout", Kind::Seconds),
+    key("limits.upstream_ping_misses", Kind::Count),
     key("limits.own_upstream_sessions", Kind::Count),
     key("limits.own_upstream_idle", Kind::Seconds),
     key("limits.max_stale", Kind::Seconds),
@@ -160,8 +165,19 @@ pub(crate) const FLAGS: &[Flag] = &[
 ];
 
 /// The keys of `[upstreams.NAME]`.
-pub(crate) const UPSTREAM_KEYS: &[&str] =
-    &["command", "args", "env", "cwd", "url", "headers", "era", "prefix", "tool_timeout"];
+pub(crate) const UPSTREAM_KEYS: &[&str] = &[
+    "command",
+    "args",
+    "env",
+    "cwd",
+    "url",
+    "headers",
+    "era",
+    "prefix",
+    "tool_timeout",
+    "safe_to_repeat",
+    "trust_hints",
+];
 
 /// What every variable of ours starts with.
 pub(crate) const ENV_PREFIX: &str = "MCP_ORCHESTRATOR_";

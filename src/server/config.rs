@@ -125,6 +125,21 @@ pub struct Limits {
     /// Longest time any other call to an upstream may take (default 30 s).
     #[serde(deserialize_with = "seconds")]
     pub request_timeout: Duration,
+    /// Longest time a tool call may take that goes on reporting progress, each report giving it
+    /// `tool_timeout` anew (default 1 h).
+    #[serde(deserialize_with = "seconds")]
+    pub tool_ceiling: Duration,
+    /// Longest time a call waits for an upstream that is away (default 10 s).
+    #[serde(deserialize_with = "seconds")]
+    pub park: Duration,
+    /// How often an upstream is asked whether it is there (default 30 s).
+    #[serde(deserialize_with = "seconds")]
+    pub upstream_ping: Duration,
+    /// Longest time until it must have answered (default 5 s).
+    #[serde(deserialize_with = "seconds")]
+    pub upstream_ping_timeout: Duration,
+    /// After so many unanswered one after the other it is replaced (default 3).
+    pub upstream_ping_misses: u32,
     /// Most upstream sessions that belong to one client each (default 64 per upstream).
     pub own_upstream_sessions: usize,
     /// Longest time such a session lives without a call (default 300 s).
@@ -201,6 +216,26 @@ pub struct UpstreamConfig {
     pub prefix: Option<bool>,
     /// Overrides [`Limits::tool_timeout`] for this upstream.
     pub tool_timeout: Option<Duration>,
+    /// Tools, by the upstream's own names, that may be called twice for one call of a client.
+    pub safe_to_repeat: Vec<String>,
+    /// Whether a tool that its upstream declares idempotent or read-only is taken to be so
+    /// (default true).
+    pub trust_hints: bool,
+}
+
+impl UpstreamConfig {
+    /// An upstream there, with every other key at its default.
+    #[must_use]
+    pub const fn at(target: Target) -> Self {
+        Self {
+            target,
+            era: None,
+            prefix: None,
+            tool_timeout: None,
+            safe_to_repeat: Vec::new(),
+            trust_hints: true,
+        }
+    }
 }
 
 impl Default for Config {
@@ -253,6 +288,11 @@ impl Default for Limits {
             calls_per_session: 256,
             tool_timeout: Duration::from_secs(300),
             request_timeout: Duration::from_secs(30),
+            tool_ceiling: Duration::from_secs(3_600),
+            park: Duration::from_secs(10),
+            upstream_ping: Duration::from_secs(30),
+            upstream_ping_timeout: Duration::from_secs(5),
+            upstream_ping_misses: 3,
             own_upstream_sessions: 64,
             own_upstream_idle: Duration::from_secs(300),
             max_stale: Duration::from_secs(24 * 3_600),
@@ -315,6 +355,9 @@ struct UpstreamFile {
     era: Option<String>,
     prefix: Option<bool>,
     tool_timeout: Option<f64>,
+    #[serde(default)]
+    safe_to_repeat: Vec<String>,
+    trust_hints: Option<bool>,
 }
 
 impl TryFrom<UpstreamFile> for UpstreamConfig {
@@ -340,6 +383,16 @@ impl TryFrom<UpstreamFile> for UpstreamConfig {
                 Duration::try_from_secs_f64(seconds).map_err(|_| "`tool_timeout` is no duration")
             })
             .transpose()?;
-        Ok(Self { target, era, prefix: file.prefix, tool_timeout })
+        if file.safe_to_repeat.iter().any(String::is_empty) {
+            return Err("`safe_to_repeat` holds an empty name".to_owned());
+        }
+        Ok(Self {
+            era,
+            prefix: file.prefix,
+            tool_timeout,
+            safe_to_repeat: file.safe_to_repeat,
+            trust_hints: file.trust_hints.unwrap_or(true),
+            ..Self::at(target)
+        })
     }
 }

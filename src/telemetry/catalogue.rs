@@ -26,6 +26,8 @@ const SESSION_SECONDS: &[f64] =
     &[1.0, 10.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 259_200.0, 604_800.0];
 const STREAM_SECONDS: &[f64] = &[0.1, 1.0, 10.0, 60.0, 300.0, 1_800.0, 3_600.0, 14_400.0, 86_400.0];
 const HEARTBEAT_SECONDS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0];
+const RECOVERY_SECONDS: &[f64] =
+    &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0];
 const STORE_SECONDS: &[f64] = &[
     0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
     1.0, 2.5,
@@ -145,6 +147,12 @@ metrics! {
     upstream_attempt_duration: Open<HistogramVec> = "mcp_upstream_attempt_duration_seconds" ["upstream", "outcome"] buckets ATTEMPT_SECONDS;
     /// Times an upstream was started anew.
     upstream_restarts: Open<IntCounterVec> = "mcp_upstream_restarts_total" ["upstream", "cause"];
+    /// Tries at upstreams that got no answer, by what was decided: sent again, not sent again because it may have run, or not because that would change nothing.
+    replays: Open<IntCounterVec> = "mcp_replays_total" ["upstream", "decision"];
+    /// Calls that ended while nobody knows whether they ran.
+    outcome_unknown: Open<IntCounterVec> = "mcp_calls_outcome_unknown_total" ["upstream"];
+    /// Time from the loss of an upstream until it was connected again.
+    recovery_duration: Open<HistogramVec> = "mcp_upstream_recovery_duration_seconds" ["upstream", "cause"] buckets RECOVERY_SECONDS;
     /// When an upstream's lists were last read, in seconds since 1970.
     catalogue_refreshed: Open<GaugeVec> = "mcp_catalogue_refreshed_timestamp_seconds" ["upstream"];
 

@@ -3,7 +3,7 @@
 
 use crate::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
-    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, RestartCause,
+    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, Replay, RestartCause,
     Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
@@ -366,6 +366,20 @@ pub enum Event<'a> {
         upstream: &'a UpstreamLabel,
         /// Why.
         cause: RestartCause,
+        /// From the loss until it was there again.
+        after: Duration,
+    },
+    /// A try at an upstream got no answer, and it was decided whether to send the call again.
+    ReplayDecided {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// What was decided.
+        decision: Replay,
+    },
+    /// A call ended and nobody knows whether it ran.
+    OutcomeUnknown {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
     },
     /// A child process wrote a line to its standard error.
     UpstreamLog {

@@ -244,6 +244,19 @@ labels! {
         SessionLost = "session_lost",
         /// The connection broke.
         ConnectionLost = "connection_lost",
+        /// It did not answer any more.
+        Hung = "hung",
+    }
+
+    /// What is done with a call that got no answer.
+    Replay {
+        /// It is sent again.
+        Resent = "resent",
+        /// It is not: it may have run, and running it twice may do harm.
+        RefusedUnsafe = "refused_unsafe",
+        /// It is not, though it could be: it would end the same way, or no time is left, or as
+        /// much was sent again as may be.
+        NotNeeded = "not_needed",
     }
 
     /// Why tools cannot be called.

@@ -110,7 +110,13 @@ impl Log {
             Event::UpstreamStateChanged { upstream, state, error } => {
                 self.upstream_state(upstream, state, error)
             }
-            Event::UpstreamRestarted { upstream, cause } => self.restarted(upstream, cause),
+            Event::UpstreamRestarted { upstream, cause, after } => {
+                self.restarted(upstream, cause, after)
+            }
+            Event::ReplayDecided { upstream, decision } => {
+                line!(DEBUG, "replay_decided", "a call got no answer", { upstream = upstream.name(), decision = decision.as_str(), });
+            }
+            Event::OutcomeUnknown { upstream } => self.outcome_unknown(upstream),
             Event::UpstreamLog { upstream, line } => {
                 line!(INFO, "upstream_log", "upstream says", { upstream = upstream.name(), line, });
             }
@@ -236,11 +242,16 @@ impl Log {
         });
     }
 
-    fn restarted(&self, upstream: &UpstreamLabel, cause: RestartCause) {
+    fn restarted(&self, upstream: &UpstreamLabel, cause: RestartCause, after: Duration) {
         let upstream = upstream.name();
         limited!(self, (upstream, cause), WARN, "upstream_restarted", "upstream started anew", {
-            upstream, cause = cause.as_str(),
+            upstream, cause = cause.as_str(), after_seconds = after.as_secs_f64(),
         });
+    }
+
+    fn outcome_unknown(&self, upstream: &UpstreamLabel) {
+        let upstream = upstream.name();
+        limited!(self, upstream, WARN, "outcome_unknown", "a call may or may not have run", { upstream, });
     }
 
     fn message_dropped(&self, upstream: &UpstreamLabel, method: &str, why: &str) {

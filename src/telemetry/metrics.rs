@@ -144,8 +144,14 @@ impl Metrics {
             Event::UpstreamStateChanged { upstream, state, .. } => {
                 upstream.series().inspect(|series| series.enter(state));
             }
-            Event::UpstreamRestarted { upstream, cause } => {
-                upstream.series().inspect(|series| series.restarted(cause));
+            Event::UpstreamRestarted { upstream, cause, after } => {
+                upstream.series().inspect(|series| series.restarted(cause, after));
+            }
+            Event::ReplayDecided { upstream, decision } => {
+                upstream.series().inspect(|series| series.replay_decided(decision));
+            }
+            Event::OutcomeUnknown { upstream } => {
+                upstream.series().inspect(|series| series.outcome_unknown());
             }
             Event::CatalogueRefreshed { upstream, .. } => {
                 upstream.series().inspect(|series| series.refreshed(unix_seconds()));

@@ -3,7 +3,7 @@
 //! or one too many, is `_OTHER`.
 
 use crate::{
-    AttemptOutcome, OutageCause, Outcome, RestartCause, UpstreamState,
+    AttemptOutcome, OutageCause, Outcome, Replay, RestartCause, UpstreamState,
     catalogue::{ATTEMPT_OUTCOMES, Catalogue, OUTCOMES},
     family::{Open, Vector},
     label::Label,
@@ -64,6 +64,9 @@ pub(crate) struct UpstreamSeries {
     attempts: [IntCounter; ATTEMPT_OUTCOMES],
     attempt_duration: [Histogram; ATTEMPT_OUTCOMES],
     restarts: [IntCounter; RestartCause::ALL.len()],
+    recovery: [Histogram; RestartCause::ALL.len()],
+    replays: [IntCounter; Replay::ALL.len()],
+    unknown: IntCounter,
     refreshed: Gauge,
     tool_seconds: Counter,
     tool_unavailable: [Counter; OutageCause::ALL.len()],
@@ -83,6 +86,9 @@ impl UpstreamSeries {
                 &[name],
             )?,
             restarts: per_label::<RestartCause, _, _>(&metrics.upstream_restarts, &[name])?,
+            recovery: per_label::<RestartCause, _, _>(&metrics.recovery_duration, &[name])?,
+            replays: per_label::<Replay, _, _>(&metrics.replays, &[name])?,
+            unknown: metrics.outcome_unknown.0.handle(&[name])?,
             refreshed: metrics.catalogue_refreshed.0.handle(&[name])?,
             tool_seconds: metrics.tool_seconds.0.handle(&[name])?,
             tool_unavailable: per_label::<OutageCause, _, _>(&metrics.tool_unavailable, &[name])?,
@@ -100,8 +106,17 @@ impl UpstreamSeries {
         self.attempt_duration[outcome.slot()].observe(elapsed.as_secs_f64());
     }
 
-    pub(crate) fn restarted(&self, cause: RestartCause) {
+    pub(crate) fn restarted(&self, cause: RestartCause, after: Duration) {
         self.restarts[cause.slot()].inc();
+        self.recovery[cause.slot()].observe(after.as_secs_f64());
+    }
+
+    pub(crate) fn replay_decided(&self, decision: Replay) {
+        self.replays[decision.slot()].inc();
+    }
+
+    pub(crate) fn outcome_unknown(&self) {
+        self.unknown.inc();
     }
 
     pub(crate) fn passed(&self, seconds: f64, unavailable: &[(OutageCause, f64)]) {

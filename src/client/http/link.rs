@@ -1,7 +1,10 @@
 //! What all parts of one HTTP connection share: the HTTP client, headers, session, sinks.
 
 use crate::{
-    ClientError, HttpTarget, Options, Sink, fate::Fate, prepare::Outgoing, questions::Questions,
+    ClientError, Ending, HttpTarget, Options, Sink,
+    fate::{Fate, closed},
+    prepare::Outgoing,
+    questions::Questions,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -228,8 +231,25 @@ fn same_origin(home: Url) -> redirect::Policy {
 async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     request.send().await.map_err(|error| {
         let reason = reason(&error);
-        if error.is_connect() { ClientError::Connect(reason) } else { super::stream::lost(reason) }
+        if error.is_connect() {
+            ClientError::Connect(reason)
+        } else {
+            closed(!was_never_taken_up(&error), Ending::Lost(reason))
+        }
     })
+}
+
+/// Whether the connection ended before it took the request up: no byte of it was written. What a
+/// connection took up may have reached the server, however the exchange failed.
+fn was_never_taken_up(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
 }
 
 /// An error and its causes, without the URL.

@@ -180,6 +180,7 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.stream_bytes", limits.stream_bytes),
         ("limits.calls_per_session", limits.calls_per_session),
         ("limits.batch", limits.batch),
+        ("limits.upstream_ping_misses", limits.upstream_ping_misses as usize),
     ];
     let spans = [
         ("limits.session_sweep", limits.session_sweep),
@@ -192,6 +193,9 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.receive_timeout", limits.receive_timeout),
         ("limits.tool_timeout", limits.tool_timeout),
         ("limits.request_timeout", limits.request_timeout),
+        ("limits.tool_ceiling", limits.tool_ceiling),
+        ("limits.upstream_ping", limits.upstream_ping),
+        ("limits.upstream_ping_timeout", limits.upstream_ping_timeout),
     ];
     let zero_bound = bounds.into_iter().find(|(_, bound)| *bound == 0).map(|(name, _)| name);
     let zero_span = spans.into_iter().find(|(_, span)| span.is_zero()).map(|(name, _)| name);

@@ -31,6 +31,7 @@ impl Upstreams {
             params,
             replaced: vec![("name", raw_string(&entry.original))],
             headers: &entry.headers,
+            is_repeatable: upstream.is_repeatable(entry),
         };
         Box::pin(upstream.forward(caller, outgoing)).await
     }
@@ -52,6 +53,7 @@ impl Upstreams {
             params,
             replaced: vec![("name", raw_string(&entry.original))],
             headers: &[],
+            is_repeatable: true,
         };
         Box::pin(upstream.forward(caller, outgoing)).await
     }
@@ -71,6 +73,7 @@ impl Upstreams {
                 params,
                 replaced: vec![],
                 headers: &[],
+                is_repeatable: true,
             };
             let reply = Box::pin(upstream.forward(caller, outgoing)).await;
             let is_not_found =
@@ -125,19 +128,23 @@ impl Upstreams {
             params,
             replaced: vec![("ref", reference.to_raw())],
             headers: &[],
+            is_repeatable: true,
         };
         Box::pin(upstream.forward(caller, outgoing)).await
     }
 
-    /// The upstreams to ask for a resource, in turn. Waits at the very first start,
-    /// when there is none, for upstreams that are not known yet.
+    /// The upstreams to ask for a resource, in turn: those that are away come last, since a call
+    /// waits for them. Waits at the very first start, when there is none, for upstreams that are
+    /// not known yet.
     pub(super) async fn readers(&self, era: Era, uri: &str) -> Vec<Arc<Upstream>> {
         let mut names = self.catalogue().readers(era, uri);
         if names.is_empty() {
             self.first_known(self.inner.first_wait).await;
             names = self.catalogue().readers(era, uri);
         }
-        names.iter().filter_map(|name| self.upstream(name)).collect()
+        let mut upstreams: Vec<_> = names.iter().filter_map(|name| self.upstream(name)).collect();
+        upstreams.sort_by_key(|upstream| upstream.lane_for(era).link().is_none());
+        upstreams
     }
 
     /// The upstream of that name.
@@ -147,6 +154,13 @@ impl Upstreams {
 }
 
 impl Upstream {
+    /// Whether one of its tools may run twice for one call.
+    fn is_repeatable(&self, tool: &ToolEntry) -> bool {
+        let config = self.config();
+        (config.trust_hints && tool.is_harmless)
+            || config.safe_to_repeat.iter().any(|name| **name == *tool.original)
+    }
+
     /// Whether it completes arguments; while it is down nobody can say that it does not.
     fn completes(&self, era: Era) -> bool {
         self.lane_for(era).link().is_none_or(|link| link.offers.completions)

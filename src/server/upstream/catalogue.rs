@@ -30,6 +30,8 @@ pub(crate) struct ToolEntry {
     pub(crate) label: ToolLabel,
     /// Arguments that headers repeat, in the modern era.
     pub(crate) headers: Vec<ParamHeader>,
+    /// Whether its upstream says that running it twice does no more than running it once.
+    pub(super) is_harmless: bool,
 }
 
 /// A prompt of an upstream.

@@ -50,6 +50,14 @@ impl Failure {
         }
     }
 
+    /// The same of a call of which an earlier try may have run.
+    pub(super) fn or_it_ran(self) -> Self {
+        match self {
+            Self::Unavailable { why, .. } => Self::OutcomeUnknown { why },
+            Self::OutcomeUnknown { .. } | Self::Timeout { .. } => self,
+        }
+    }
+
     /// What to count the attempt as.
     pub(super) const fn attempt(&self) -> AttemptOutcome {
         match self {
@@ -140,7 +148,8 @@ impl Shown {
         if method == Method::ToolsCall {
             return Ok(self.result(era));
         }
-        let data = json!({ "code": self.code, "retry_after_ms": self.retry_after_ms });
+        let data =
+            json!({ "code": self.code, "ran": self.ran, "retry_after_ms": self.retry_after_ms });
         Err(RpcError::new(self.rpc_code, self.text).with_data(&data))
     }
 

@@ -1,23 +1,20 @@
-//! One call forwarded to one upstream: link, params, attempt, answer. It is sent a second time
-//! only when the first provably did not run.
+//! One call forwarded to one upstream: its tries until one of them is answered, or none is to
+//! follow (`resend`); what it ends in. A single try is in `attempt`.
 
 use super::{
     Reply,
+    attempt::Route,
+    deadline::Deadline,
     failure::Failure,
-    levels::{Filter, Level},
-    link::{Link, is_lost},
+    link::is_lost,
     one::Upstream,
-    own::OwnCall,
-    params::Crossing,
+    resend::{self, Next, Tried},
     results::{self, Untranslatable},
-    sinks::CallSink,
 };
 use crate::call::{Caller, code};
-use mcp_client::{ClientError, OutCall, Ran};
-use mcp_protocol::{
-    Era, Method, Payload, RawObject, RawValue, RpcError, headers::ParamHeader, key,
-};
-use mcp_telemetry::{AttemptEnd, AttemptInfo, AttemptOutcome, Outcome};
+use mcp_client::{ClientError, Network, Ran};
+use mcp_protocol::{Era, Method, Payload, RawValue, RpcError, headers::ParamHeader};
+use mcp_telemetry::{Event, Outcome};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -38,12 +35,33 @@ pub(super) struct Outgoing<'a> {
     pub(super) replaced: Replaced,
     /// Arguments that headers repeat.
     pub(super) headers: &'a [ParamHeader],
+    /// Whether running it twice does no harm.
+    pub(super) is_repeatable: bool,
 }
 
-/// Where a call goes.
-struct Route {
-    link: Arc<Link>,
-    own: Option<OwnCall>,
+/// What is known of a call's tries so far.
+struct Tries {
+    /// How long it may still wait for a link.
+    park: Duration,
+    /// The link that is of no use any more.
+    not: Option<u64>,
+    /// The link that was tried last.
+    last: Option<u64>,
+    /// How often it was sent again to a server that may have had it.
+    resent: u32,
+    /// Whether one of the tries may have run.
+    may_have_run: bool,
+}
+
+impl Tries {
+    const fn new(park: Duration) -> Self {
+        Self { park, not: None, last: None, resent: 0, may_have_run: false }
+    }
+
+    /// The failure as the client may hear it: of all tries, not of the last one alone.
+    fn told(&self, failure: Failure) -> Failure {
+        if self.may_have_run { failure.or_it_ran() } else { failure }
+    }
 }
 
 impl Upstream {
@@ -67,141 +85,91 @@ impl Upstream {
         if let Err(reply) = self.unseal(caller, &mut outgoing) {
             return reply;
         }
-        let limit = self.limit(outgoing.method);
-        match self.send(caller, &outgoing, limit).await {
+        let deadline = Arc::new(self.deadline(outgoing.method));
+        match self.send(caller, &outgoing, &deadline).await {
             Ok((era, payload)) => self.reply(caller, &outgoing, era, payload),
-            Err(failure) => failure.into_reply(outgoing.method, caller.era, &self.name),
+            Err(failure) => self.fail(failure, outgoing.method, caller.era),
         }
     }
 
-    /// Sends it, and once more if the first time provably did not run; the era it went out in.
+    /// Sends it, and again as often as that is safe and of use; the era it went out in.
     async fn send(
         self: &Arc<Self>,
         caller: &Caller,
         outgoing: &Outgoing<'_>,
-        limit: Duration,
+        deadline: &Arc<Deadline>,
     ) -> Result<(Era, Payload), Failure> {
-        let deadline = Instant::now() + limit;
-        let mut not = None;
+        self.budget().earn();
+        let mut tries = Tries::new(self.shared.limits.now().park);
         loop {
-            let route = Box::pin(self.route(caller, not));
-            let route = tokio::time::timeout_at(deadline, route)
-                .await
-                .map_err(|_| Failure::unavailable("it is still connecting"))??;
-            let link = &route.link;
-            let Ok(answer) = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await
-            else {
-                return Err(Failure::Timeout { after: limit });
-            };
+            let route = Box::pin(self.reach(caller, &mut tries, deadline)).await;
+            let route = route.map_err(|failure| tries.told(failure))?;
+            let answer = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await;
             let error = match answer {
-                Ok(payload) => return Ok((link.era(), payload)),
-                Err(error) => error,
+                Some(Ok(payload)) => return Ok((route.link.era(), payload)),
+                Some(Err(error)) => error,
+                None => return Err(Failure::Timeout { after: deadline.limit }),
             };
-            self.doubt_lists(link.era(), &error);
-            let is_lost = is_lost(&error);
-            if is_lost && route.own.is_none() {
-                self.lane(link.era()).tell_lost(link.id, &error);
-            }
-            if !is_lost || error.ran() != Ran::No || not.is_some() {
-                return Err(Failure::of_error(&error));
-            }
-            not = Some(link.id);
+            self.doubt_lists(route.link.era(), &error);
+            tries.may_have_run |= error.ran() == Ran::Unknown;
+            self.look_after(&route, &error, &mut tries);
+            let tried = Tried {
+                error: &error,
+                is_repeatable: outgoing.is_repeatable,
+                resent: tries.resent,
+                left: deadline.left(),
+            };
+            let next = resend::next(tried, || self.budget().spend(Instant::now()));
+            let (upstream, decision) = (&self.label, next.decision());
+            self.shared.telemetry.emit(&Event::ReplayDecided { upstream, decision });
+            let Next::Again { wait, counts } = next else {
+                return Err(tries.told(Failure::of_error(&error)));
+            };
+            tries.resent += u32::from(counts);
+            deadline.sleep(wait).await;
         }
     }
 
-    /// The link to use, but not the one with the id `not`. A session's own link serves also
-    /// while the shared one is down.
-    async fn route(self: &Arc<Self>, caller: &Caller, not: Option<u64>) -> Result<Route, Failure> {
-        let shared =
-            if self.has_own(caller, not) { None } else { Some(self.ready(caller.era, not).await?) };
-        let is_modern = shared.as_ref().is_some_and(|link| link.era() == Era::Modern);
-        let own = if is_modern { None } else { self.own_call(caller, not).await.transpose()? };
-        match (own, shared) {
-            (Some(own), _) => Ok(Route { link: own.link.clone(), own: Some(own) }),
-            (None, Some(link)) => Ok(Route { link, own: None }),
-            (None, None) => Ok(Route { link: self.ready(caller.era, not).await?, own: None }),
-        }
-    }
-
-    /// One attempt. `Err(())` when the time is over.
-    async fn attempt(
+    /// The way to the upstream, waited for as long as a call may wait in all.
+    async fn reach(
         self: &Arc<Self>,
         caller: &Caller,
-        outgoing: &Outgoing<'_>,
-        route: &Route,
-        deadline: Instant,
-    ) -> Result<Result<Payload, ClientError>, ()> {
+        tries: &mut Tries,
+        deadline: &Deadline,
+    ) -> Result<Route, Failure> {
+        let began = Instant::now();
+        let end = deadline.at().min(began + tries.park);
+        let route = tokio::time::timeout_at(end, Box::pin(self.route(caller, tries.not))).await;
+        tries.park = tries.park.saturating_sub(began.elapsed());
+        route.unwrap_or_else(|_| {
+            Err(self.standing().explain(Failure::unavailable("it is still connecting")))
+        })
+    }
+
+    /// What a try without an answer says of its link: it is of no use, or should be looked after.
+    /// Over HTTP one connection of many may have broken, so the link is used once more first.
+    fn look_after(&self, route: &Route, error: &ClientError, tries: &mut Tries) {
         let link = &route.link;
-        let scope = self.shared.telemetry.attempt_started(&AttemptInfo {
-            upstream: self.label.clone(),
-            method: outgoing.method,
-            target: outgoing.target,
-            revision: link.revision(),
-            network: link.counted_network(),
-        });
-        let level = caller.session.as_ref().and_then(|session| self.shared.levels.of(&session.id));
-        let crossing = Crossing {
-            from: caller.era,
-            to: link.era(),
-            client_info: &self.shared.info,
-            capabilities: caller.modern.as_ref().map(|meta| &*meta.client_capabilities),
-            log_level: level.map(Level::as_str),
-            trace: &scope.context(),
-        };
-        let call = self.out_call(caller, outgoing, route, &crossing);
-        let answer = scope.run(tokio::time::timeout_at(deadline, link.connection.call(call))).await;
-        scope.finish(attempt_end(&answer));
-        answer.map_err(drop)
-    }
-
-    fn out_call(
-        self: &Arc<Self>,
-        caller: &Caller,
-        outgoing: &Outgoing<'_>,
-        route: &Route,
-        crossing: &Crossing<'_>,
-    ) -> OutCall {
-        let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
-        let token = params
-            .get("_meta")
-            .and_then(RawObject::parse)
-            .and_then(|meta| meta.get(key::PROGRESS_TOKEN).map(ToOwned::to_owned));
-        let arguments = params.get("arguments");
-        let headers = if crossing.to == Era::Modern { outgoing.headers } else { &[] };
-        OutCall {
-            method: outgoing.method.as_str().into(),
-            params: crossing.params(outgoing.params, &outgoing.replaced),
-            progress: token.is_some(),
-            headers: headers
-                .iter()
-                .filter_map(|header| Some((header.header.clone(), header.value(arguments)?)))
-                .collect(),
-            sink: Some(Arc::new(CallSink {
-                upstream: Arc::downgrade(self),
-                era: crossing.to,
-                downstream: caller.downstream.clone(),
-                token,
-                filter: self.filter(caller, crossing.to, route.own.is_some()),
-                declared: route.own.as_ref().map(|own| own.declared),
-            })),
+        let has_session = link.is_live() && !matches!(error, ClientError::SessionLost);
+        let is_first = tries.last.replace(link.id) != Some(link.id);
+        let is_lost = is_lost(error);
+        if has_session && (!is_lost || (is_first && link.network == Network::Http)) {
+            self.lane(link.era()).suspect();
+            return;
+        }
+        tries.not = Some(link.id);
+        if is_lost && route.own.is_none() {
+            self.lane(link.era()).tell_lost(link.id, error);
         }
     }
 
-    /// Which log messages on the call's own stream are for its client.
-    fn filter(&self, caller: &Caller, to: Era, is_own: bool) -> Filter {
-        match (caller.era, to) {
-            (Era::Modern, _) => {
-                let asked = caller.modern.as_ref().and_then(|meta| meta.log_level.as_deref());
-                asked.map_or(Filter::Nothing, |level| {
-                    Level::parse(level).map_or(Filter::All, Filter::From)
-                })
-            }
-            (Era::Legacy, Era::Legacy) if is_own => Filter::All,
-            (Era::Legacy, _) => {
-                let session = caller.session.as_ref().map(|session| &*session.id);
-                session.and_then(|id| self.shared.levels.of(id)).map_or(Filter::All, Filter::From)
-            }
+    /// The reply to a call that has failed for good.
+    fn fail(&self, failure: Failure, method: Method, era: Era) -> Reply {
+        let reply = failure.into_reply(method, era, &self.name);
+        if reply.outcome == Outcome::OutcomeUnknown {
+            self.shared.telemetry.emit(&Event::OutcomeUnknown { upstream: &self.label });
         }
+        reply
     }
 
     /// What the caller is told of an answer.
@@ -222,19 +190,5 @@ impl Upstream {
         };
         let outcome = results::outcome(&payload);
         Reply { payload, outcome }
-    }
-}
-
-type Timed = Result<Result<Payload, ClientError>, tokio::time::error::Elapsed>;
-
-fn attempt_end(answer: &Timed) -> AttemptEnd {
-    match answer {
-        Err(_) => AttemptEnd::of(AttemptOutcome::Timeout),
-        Ok(Err(error)) => AttemptEnd::of(Failure::of_error(error).attempt()),
-        Ok(Ok(Err(error))) => AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) },
-        Ok(Ok(payload)) if results::outcome(payload) == Outcome::ToolError => {
-            AttemptEnd::of(AttemptOutcome::ToolError)
-        }
-        Ok(Ok(Ok(_))) => AttemptEnd::of(AttemptOutcome::Ok),
     }
 }

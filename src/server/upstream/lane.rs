@@ -2,7 +2,6 @@
 //! and what is to be done about it. The supervisor writes, calls read.
 
 use super::{
-    failure::Failure,
     link::Link,
     listing::{Kind, Listing},
     wanted::Wanted,
@@ -10,20 +9,11 @@ use super::{
 use arc_swap::ArcSwapOption;
 use mcp_client::ClientError;
 use mcp_protocol::Era;
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU8, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU8, Ordering},
 };
-use tokio::{
-    sync::{Notify, watch},
-    time::Instant,
-};
-
-/// Longest time a call waits for an upstream that is connecting.
-pub(super) const PARK: Duration = Duration::from_secs(10);
+use tokio::sync::{Notify, watch};
 
 /// How an era of an upstream stands.
 #[derive(Clone)]
@@ -51,6 +41,10 @@ enum Choice {
     Fail,
 }
 
+/// An upstream that speaks neither era.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SpeaksNone;
+
 /// One era of one upstream.
 pub(super) struct Lane {
     /// Which era.
@@ -66,6 +60,8 @@ pub(super) struct Lane {
     pub(super) stale: Stale,
     lost: Mutex<Option<(u64, ClientError)>>,
     lost_told: Notify,
+    suspected: Notify,
+    missed: Notify,
 }
 
 impl Lane {
@@ -80,6 +76,8 @@ impl Lane {
             stale: Stale::default(),
             lost: Mutex::default(),
             lost_told: Notify::new(),
+            suspected: Notify::new(),
+            missed: Notify::new(),
         }
     }
 
@@ -117,6 +115,26 @@ impl Lane {
         self.lost_told.notify_one();
     }
 
+    /// A call found something amiss with the link: it should be looked after.
+    pub(super) fn suspect(&self) {
+        self.suspected.notify_one();
+    }
+
+    /// Resolves when a call has found something amiss.
+    pub(super) async fn suspicion(&self) {
+        self.suspected.notified().await;
+    }
+
+    /// A call needs a link here.
+    pub(super) fn miss(&self) {
+        self.missed.notify_one();
+    }
+
+    /// Resolves when a call has come that needs a link here.
+    pub(super) async fn missed(&self) {
+        self.missed.notified().await;
+    }
+
     /// Resolves when a call has found this link to be of no use, with the reason.
     pub(super) async fn lost(&self, link: u64) -> ClientError {
         loop {
@@ -130,27 +148,28 @@ impl Lane {
 }
 
 /// The link for a call that came in `wanted`'s era: that era's if it is spoken, else the
-/// other's; never the link with the id `not`. Waits while a first try is under way.
+/// other's; never the link with the id `not`. Waits for it, and says that it is missed, so that
+/// the next try comes soon.
 pub(super) async fn ready(
     wanted: &Lane,
     other: &Lane,
     not: Option<u64>,
-) -> Result<Arc<Link>, Failure> {
-    let deadline = Instant::now() + PARK;
+) -> Result<Arc<Link>, SpeaksNone> {
+    let mut is_told = false;
     let (mut first, mut second) = (wanted.state.subscribe(), other.state.subscribe());
     loop {
         let choice = choose(&first.borrow_and_update(), &second.borrow_and_update(), not);
         match choice {
             Choice::Use(link) => return Ok(link),
-            Choice::Fail => return Err(Failure::unavailable("it is down")),
+            Choice::Fail => return Err(SpeaksNone),
             Choice::Wait => {}
         }
-        let changed = async {
-            tokio::select! { _ = first.changed() => {}, _ = second.changed() => {} }
-        };
-        if tokio::time::timeout_at(deadline, changed).await.is_err() {
-            return Err(Failure::unavailable("it is still connecting"));
+        if !std::mem::replace(&mut is_told, true) {
+            wanted.miss();
+            other.miss();
         }
+        // Neither fails: the lanes outlive the call.
+        tokio::select! { _ = first.changed() => {}, _ = second.changed() => {} }
     }
 }
 
@@ -158,8 +177,7 @@ fn choose(wanted: &LaneState, other: &LaneState, not: Option<u64>) -> Choice {
     match wanted {
         LaneState::Up(link) if Some(link.id) == not => Choice::Wait,
         LaneState::Up(link) => Choice::Use(link.clone()),
-        LaneState::Down { failed: false } | LaneState::Unknown { failed: false } => Choice::Wait,
-        LaneState::Down { failed: true } | LaneState::Unknown { failed: true } => Choice::Fail,
+        LaneState::Down { .. } | LaneState::Unknown { .. } => Choice::Wait,
         LaneState::Absent => match other {
             LaneState::Absent => Choice::Fail,
             LaneState::Up(_) | LaneState::Down { .. } | LaneState::Unknown { .. } => {
@@ -218,6 +236,8 @@ impl Stale {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
 
     #[tokio::test]
     async fn announcements_are_gathered() {
@@ -234,15 +254,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_waits_for_a_first_try_and_not_after_it_failed() {
+    async fn a_call_waits_for_as_long_as_there_is_hope_and_says_that_it_does() {
         let (wanted, other) = (Lane::new(Era::Modern), Lane::new(Era::Legacy));
-        let began = Instant::now();
-        assert!(ready(&wanted, &other, None).await.is_err());
-        assert!(began.elapsed() >= PARK);
+        for state in [LaneState::Unknown { failed: true }, LaneState::Down { failed: true }] {
+            wanted.set(state);
+            let waiting = ready(&wanted, &other, None);
+            assert!(timeout(Duration::from_secs(60), waiting).await.is_err());
+            assert!(timeout(Duration::ZERO, wanted.missed()).await.is_ok());
+            assert!(timeout(Duration::ZERO, wanted.missed()).await.is_err(), "one try is enough");
+        }
         wanted.set(LaneState::Absent);
-        other.set(LaneState::Unknown { failed: true });
-        let began = Instant::now();
+        other.set(LaneState::Absent);
         assert!(ready(&wanted, &other, None).await.is_err());
-        assert!(began.elapsed() < PARK);
     }
 }

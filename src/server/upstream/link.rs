@@ -2,9 +2,10 @@
 
 use super::listing::Kind;
 use futures_util::FutureExt;
-use mcp_client::{ClientError, Connection, Network};
+use mcp_client::{ClientError, Connection, Ending, Network};
 use mcp_protocol::{Era, RawValue, Revision};
 use mcp_telemetry as telemetry;
+use tokio_util::sync::CancellationToken;
 
 /// One live connection.
 pub(super) struct Link {
@@ -16,13 +17,21 @@ pub(super) struct Link {
     pub(super) network: Network,
     /// What the upstream offers on it.
     pub(super) offers: Offers,
+    /// Cancelled when nobody uses it any more.
+    pub(super) unused: CancellationToken,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.unused.cancel();
+    }
 }
 
 impl Link {
     /// A link over a fresh connection.
     pub(super) fn new(id: u64, connection: Connection, network: Network) -> Self {
         let offers = Offers::of(&connection.server().capabilities);
-        Self { id, connection, network, offers }
+        Self { id, connection, network, offers, unused: CancellationToken::new() }
     }
 
     /// The era spoken.
@@ -57,6 +66,11 @@ pub(super) fn is_lost(error: &ClientError) -> bool {
             | ClientError::Connect(_)
             | ClientError::Closed { sent: false, .. }
     )
+}
+
+/// Whether it is because the upstream does not answer any more.
+pub(super) const fn is_silent(error: &ClientError) -> bool {
+    matches!(error, ClientError::Closed { ending: Ending::Silent { .. }, .. })
 }
 
 /// The capabilities of an upstream that matter to us.

@@ -16,9 +16,11 @@
 //! Dropping the future of a forwarded call cancels it upstream.
 
 mod assigned;
+mod attempt;
 mod availability;
 mod calls;
 mod catalogue;
+mod deadline;
 mod expiry;
 mod failure;
 mod forward;
@@ -36,7 +38,9 @@ mod params;
 mod relist;
 mod reload;
 mod report;
+mod resend;
 mod results;
+mod retry;
 mod seal;
 mod shared;
 mod sinks;

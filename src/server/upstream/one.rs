@@ -3,12 +3,14 @@
 use super::{
     Change,
     catalogue::Offer,
+    deadline::Deadline,
     failure::Failure,
-    lane::{self, Lane, LaneState},
+    lane::{self, Lane, LaneState, SpeaksNone},
     link::Link,
     listing::Kind,
     own::OwnSessions,
     report::now,
+    resend::Budget,
     shared::Shared,
     sinks::SharedSink,
     standing::Standing,
@@ -23,7 +25,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// One upstream.
@@ -48,6 +50,7 @@ pub(super) struct Upstream {
     standing: Mutex<Standing>,
     /// Whether its tools can be called, and for how long they could.
     pub(super) availability: Mutex<Availability>,
+    budget: Mutex<Budget>,
 }
 
 impl Upstream {
@@ -67,6 +70,7 @@ impl Upstream {
             modern: Lane::new(Era::Modern),
             standing: Mutex::new(Standing::new()),
             availability: Mutex::new(Availability::new()),
+            budget: Mutex::new(Budget::new(Instant::now())),
         }
     }
 
@@ -95,9 +99,17 @@ impl Upstream {
     }
 
     /// A shared link for a call that came in this era, but not the one with the id `not`.
+    /// Waits until there is one.
     pub(super) async fn ready(&self, era: Era, not: Option<u64>) -> Result<Arc<Link>, Failure> {
-        let link = lane::ready(self.lane(era), self.lane(era.other()), not).await;
-        link.map_err(|failure| self.standing().explain(failure))
+        let ready = lane::ready(self.lane(era), self.lane(era.other()), not);
+        match self.stop.run_until_cancelled(ready).await {
+            Some(Ok(link)) => Ok(link),
+            Some(Err(SpeaksNone)) => {
+                let failure = Failure::unavailable("it speaks no revision that we do");
+                Err(self.standing().explain(failure))
+            }
+            None => Err(Failure::unavailable("we are stopping")),
+        }
     }
 
     /// Opens a connection. `era` as `None` finds out.
@@ -165,14 +177,20 @@ impl Upstream {
         }
     }
 
-    /// Longest time a call may take.
-    pub(super) fn limit(&self, method: Method) -> Duration {
+    /// Until when a call that starts now may take.
+    pub(super) fn deadline(&self, method: Method) -> Deadline {
+        let limits = self.shared.limits.now();
         if method == Method::ToolsCall {
-            let limit = self.config.load().tool_timeout;
-            limit.unwrap_or_else(|| self.shared.limits.now().tool_timeout)
+            let limit = self.config.load().tool_timeout.unwrap_or(limits.tool_timeout);
+            Deadline::new(limit, limits.tool_ceiling)
         } else {
-            self.shared.limits.now().request_timeout
+            Deadline::new(limits.request_timeout, Duration::ZERO)
         }
+    }
+
+    /// How much may be sent again, locked.
+    pub(super) fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes what a notification says about the catalogue, heard on any connection of an era;

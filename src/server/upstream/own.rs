@@ -4,7 +4,7 @@
 use super::{
     failure::Failure,
     levels,
-    link::Link,
+    link::{Link, is_silent},
     one::Upstream,
     sinks::{Declared, OwnSink},
     wanted::Subscriber,
@@ -184,6 +184,7 @@ impl Upstream {
         let capabilities = Declared::capabilities(&session.capabilities);
         let opened = Box::pin(self.open(Some(Era::Legacy), capabilities, Arc::new(sink))).await;
         let link = Arc::new(opened.map_err(|error| Failure::unavailable(error.to_string()))?);
+        self.watch_own(&link);
         if let Some(level) = self.shared.levels.of(&session.id) {
             levels::set(&link, level).await;
         }
@@ -193,6 +194,24 @@ impl Upstream {
         }
         *place = Some(link.clone());
         Ok(link)
+    }
+
+    /// Closes a session's link when its upstream does not answer any more, so that the calls on
+    /// it end; the next one opens another.
+    fn watch_own(&self, link: &Arc<Link>) {
+        let (connection, pulse) = (link.connection.clone(), self.shared.pulse());
+        let unused = link.unused.clone();
+        let watching = async move {
+            let lost = tokio::select! {
+                _over = connection.closed() => return,
+                () = unused.cancelled() => return,
+                lost = connection.pulse(&pulse, |_| {}) => lost,
+            };
+            if is_silent(&lost) {
+                connection.close().await;
+            }
+        };
+        self.shared.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));
     }
 
     /// Whether the caller's session has a live link of its own, other than `not`.

@@ -159,7 +159,7 @@ mod tests {
 
     fn at(url: &str) -> UpstreamConfig {
         let target = Target::http(url, [].into()).expect("a URL");
-        UpstreamConfig { target, era: None, prefix: None, tool_timeout: None }
+        UpstreamConfig::at(target)
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::config::LiveLimits;
 use arc_swap::ArcSwap;
-use mcp_client::{Identity, Options};
+use mcp_client::{Identity, Options, Pulse};
 use mcp_protocol::{RawValue, raw_value};
 use mcp_store::{CatalogueChange, Store};
 use mcp_telemetry::{Event, Telemetry};
@@ -102,6 +102,16 @@ impl Shared {
     /// Bounds on one connection.
     pub(super) fn options(&self) -> Options {
         Options { request_timeout: self.limits.now().request_timeout, ..Options::default() }
+    }
+
+    /// How upstreams are asked whether they are there.
+    pub(super) fn pulse(&self) -> Pulse {
+        let limits = self.limits.now();
+        Pulse {
+            every: limits.upstream_ping,
+            within: limits.upstream_ping_timeout,
+            misses: limits.upstream_ping_misses,
+        }
     }
 
     /// Who we are to an upstream, with these capabilities.

@@ -1,6 +1,6 @@
 //! What an upstream sends unasked, and to whom it goes: nobody but the client it is for.
 
-use super::{levels::Filter, one::Upstream, own::Running};
+use super::{deadline::Deadline, levels::Filter, one::Upstream, own::Running};
 use crate::call::{Downstream, SessionRef};
 use mcp_client::{BoxFuture, Sink};
 use mcp_protocol::{
@@ -175,10 +175,13 @@ pub(super) struct CallSink {
     pub(super) filter: Filter,
     /// What it declared, if the call runs on a session of its own.
     pub(super) declared: Option<Declared>,
+    /// Progress gives it more time.
+    pub(super) deadline: Arc<Deadline>,
 }
 
 impl CallSink {
     fn progress(&self, params: Option<&RawValue>) {
+        self.deadline.extend();
         let Some(token) = &self.token else { return };
         if let Some(mut params) = params.and_then(RawObject::parse) {
             params.set(key::PROGRESS_TOKEN, token.clone());

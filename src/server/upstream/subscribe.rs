@@ -65,6 +65,7 @@ impl Upstreams {
             params,
             replaced: vec![],
             headers: &[],
+            is_repeatable: true,
         };
         let reply = Box::pin(upstream.forward_shared(caller, outgoing)).await;
         // One that is away is told when it is back, for the sake of sessions that were restored.

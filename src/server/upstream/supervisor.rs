@@ -1,9 +1,15 @@
 //! Keeps an upstream connected: finds out which eras it speaks, holds one shared link in each,
-//! and brings back what is lost. A fixed rule for now: at once or after half a second, then
-//! doubling up to half a minute, for ever.
+//! and brings back what is lost, for as long as it takes (`retry`).
 
-use super::{lane::LaneState, levels, link::Link, listen, one::Upstream};
-use mcp_client::{ClientError, Ending};
+use super::{
+    lane::{Lane, LaneState},
+    levels,
+    link::{Link, is_lost, is_silent},
+    listen,
+    one::Upstream,
+    retry::Retry,
+};
+use mcp_client::{ClientError, Ending, Network};
 use mcp_protocol::Era;
 use mcp_telemetry::{Event, ReconnectOutcome, ReconnectSide, RestartCause};
 use std::{
@@ -12,27 +18,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// A link that lived this long counts as healthy: the next loss starts from the first wait.
+/// A link that lived this long counts as healthy: when it is lost, the next try comes at once.
 const HEALTHY: Duration = Duration::from_secs(10);
-
-/// How long to wait before the next try.
-#[derive(Debug, Clone, Copy)]
-struct Backoff(Duration);
-
-impl Backoff {
-    const fn new() -> Self {
-        Self(FIRST_WAIT)
-    }
-
-    /// The wait now; the next one is longer.
-    fn next(&mut self) -> Duration {
-        let wait = self.0;
-        self.0 = (wait * 2).min(LONGEST_WAIT);
-        wait
-    }
-}
 
 /// Runs until it is to stop, then closes all of the upstream's connections.
 pub(super) async fn supervise(upstream: Arc<Upstream>) {
@@ -41,7 +28,7 @@ pub(super) async fn supervise(upstream: Arc<Upstream>) {
         () = stop.cancelled() => {}
         () = Box::pin(upstream.keep_all()) => {}
     }
-    let links = upstream.lanes().map(super::lane::Lane::link);
+    let links = upstream.lanes().map(Lane::link);
     for era in [Era::Modern, Era::Legacy] {
         upstream.lane(era).set(LaneState::Down { failed: true });
     }
@@ -98,21 +85,21 @@ impl Upstream {
 
     /// Tries until the upstream answers; and how long the last try took.
     async fn first_link(self: &Arc<Self>) -> (Link, Duration) {
-        let mut backoff = Backoff::new();
+        let mut retry = Retry::new();
         loop {
             let began = Instant::now();
             match self.open_shared(self.config().era).await {
                 Ok(link) => return (link, began.elapsed()),
                 Err(error) => {
-                    let wait = backoff.next();
-                    self.standing().next_try = Some(Instant::now() + wait);
+                    let pause = retry.failed(&error);
+                    self.standing().next_try = Some(Instant::now() + pause.longest);
                     for lane in self.lanes() {
                         lane.set(LaneState::Unknown { failed: true });
                     }
                     self.stand(Some(&error.to_string()));
                     self.not_opened(&error);
                     self.is_known();
-                    tokio::time::sleep(wait).await;
+                    pause.over(self.lanes()).await;
                 }
             }
         }
@@ -120,26 +107,26 @@ impl Upstream {
 
     /// Keeps one era up, for ever.
     async fn keep(self: &Arc<Self>, era: Era, first: Link) {
-        let mut backoff = Backoff::new();
         let mut link = Arc::new(first);
         loop {
             let began = Instant::now();
             self.clear_failures(era);
             self.set_lane(era, LaneState::Up(link.clone()), None);
-            let lost = self.serve(era, &link).await;
+            let (lost, ended) = (self.serve(era, &link).await, Instant::now());
             self.lost(era, &lost);
-            if began.elapsed() >= HEALTHY {
-                backoff = Backoff::new();
-            }
             self.set_lane(era, LaneState::Down { failed: false }, Some(&lost.to_string()));
             self.listed(era);
-            self.let_go(&link);
-            if !matches!(lost, ClientError::SessionLost) || began.elapsed() < HEALTHY {
-                tokio::time::sleep(backoff.next()).await;
+            self.let_go(link, &lost);
+            let mut retry = Retry::new();
+            if began.elapsed() < HEALTHY {
+                retry.failed(&lost).over([self.lane(era)]).await;
             }
-            link = Arc::new(self.reconnected(era, &mut backoff).await);
-            let cause = restart_cause(&lost);
-            self.shared.telemetry.emit(&Event::UpstreamRestarted { upstream: &self.label, cause });
+            link = Arc::new(self.reconnected(era, &mut retry).await);
+            self.shared.telemetry.emit(&Event::UpstreamRestarted {
+                upstream: &self.label,
+                cause: restart_cause(&lost),
+                after: ended.elapsed(),
+            });
         }
     }
 
@@ -149,7 +136,27 @@ impl Upstream {
         tokio::select! {
             error = link.connection.closed() => error,
             error = lane.lost(link.id) => error,
+            error = self.watch(lane, link) => error,
             () = Box::pin(self.attend(era, link)) => ClientError::SessionLost,
+        }
+    }
+
+    /// Asks from time to time whether the upstream is there, and at once where a call found
+    /// something amiss; resolves when it is not.
+    async fn watch(&self, lane: &Lane, link: &Link) -> ClientError {
+        let pulse = self.shared.pulse();
+        let mut silent = std::pin::pin!(link.connection.pulse(&pulse, |_| {}));
+        loop {
+            tokio::select! {
+                error = &mut silent => return error,
+                () = lane.suspicion() => {}
+            }
+            let answer = tokio::time::timeout(pulse.within, link.connection.ping()).await;
+            if let Ok(Err(error)) = answer
+                && is_lost(&error)
+            {
+                return error;
+            }
         }
     }
 
@@ -183,7 +190,7 @@ impl Upstream {
     }
 
     /// Tries until the lane has a link again.
-    async fn reconnected(self: &Arc<Self>, era: Era, backoff: &mut Backoff) -> Link {
+    async fn reconnected(self: &Arc<Self>, era: Era, retry: &mut Retry) -> Link {
         loop {
             let opened = self.open_shared(Some(era)).await;
             let outcome = match &opened {
@@ -199,11 +206,11 @@ impl Upstream {
             match opened {
                 Ok(link) => return link,
                 Err(error) => {
-                    let wait = backoff.next();
-                    self.standing().next_try = Some(Instant::now() + wait);
+                    let pause = retry.failed(&error);
+                    self.standing().next_try = Some(Instant::now() + pause.longest);
                     self.set_lane(era, LaneState::Down { failed: true }, Some(&error.to_string()));
                     self.not_opened(&error);
-                    tokio::time::sleep(wait).await;
+                    pause.over([self.lane(era)]).await;
                 }
             }
         }
@@ -218,8 +225,12 @@ impl Upstream {
         self.standing().next_try = None;
     }
 
-    fn let_go(&self, link: &Arc<Link>) {
-        let link = link.clone();
+    /// Closes a link that is lost. One to a server that still answers may have calls in flight
+    /// whose answers are on their way: it goes with the last of them.
+    fn let_go(&self, link: Arc<Link>, lost: &ClientError) {
+        if link.network == Network::Http && !is_silent(lost) {
+            return;
+        }
         self.shared.tasks.spawn(async move { link.connection.close().await });
     }
 }
@@ -228,6 +239,7 @@ const fn restart_cause(lost: &ClientError) -> RestartCause {
     match lost {
         ClientError::SessionLost => RestartCause::SessionLost,
         ClientError::Closed { ending: Ending::Exited(_), .. } => RestartCause::Exited,
+        ClientError::Closed { ending: Ending::Silent { .. }, .. } => RestartCause::Hung,
         ClientError::Spawn { .. }
         | ClientError::Connect(_)
         | ClientError::Timeout { .. }
@@ -239,17 +251,5 @@ const fn restart_cause(lost: &ClientError) -> RestartCause {
         | ClientError::Busy
         | ClientError::Invalid(_)
         | ClientError::Closed { .. } => RestartCause::ConnectionLost,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_up_to_a_bound() {
-        let mut backoff = Backoff::new();
-        let waits: Vec<_> = (0..9).map(|_| backoff.next().as_millis()).collect();
-        assert_eq!(waits, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
     }
 }

@@ -109,6 +109,7 @@ impl View {
                 upstream: offer.upstream.clone(),
                 label: (names.register)(&offer.label, &item.key),
                 headers: item.headers.clone(),
+                is_harmless: is_harmless(&item.definition),
             };
             self.tools_by_name.insert(name, Arc::new(entry));
         }
@@ -166,6 +167,14 @@ impl View {
             .map(|owner| owner.upstream.clone())
             .or_else(|| self.readers(template).into_iter().next())
     }
+}
+
+/// Whether a tool is declared idempotent, or to change nothing.
+fn is_harmless(definition: &RawValue) -> bool {
+    let tool = RawObject::parse(definition).unwrap_or_default();
+    let annotations = tool.get("annotations").and_then(RawObject::parse).unwrap_or_default();
+    let says = |hint| annotations.get(hint).is_some_and(|value| value.get() == "true");
+    says("idempotentHint") || says("readOnlyHint")
 }
 
 /// The definition under its public name; untouched if that is its own.
