@@ -43,6 +43,7 @@ mod support;
 mod tls;
 mod traces;
 mod transports;
+mod upstream_calls;
 mod upstreams;
 mod websocket;
 mod websocket_resume;

@@ -8,6 +8,7 @@ use crate::{
     killing::{Load, kill_in_a_loop},
     session_scenarios::{Clock, sixteen_of_sixteen},
     support::{Legacy, Modern, Server, Setup, text},
+    upstream_calls::cut_calls,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -112,4 +113,11 @@ async fn killed_fifty_times_under_load_it_loses_no_session_and_answers_nothing_t
 #[tokio::test]
 async fn a_hundred_thousand_sessions_opened_and_dropped_leave_nothing_but_their_history() {
     println!("{}", opened_and_dropped(100_000, 5_000).await);
+}
+
+#[tokio::test]
+async fn no_call_of_ten_thousand_runs_twice_on_a_wire_that_is_cut() {
+    for (era, seed) in [("legacy", 11), ("modern", 12)] {
+        println!("{}", cut_calls(era, seed, 5_000).await);
+    }
 }

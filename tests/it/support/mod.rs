@@ -12,6 +12,7 @@ mod port;
 mod raw;
 mod server;
 mod stream;
+mod wire;
 
 pub use accounting::assert_sums;
 pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
@@ -24,3 +25,4 @@ pub use port::Port;
 pub use raw::{connect, head, many_files, narrow, request, rest};
 pub use server::{CONFIG, SERVERS, Server, Setup, alive, descendants, fixture_path, text};
 pub use stream::Messages;
+pub use wire::{Cut, Wire};
