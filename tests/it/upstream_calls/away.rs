@@ -99,7 +99,7 @@ async fn a_real_server_over_http_that_is_kept_down_is_missed_and_comes_back() {
         .await;
     listed(&server, "remote__echo").await;
     let listed = Modern::new(&server).tools().await;
-    wire.down();
+    wire.down().await;
     seen_while_down(&server, "remote", &listed).await;
     wire.up();
     let took = succeeds_again(&server, "remote").await;
