@@ -36,8 +36,8 @@ pub use install::{
 };
 pub use label::{
     AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
-    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, Replay,
-    RestartCause, Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
+    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome,
+    Replay, RestartCause, Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};

@@ -152,9 +152,8 @@ impl Upstream {
     }
 
     /// Longest time for which a call waits for it.
-    #[expect(clippy::unused_self, reason = "where it is asked, it is this upstream's")]
     fn park(&self) -> Duration {
-        super::lane::PARK
+        self.shared.limits.now().park
     }
 
     fn availability(&self) -> MutexGuard<'_, Availability> {
