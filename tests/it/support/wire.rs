@@ -19,8 +19,6 @@ use tokio::{
 pub enum Cut {
     /// Nowhere.
     None,
-    /// It is answered; then so many new connections end as soon as they are accepted.
-    Door(usize),
     /// In the middle of its body: the upstream never has the whole.
     During,
     /// After the upstream has the whole, before a byte of the answer.
@@ -43,9 +41,9 @@ struct Shared {
     port: Port,
     plan: Box<Plan>,
     mode: watch::Sender<Mode>,
+    listens: watch::Sender<bool>,
     cut_idle: Notify,
     idle: AtomicUsize,
-    door: AtomicUsize,
     before: AtomicUsize,
     after: AtomicUsize,
 }
@@ -64,9 +62,9 @@ impl Wire {
             port: Port::reserve(),
             plan: Box::new(plan),
             mode: watch::Sender::new(Mode::Open),
+            listens: watch::Sender::new(false),
             cut_idle: Notify::new(),
             idle: AtomicUsize::new(0),
-            door: AtomicUsize::new(0),
             before: AtomicUsize::new(0),
             after: AtomicUsize::new(0),
         });
@@ -80,9 +78,11 @@ impl Wire {
         format!("http://{}/mcp", self.shared.port.address())
     }
 
-    /// All connections end, and nobody listens any more.
-    pub fn down(&self) {
+    /// All connections end, and nobody listens any more when this returns.
+    pub async fn down(&self) {
         self.shared.mode.send_replace(Mode::Down);
+        let mut listens = self.shared.listens.subscribe();
+        listens.wait_for(|listens| !listens).await.expect("the sender is ours");
     }
 
     /// Connections are accepted and nothing is passed on, also on those that are open.
@@ -99,8 +99,9 @@ impl Wire {
     /// asked for while no request is on its way: one that is written while its connection ends
     /// may have arrived, for all that a client can know.
     pub async fn cut_idle(&self) {
-        self.shared.cut_idle.notify_waiters();
         until("the client has seen the end", || async {
+            // Again, for one whose answer has only just been passed on.
+            self.shared.cut_idle.notify_waiters();
             self.shared.idle.load(Ordering::SeqCst) == 0
         })
         .await;
@@ -119,7 +120,7 @@ async fn listen(shared: Arc<Shared>) {
         let is_up = |mode: &Mode| *mode != Mode::Down;
         mode.wait_for(is_up).await.expect("the sender is ours");
         let listener = bind(&shared.port);
-        // Ends its connections when it goes.
+        shared.listens.send_replace(true);
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -132,6 +133,9 @@ async fn listen(shared: Arc<Shared>) {
             }
             while connections.try_join_next().is_some() {}
         }
+        drop(listener);
+        connections.shutdown().await;
+        shared.listens.send_replace(false);
     }
 }
 
@@ -159,10 +163,6 @@ impl Drop for Idle<'_> {
 }
 
 async fn connection(client: TcpStream, shared: &Arc<Shared>) {
-    let less = |left: usize| left.checked_sub(1);
-    if shared.door.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
-        return end_unused(client, shared).await;
-    }
     let Ok(server) = TcpStream::connect(&shared.target).await else { return };
     serve(client, server, shared).await;
 }
@@ -201,9 +201,6 @@ async fn serve(mut client: TcpStream, mut server: TcpStream, shared: &Arc<Shared
         {
             // The upstream went, or the client.
             return;
-        }
-        if let Cut::Door(count) = cut {
-            shared.door.fetch_add(count, Ordering::SeqCst);
         }
     }
 }

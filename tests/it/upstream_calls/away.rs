@@ -15,6 +15,8 @@ use tokio::time::Instant;
 /// Kept down for so long; a call waits less.
 const DOWN: Duration = Duration::from_secs(4);
 const PARK: Duration = Duration::from_secs(2);
+/// What a slow machine may add.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// A program that only starts as long as that file is not there.
 fn gated(gate: &Path, program: &Path, arguments: &[&Path]) -> Value {
@@ -42,6 +44,7 @@ async fn seen_while_down(server: &Server, name: &str, listed: &[String]) {
         let waited = asked.elapsed();
         assert_eq!(told(&result), ("unavailable", "no"), "{result}");
         assert!(waited >= PARK - Duration::from_millis(100), "it gave up after {waited:?}");
+        assert!(waited < PARK + SLOW, "it was told only after {waited:?}");
         assert!(result["_meta"]["mcp-orchestrator/retry_after_ms"].as_u64() > Some(0), "{result}");
         let says = text(&result);
         assert!(says.contains(name) && says.contains("did not run"), "{says}");
@@ -84,6 +87,7 @@ async fn a_real_server_over_stdio_that_is_kept_down_is_missed_and_comes_back() {
     seen_while_down(&server, "everything", &listed).await;
     std::fs::remove_file(&gate).unwrap();
     let took = succeeds_again(&server, "everything").await;
+    assert!(took < SLOW, "it took {took:?}");
     println!("stdio: a call succeeds {took:?} after it may start again");
     server.finish().await;
 }
@@ -99,10 +103,11 @@ async fn a_real_server_over_http_that_is_kept_down_is_missed_and_comes_back() {
         .await;
     listed(&server, "remote__echo").await;
     let listed = Modern::new(&server).tools().await;
-    wire.down();
+    wire.down().await;
     seen_while_down(&server, "remote", &listed).await;
     wire.up();
     let took = succeeds_again(&server, "remote").await;
+    assert!(took < SLOW, "it took {took:?}");
     println!("http: a call succeeds {took:?} after it listens again");
     server.finish().await;
 }
