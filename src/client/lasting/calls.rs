@@ -3,9 +3,10 @@
 
 use super::{
     ear::{CallEar, Ear},
+    line::{Leave, Turn},
     pace::resend_wait,
     queue::Ticket,
-    shared::{Leave, Live, Shared, Turn, chance, lock},
+    shared::{Live, Shared, chance, lock},
     verdict::{Verdict, judge},
 };
 use crate::{ClientError, OutCall, Ran, Sink, Unfinished};

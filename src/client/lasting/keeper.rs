@@ -3,10 +3,12 @@
 
 use super::{
     ear::Ear,
+    endpoints::Endpoints,
     eras::{EraSearch, Opening},
     event::{ClientEvent, Return, State},
+    line::is_hopeless,
     pace::{Next, Pace},
-    shared::{Live, Place, Shared, chance, is_hopeless},
+    shared::{Live, Place, Shared, chance},
 };
 use crate::{ClientError, Connection, Ending, ErrorKind, Network, fate::closed};
 use futures_util::FutureExt;
@@ -25,6 +27,7 @@ pub(super) struct Keeper {
     shared: Arc<Shared>,
     pace: Pace,
     eras: EraSearch,
+    endpoints: Endpoints,
     /// The connection while it is in trouble: its session may still be there.
     kept: Option<Connection>,
     silent: u32,
@@ -37,7 +40,18 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let (pace, eras) = (Pace::new(&shared.config), EraSearch::new(shared.config.eras));
-        Self { shared, pace, eras, kept: None, silent: 0, epoch: 0, away: None, tries: 0 }
+        let endpoints = Endpoints::new(shared.config.targets().count());
+        Self {
+            shared,
+            pace,
+            eras,
+            endpoints,
+            kept: None,
+            silent: 0,
+            epoch: 0,
+            away: None,
+            tries: 0,
+        }
     }
 
     /// Works until the client is closed; then closes the connection.
@@ -123,6 +137,10 @@ impl Keeper {
         if let Some(kept) = self.kept.take() {
             match self.knock(&kept).await {
                 Ok(()) => return Ok((kept, Return::Resumed)),
+                // Another endpoint is better than none; sessions do not move there.
+                Err(_) if self.endpoints.has_others() && !is_over(&kept) => {
+                    self.endpoints.fail(Instant::now());
+                }
                 Err(why) if self.is_worth_keeping(&kept, &why) => {
                     self.kept = Some(kept);
                     return Err(why);
@@ -131,9 +149,13 @@ impl Keeper {
                 Err(_) => drop(kept),
             }
         }
-        let connection = self.open().await?;
-        self.restore(&connection).await?;
-        Ok((connection, Return::Reinitialized))
+        self.endpoints.draw(Instant::now(), chance());
+        let opened = self.open().await;
+        match &opened {
+            Ok(_) => self.endpoints.succeed(Instant::now()),
+            Err(_) => self.endpoints.fail(Instant::now()),
+        }
+        Ok((opened?, Return::Reinitialized))
     }
 
     /// Whether the server of this connection answers.
@@ -161,12 +183,14 @@ impl Keeper {
         let shared = &self.shared;
         let ear = Ear { shared: Arc::downgrade(shared), sink: Arc::clone(&shared.sink) };
         let open = Opening {
-            target: &shared.config.target,
+            target: shared.config.endpoint(self.endpoints.current()),
             identity: &shared.identity,
             sink: Arc::new(ear),
             options: &shared.config.options,
         };
-        self.eras.open(&open).await
+        let connection = self.eras.open(&open).await?;
+        self.restore(&connection).await?;
+        Ok(connection)
     }
 
     /// Sets again what was set in the old session.
@@ -193,7 +217,7 @@ impl Keeper {
 
     fn arrive(&mut self, connection: Connection, how: Return) {
         self.epoch += 1;
-        let live = Live { connection, epoch: self.epoch };
+        let live = self.live(connection);
         self.shared.stand(Place { state: State::Connected, live: Some(live), why: None });
         if let Some(since) = self.away.take() {
             let (away, attempts) = (since.elapsed(), self.tries);
@@ -201,6 +225,10 @@ impl Keeper {
         }
         self.tries = 0;
         self.shared.stale.notify_one();
+    }
+
+    const fn live(&self, connection: Connection) -> Live {
+        Live { connection, endpoint: self.endpoints.current(), epoch: self.epoch }
     }
 
     /// Stays until the connection is lost.
@@ -231,7 +259,7 @@ impl Keeper {
                 return why;
             }
             self.epoch += 1;
-            let live = Live { connection: connection.clone(), epoch: self.epoch };
+            let live = self.live(connection.clone());
             shared.stand(Place { state: State::Connected, live: Some(live), why: None });
         }
     }
@@ -249,7 +277,7 @@ impl Keeper {
         self.shared.ledger().lost();
         self.away = Some(Instant::now());
         self.shared.stand(Place { state: State::Reconnecting, live: None, why: Some(why) });
-        match self.shared.config.target.network() {
+        match self.shared.config.endpoint(self.endpoints.current()).network() {
             // A process that does not answer is ended; whatever waits for it ends with it.
             Network::Stdio => {
                 self.shared.tasks.spawn(async move { connection.close().await });

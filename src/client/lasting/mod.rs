@@ -3,7 +3,7 @@
 //!
 //! `keeper` is the one task that connects; `calls` is the life of one call, in the task of its
 //! caller. All rules are values that decide without a clock of their own: `pace` (with `breaker` and
-//! `rate`), `budget`, `queue`, `verdict`.
+//! `rate`), `endpoints`, `budget`, `queue`, `verdict`.
 
 mod breaker;
 mod budget;
@@ -11,9 +11,11 @@ mod calls;
 mod config;
 mod diagnose;
 mod ear;
+mod endpoints;
 mod eras;
 mod event;
 mod keeper;
+mod line;
 mod lists;
 mod news;
 mod pace;
@@ -36,7 +38,7 @@ pub use lists::{List, ListChange};
 pub use stats::{Stats, Traffic};
 pub use unfinished::Unfinished;
 
-use crate::{ClientError, Connection, Identity, OutCall, ServerInfo, Sink};
+use crate::{ClientError, Connection, Identity, OutCall, ServerInfo, Sink, Target};
 use calls::OneCall;
 use keeper::Keeper;
 use mcp_protocol::{Payload, RawValue, Revision};
@@ -135,6 +137,12 @@ impl Client {
     #[must_use]
     pub fn connection(&self) -> Option<Connection> {
         self.shared.place.borrow().live.as_ref().map(|live| live.connection.clone())
+    }
+
+    /// The endpoint it is connected to, or was last.
+    #[must_use]
+    pub fn endpoint(&self) -> Target {
+        self.shared.config.endpoint(self.shared.endpoint()).clone()
     }
 
     /// The figures since its start.

@@ -2,23 +2,20 @@
 
 use super::{
     budget::Budget,
-    config::{ClientConfig, QueueRule},
+    config::ClientConfig,
     event::{ClientEvent, State},
+    line::Line,
     lists::Lists,
-    queue::{Queue, Ticket},
     stats::{Ledger, Stats},
     wishes::Wishes,
 };
-use crate::{
-    ClientError, Connection, Ending, Identity, Retry, ServerInfo, Sink, Unfinished, fate::closed,
-};
+use crate::{ClientError, Connection, Identity, ServerInfo, Sink};
 use mcp_protocol::Revision;
 use std::{
     hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
-use tokio::sync::{Notify, broadcast, oneshot, watch};
+use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most events that a slow reader may be behind.
@@ -38,6 +35,8 @@ pub(super) struct Place {
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) connection: Connection,
+    /// Which of the endpoints it leads to.
+    pub(super) endpoint: usize,
     /// Counts how often the server was reached, or found to be there. Who had trouble waits for
     /// a later one.
     pub(super) epoch: u64,
@@ -61,39 +60,24 @@ pub(super) struct Shared {
     pub(super) tasks: TaskTracker,
     pub(super) wishes: Mutex<Wishes>,
     pub(super) lists: tokio::sync::Mutex<Lists>,
-    known: Mutex<Option<(Arc<ServerInfo>, Revision)>>,
-    line: Mutex<Line>,
+    known: Mutex<Option<Known>>,
+    pub(super) line: Mutex<Line>,
     budget: Option<Mutex<Budget>>,
     ledger: Mutex<Ledger>,
     events: broadcast::Sender<ClientEvent>,
 }
 
-/// Who waits for the server.
-struct Line {
-    queue: Queue<oneshot::Sender<Turn>>,
-    /// They are being let go, one after the other; who comes now stands behind them.
-    moving: bool,
-}
-
-/// Leave to send; the next one's turn comes when this is dropped.
-pub(super) struct Turn {
-    shared: Arc<Shared>,
-    armed: bool,
-}
-
-/// How one asks for one's turn.
-pub(super) enum Leave {
-    /// Go.
-    Go(Live, Option<Turn>),
-    /// Wait for this.
-    Wait(oneshot::Receiver<Turn>),
+/// What the server said of itself when it was last reached, and at which endpoint.
+struct Known {
+    server: Arc<ServerInfo>,
+    revision: Revision,
+    endpoint: usize,
 }
 
 impl Shared {
     pub(super) fn new(config: ClientConfig, identity: Identity, sink: Arc<dyn Sink>) -> Self {
         let place = Place { state: State::Connecting, live: None, why: None };
-        let queue =
-            Queue::new(config.queue.unwrap_or(QueueRule { messages: 0, ..QueueRule::default() }));
+        let line = Line::new(config.queue);
         Self {
             budget: config.budget.map(|rule| Mutex::new(Budget::new(rule))),
             config,
@@ -109,7 +93,7 @@ impl Shared {
             wishes: Mutex::default(),
             lists: tokio::sync::Mutex::default(),
             known: Mutex::default(),
-            line: Mutex::new(Line { queue, moving: false }),
+            line: Mutex::new(line),
             ledger: Mutex::default(),
             events: broadcast::Sender::new(EVENTS),
         }
@@ -120,8 +104,11 @@ impl Shared {
     pub(super) fn stand(self: &Arc<Self>, place: Place) {
         let (to, why) = (place.state, place.why.clone());
         if let Some(live) = &place.live {
-            let server = Arc::new(live.connection.server().clone());
-            *lock(&self.known) = Some((server, live.connection.revision()));
+            *lock(&self.known) = Some(Known {
+                server: Arc::new(live.connection.server().clone()),
+                revision: live.connection.revision(),
+                endpoint: live.endpoint,
+            });
         }
         let from = self.place.send_replace(place).state;
         if from != to {
@@ -134,105 +121,14 @@ impl Shared {
         }
     }
 
-    /// Lets the one that has waited longest go, if we are connected.
-    fn next_turn(self: &Arc<Self>) {
-        loop {
-            let oldest = {
-                let mut line = lock(&self.line);
-                let oldest =
-                    self.place.borrow().live.is_some().then(|| line.queue.oldest()).flatten();
-                line.moving = oldest.is_some();
-                oldest
-            };
-            let Some(oldest) = oldest else { return };
-            let turn = Turn { shared: Arc::clone(self), armed: true };
-            match oldest.send(turn) {
-                Ok(()) => return,
-                // It waits no more.
-                Err(mut turn) => turn.armed = false,
-            }
-        }
-    }
-
-    /// Nobody needs to wait any more: those who do find out why.
-    fn dismiss(&self) {
-        loop {
-            let Some(_woken) = lock(&self.line).queue.oldest() else { return };
-        }
-    }
-
-    /// A place in the order of calls.
-    pub(super) fn ticket(&self) -> Ticket {
-        lock(&self.line).queue.ticket()
-    }
-
-    /// What whose turn it is may use: a connection of a later epoch.
-    pub(super) fn go(&self, after: u64, turn: Turn) -> Option<(Live, Turn)> {
-        let live = self.place.borrow().live.clone().filter(|live| live.epoch > after)?;
-        Some((live, turn))
-    }
-
-    /// Asks for a connection of a later epoch; waits for one's turn where there is none.
-    pub(super) fn ask(
-        &self,
-        ticket: Ticket,
-        after: u64,
-        bytes: usize,
-    ) -> Result<Leave, ClientError> {
-        let mut line = lock(&self.line);
-        let place = self.place.borrow().clone();
-        match place.live {
-            Some(live) if live.epoch > after && !line.moving => return Ok(Leave::Go(live, None)),
-            Some(_) | None => {}
-        }
-        self.refuse_waiting(&place)?;
-        let (turn, waiting) = oneshot::channel();
-        line.queue.enter(ticket, bytes, turn).map_err(ClientError::Unfinished)?;
-        drop(line);
-        if place.state != State::Connected {
-            self.wanted.notify_one();
-        }
-        Ok(Leave::Wait(waiting))
-    }
-
-    /// Why waiting makes no sense, if it does not.
-    fn refuse_waiting(&self, place: &Place) -> Result<(), ClientError> {
-        let why = place.why.clone().map(Box::new);
-        match place.state {
-            State::Disconnected => Err(closed(false, Ending::ByUs)),
-            State::Failed if is_hopeless(place.why.as_ref()) => {
-                Err(ClientError::Unfinished(Unfinished::GivenUp { why }))
-            }
-            _ if self.config.queue.is_none() => {
-                if place.state == State::Failed {
-                    self.wanted.notify_one();
-                }
-                Err(ClientError::Unfinished(Unfinished::Away { waited: Duration::ZERO, why }))
-            }
-            State::Failed | State::Connecting | State::Connected | State::Reconnecting => Ok(()),
-        }
-    }
-
-    /// Why somebody who waited was sent away.
-    pub(super) fn sent_away(&self) -> ClientError {
-        let place = self.place.borrow().clone();
-        match place.state {
-            State::Disconnected => closed(false, Ending::ByUs),
-            State::Connecting | State::Connected | State::Reconnecting | State::Failed => {
-                let why = place.why.map(Box::new);
-                ClientError::Unfinished(Unfinished::GivenUp { why })
-            }
-        }
-    }
-
     /// What the server said of itself, and the revision, now or when it was last there.
     pub(super) fn known(&self) -> Option<(Arc<ServerInfo>, Revision)> {
-        lock(&self.known).clone()
+        lock(&self.known).as_ref().map(|known| (Arc::clone(&known.server), known.revision))
     }
 
-    /// Waits no more.
-    pub(super) fn leave(&self, ticket: Ticket) {
-        let _left = lock(&self.line).queue.leave(ticket);
+    /// The endpoint that was last reached.
+    pub(super) fn endpoint(&self) -> usize {
+        lock(&self.known).as_ref().map_or(0, |known| known.endpoint)
     }
 
     /// Somebody had trouble with the connection of this epoch.
@@ -272,23 +168,10 @@ impl Shared {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let waiting = lock(&self.line).queue.len();
+        let waiting = lock(&self.line).len();
         let state = self.place.borrow().state;
         self.ledger().stats(state, waiting)
     }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.armed {
-            self.shared.next_turn();
-        }
-    }
-}
-
-/// Whether only the user can help.
-pub(super) fn is_hopeless(why: Option<&ClientError>) -> bool {
-    why.is_some_and(|why| why.retry() == Retry::Never)
 }
 
 /// A number drawn evenly from 0 to 1.

@@ -48,12 +48,13 @@ impl ClientConfig {
                 "cannot stand beside `production`",
             ));
         }
-        match &self.target {
-            Target::Http(target) => {
-                guard.check(target).map_err(|refused| ConfigError::new("url", refused.to_string()))
+        for (number, target) in self.targets().enumerate() {
+            if let Target::Http(target) = target {
+                let key = if number == 0 { "url" } else { "others" };
+                guard.check(target).map_err(|why| ConfigError::new(key, why.to_string()))?;
             }
-            Target::Stdio(_) => Ok(()),
         }
+        Ok(())
     }
 
     fn durations(&self) -> Vec<(&'static str, bool)> {

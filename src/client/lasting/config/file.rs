@@ -9,7 +9,7 @@ use crate::{Secret, Target};
 use toml::{Table, Value};
 
 /// The keys that say where the server is.
-const PLACE: [&str; 7] = ["url", "token", "headers", "command", "args", "env", "cwd"];
+const PLACE: [&str; 8] = ["others", "url", "token", "headers", "command", "args", "env", "cwd"];
 
 impl ClientConfig {
     /// Reads TOML. What is not said is as in [`ClientConfig::new`].
@@ -36,6 +36,7 @@ impl ClientConfig {
             ConfigError::new("file", format!("is no TOML: {}", error.message()))
         })?;
         let mut config = Self::new(target(&file)?);
+        config.others = others(&file)?;
         let mut entries = Vec::new();
         flatten(&file, "", &mut entries);
         for (key, _) in &entries {
@@ -92,6 +93,24 @@ fn target(file: &Table) -> Result<Target, ConfigError> {
         }
         (Some(_), Some(_)) => Err(ConfigError::new("command", "cannot stand beside `url`")),
         (None, None) => Err(ConfigError::new("url", "must be set, or `command`")),
+    }
+}
+
+/// Further endpoints: `[[others]]`, each with the keys of a place.
+fn others(file: &Table) -> Result<Vec<Target>, ConfigError> {
+    let Some(others) = file.get("others") else { return Ok(Vec::new()) };
+    let wrong = || ConfigError::new("others", "must be a list of tables");
+    let others = others.as_array().ok_or_else(wrong)?;
+    others.iter().map(|other| one_other(other.as_table().ok_or_else(wrong)?)).collect()
+}
+
+fn one_other(other: &Table) -> Result<Target, ConfigError> {
+    let unknown = other.keys().find(|key| !PLACE.contains(&key.as_str()) || *key == "others");
+    let named =
+        |error: ConfigError| ConfigError::new(format!("others.{}", error.key), error.reason);
+    match unknown {
+        Some(key) => Err(named(ConfigError::new(key, "is not known"))),
+        None => target(other).map_err(named),
     }
 }
 

@@ -12,6 +12,9 @@ pub(super) const MONITORING: Duration = Duration::from_secs(60);
 pub struct ClientConfig {
     /// Where the server is.
     pub target: Target,
+    /// Where else it is: endpoints that serve the same. One is drawn by health, and another when it
+    /// fails. Sessions do not move between them.
+    pub others: Vec<Target>,
     /// Which era to speak.
     pub eras: Eras,
     /// Bounds on each connection.
@@ -124,6 +127,7 @@ impl ClientConfig {
     pub fn new(target: Target) -> Self {
         Self {
             target,
+            others: Vec::new(),
             eras: Eras::default(),
             options: Options::default(),
             backoff: Backoff::default(),
@@ -135,6 +139,16 @@ impl ClientConfig {
             monitoring: Some(MONITORING),
             lists: true,
         }
+    }
+
+    /// All endpoints.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
+        std::iter::once(&self.target).chain(&self.others)
+    }
+
+    /// One of the endpoints.
+    pub(crate) fn endpoint(&self, at: usize) -> &Target {
+        self.targets().nth(at).unwrap_or(&self.target)
     }
 
     /// For a server of one's own, that is never given up: tried every 500 ms at first, at once

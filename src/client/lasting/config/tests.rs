@@ -124,6 +124,11 @@ fn what_is_not_known_is_named() {
         ),
         ("url = 'http://x/'\nqueue = 1", "queue"),
         ("", "url"),
+        ("url = 'http://x/'\nothers = 1", "others"),
+        ("url = 'http://x/'\nothers = ['http://y/']", "others"),
+        ("url = 'http://x/'\n[[others]]\nurl = 'ftp://y/'", "others.url"),
+        ("url = 'http://x/'\n[[others]]\nurl = 'http://y/'\nport = 1", "others.port"),
+        ("url = 'https://x/'\nproduction = true\n[[others]]\nurl = 'https://[::1]/'", "others"),
         ("url = 'ftp://x/'", "url"),
         ("url = 1", "url"),
         ("url = 'http://x/'\ncommand = 'x'", "command"),
@@ -149,6 +154,10 @@ fn a_place_is_a_url_or_a_command() {
     let Target::Http(target) = config.target else { panic!("{:?}", config.target) };
     assert_eq!(target.headers["authorization"].expose(), "Bearer t");
     assert_eq!(target.headers["X-Team"].expose(), "a");
+    let file = "url = 'https://x/'\n[[others]]\nurl = 'https://y/'\ntoken = 'u'";
+    let config = ClientConfig::from_toml(file).expect("valid");
+    let [Target::Http(other)] = &config.others[..] else { panic!("{:?}", config.others) };
+    assert_eq!(other.headers["authorization"].expose(), "Bearer u");
     let file = "command = 'server'\nargs = ['-v']\nenv = { KEY = 'k' }\ncwd = '/tmp'";
     let config = ClientConfig::from_toml(file).expect("valid");
     let Target::Stdio(target) = config.target else { panic!("{:?}", config.target) };

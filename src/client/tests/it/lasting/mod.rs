@@ -3,6 +3,8 @@
 mod away;
 mod child;
 mod diagnosing;
+mod endpoints;
+mod example;
 mod guarded;
 mod restraint;
 mod server;
