@@ -1,10 +1,8 @@
 //! What all parts of one HTTP connection share: the HTTP client, headers, session, sinks.
 
+use super::secure;
 use crate::{
-    ClientError, Ending, HttpTarget, Options, Sink,
-    fate::{Fate, closed},
-    prepare::Outgoing,
-    questions::Questions,
+    ClientError, HttpTarget, Options, Sink, fate::Fate, prepare::Outgoing, questions::Questions,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -192,11 +190,8 @@ impl Drop for Listening<'_> {
     }
 }
 
-fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Someone else may have been faster: one provider is as good as another.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-    }
+pub(super) fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
+    secure::provide_crypto();
     let mut builder = Client::builder()
         .user_agent(concat!("mcp-orchestrator/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
@@ -212,6 +207,7 @@ fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError>
         // Without TLS, a machine without root certificates serves as well.
         builder = builder.tls_certs_only([]);
     }
+    let builder = secure::guarded(builder, target, options)?;
     builder.build().map_err(|error| ClientError::Connect(reason(&error)))
 }
 
@@ -229,27 +225,7 @@ fn same_origin(home: Url) -> redirect::Policy {
 }
 
 async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
-    request.send().await.map_err(|error| {
-        let reason = reason(&error);
-        if error.is_connect() {
-            ClientError::Connect(reason)
-        } else {
-            closed(!was_never_taken_up(&error), Ending::Lost(reason))
-        }
-    })
-}
-
-/// Whether the connection ended before it took the request up: no byte of it was written. What a
-/// connection took up may have reached the server, however the exchange failed.
-fn was_never_taken_up(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        if inner.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
+    request.send().await.map_err(|error| secure::failure(&error))
 }
 
 /// An error and its causes, without the URL.

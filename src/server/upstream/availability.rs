@@ -129,6 +129,8 @@ pub(super) const fn cause(lost: &ClientError) -> OutageCause {
             OutageCause::Silent
         }
         ClientError::Connect(_)
+        | ClientError::Tls(_)
+        | ClientError::Unfinished(_)
         | ClientError::Http { .. }
         | ClientError::Protocol(_)
         | ClientError::TooLarge { .. }

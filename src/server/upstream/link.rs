@@ -64,6 +64,7 @@ pub(super) fn is_lost(error: &ClientError) -> bool {
         error,
         ClientError::SessionLost
             | ClientError::Connect(_)
+            | ClientError::Tls(_)
             | ClientError::Closed { sent: false, .. }
     )
 }

@@ -103,7 +103,9 @@ pub(super) fn next(tried: Tried<'_>, spend: impl FnOnce() -> bool) -> Next {
 /// How long to wait before a call is sent again; `None` if it would end the same way.
 fn pause(error: &ClientError) -> Option<Duration> {
     match error {
-        ClientError::SessionLost | ClientError::Connect(_) => Some(Duration::ZERO),
+        ClientError::SessionLost | ClientError::Connect(_) | ClientError::Tls(_) => {
+            Some(Duration::ZERO)
+        }
         ClientError::Closed { sent, .. } => Some(if *sent { PAUSE } else { Duration::ZERO }),
         ClientError::Http { status: 429 | 502..=504, retry_after } => {
             Some(retry_after.unwrap_or(PAUSE).max(PAUSE))
@@ -116,7 +118,8 @@ fn pause(error: &ClientError) -> Option<Duration> {
         | ClientError::Protocol(_)
         | ClientError::TooLarge { .. }
         | ClientError::Invalid(_)
-        | ClientError::Busy => None,
+        | ClientError::Busy
+        | ClientError::Unfinished(_) => None,
     }
 }
 

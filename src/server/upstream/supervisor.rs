@@ -242,6 +242,8 @@ const fn restart_cause(lost: &ClientError) -> RestartCause {
         ClientError::Closed { ending: Ending::Silent { .. }, .. } => RestartCause::Hung,
         ClientError::Spawn { .. }
         | ClientError::Connect(_)
+        | ClientError::Tls(_)
+        | ClientError::Unfinished(_)
         | ClientError::Timeout { .. }
         | ClientError::Refused(_)
         | ClientError::Auth { .. }
