@@ -1,5 +1,6 @@
 //! What can go wrong between us and a server, and whether the call may have run.
 
+use crate::Unfinished;
 use mcp_protocol::RpcError;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ pub enum ClientError {
     /// The HTTP server could not be reached; nothing was sent.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// The server was reached, but no secure connection with it could be made; nothing was sent.
+    #[error("no secure connection: {0}")]
+    Tls(String),
     /// The handshake was not answered in time. Only [`Connection::open`] gives this.
     ///
     /// [`Connection::open`]: crate::Connection::open
@@ -72,6 +76,9 @@ pub enum ClientError {
         /// How it ended.
         ending: Ending,
     },
+    /// A [`Client`](crate::Client) has no answer to the call, over all connections it tried.
+    #[error("{0}")]
+    Unfinished(Unfinished),
 }
 
 /// How a connection, or the stream of one call, ended.
@@ -114,6 +121,7 @@ impl ClientError {
         match self {
             Self::Spawn { .. }
             | Self::Connect(_)
+            | Self::Tls(_)
             | Self::Timeout { .. }
             | Self::Refused(_)
             | Self::SessionLost
@@ -127,6 +135,7 @@ impl ClientError {
             | Self::Protocol(_)
             | Self::TooLarge { .. }
             | Self::Closed { sent: true, .. } => Ran::Unknown,
+            Self::Unfinished(unfinished) => unfinished.ran(),
         }
     }
 
@@ -137,6 +146,7 @@ impl ClientError {
             Self::Http { retry_after, .. } => *retry_after,
             Self::Spawn { .. }
             | Self::Connect(_)
+            | Self::Tls(_)
             | Self::Timeout { .. }
             | Self::Refused(_)
             | Self::SessionLost
@@ -145,7 +155,8 @@ impl ClientError {
             | Self::TooLarge { .. }
             | Self::Busy
             | Self::Invalid(_)
-            | Self::Closed { .. } => None,
+            | Self::Closed { .. }
+            | Self::Unfinished(_) => None,
         }
     }
 }

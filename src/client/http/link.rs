@@ -12,6 +12,7 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use std::{
     collections::HashMap,
     error::Error,
+    io,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
@@ -228,8 +229,21 @@ fn same_origin(home: Url) -> redirect::Policy {
 async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     request.send().await.map_err(|error| {
         let reason = reason(&error);
-        if error.is_connect() { ClientError::Connect(reason) } else { super::stream::lost(reason) }
+        match error.is_connect() {
+            true if is_tls(&error) => ClientError::Tls(reason),
+            true => ClientError::Connect(reason),
+            false => super::stream::lost(reason),
+        }
     })
+}
+
+/// Whether the server was reached, and only TLS failed. The error stands inside I/O errors, which
+/// do not show it among their causes.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || inner.is_some_and(|inner| is_tls(inner))
+        || error.source().is_some_and(is_tls)
 }
 
 /// An error and its causes, without the URL.

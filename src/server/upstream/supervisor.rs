@@ -263,6 +263,8 @@ const fn restart_cause(lost: &ClientError) -> RestartCause {
         ClientError::Closed { ending: Ending::Exited(_), .. } => RestartCause::Exited,
         ClientError::Spawn { .. }
         | ClientError::Connect(_)
+        | ClientError::Tls(_)
+        | ClientError::Unfinished(_)
         | ClientError::Timeout { .. }
         | ClientError::Refused(_)
         | ClientError::Auth { .. }

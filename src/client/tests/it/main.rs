@@ -10,6 +10,7 @@ mod everything;
 mod http_legacy;
 mod http_modern;
 mod http_streams;
+mod lasting;
 #[path = "../../../../tests/it/support/port.rs"]
 mod port;
 mod stdio;

@@ -5,6 +5,7 @@ use mcp_client::{Connection, Identity, Options, OutCall, Secret, Sink, Target};
 use mcp_protocol::{Notification, Payload, RawValue, Request, raw};
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -225,7 +226,15 @@ impl Peer {
         F: Future<Output = ()> + Send + 'static,
         B: Fn(Seen, TcpStream) -> F + Send + Sync + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_at(([127, 0, 0, 1], 0).into(), behaviour).await
+    }
+
+    pub async fn start_at<F, B>(address: SocketAddr, behaviour: B) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+        B: Fn(Seen, TcpStream) -> F + Send + Sync + 'static,
+    {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let behaviour: Arc<Behaviour> =

@@ -1,0 +1,116 @@
+//! Errors sorted: what kind, who made it, and whether trying again can help.
+
+use crate::{ClientError, Ending, Unfinished};
+
+/// What kind of trouble it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The server cannot be reached, or the connection broke.
+    Network,
+    /// Nothing came in time.
+    Timeout,
+    /// Somebody said what MCP does not allow.
+    Protocol,
+    /// The server wants other credentials.
+    Authentication,
+    /// Too much at once: for the server, or for our own bounds.
+    RateLimit,
+    /// The secure connection could not be made.
+    Tls,
+    /// The server answered that it is in trouble, or its process ended.
+    Server,
+    /// It cannot work the way it is configured or called.
+    Config,
+}
+
+/// Who made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorSource {
+    /// We did, before anything was sent.
+    Client,
+    /// What lies between.
+    Transport,
+    /// The server did.
+    Server,
+}
+
+/// Whether trying again can help; whether a call *may* be sent again is
+/// [`ClientError::ran`]'s to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// At once.
+    Now,
+    /// After a wait.
+    Later,
+    /// Not before somebody changes something.
+    Never,
+}
+
+impl ClientError {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.sorted().0
+    }
+
+    /// Who made it.
+    #[must_use]
+    pub fn source_of(&self) -> ErrorSource {
+        self.sorted().1
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        self.sorted().2
+    }
+
+    /// One table for all three.
+    fn sorted(&self) -> (ErrorKind, ErrorSource, Retry) {
+        use ErrorKind as Kind;
+        use ErrorSource::{Client, Server, Transport};
+        match self {
+            Self::Spawn { .. } => (Kind::Config, Client, Retry::Later),
+            Self::Connect(_) => (Kind::Network, Transport, Retry::Now),
+            Self::Tls(_) => (Kind::Tls, Transport, Retry::Later),
+            Self::Timeout { .. } => (Kind::Timeout, Server, Retry::Now),
+            Self::Refused(_) => (Kind::Protocol, Server, Retry::Later),
+            Self::SessionLost => (Kind::Server, Server, Retry::Now),
+            Self::Auth { .. } => (Kind::Authentication, Server, Retry::Never),
+            Self::Http { status: 429, .. } => (Kind::RateLimit, Server, Retry::Later),
+            Self::Http { status: 500.., .. } => (Kind::Server, Server, Retry::Later),
+            Self::Http { .. } | Self::Protocol(_) => (Kind::Protocol, Server, Retry::Later),
+            Self::TooLarge { .. } => (Kind::Protocol, Server, Retry::Never),
+            Self::Invalid(_) => (Kind::Config, Client, Retry::Never),
+            Self::Busy => (Kind::RateLimit, Client, Retry::Later),
+            Self::Closed { ending, .. } => ending.sorted(),
+            Self::Unfinished(unfinished) => unfinished.sorted(),
+        }
+    }
+}
+
+impl Ending {
+    const fn sorted(&self) -> (ErrorKind, ErrorSource, Retry) {
+        match self {
+            Self::Exited(_) => (ErrorKind::Server, ErrorSource::Server, Retry::Now),
+            Self::Lost(_) => (ErrorKind::Network, ErrorSource::Transport, Retry::Now),
+            Self::Silent { .. } => (ErrorKind::Timeout, ErrorSource::Transport, Retry::Now),
+            Self::Withdrawn => (ErrorKind::Server, ErrorSource::Server, Retry::Later),
+            Self::ByUs => (ErrorKind::Config, ErrorSource::Client, Retry::Never),
+        }
+    }
+}
+
+impl Unfinished {
+    fn sorted(&self) -> (ErrorKind, ErrorSource, Retry) {
+        let caused = |other| self.cause().map_or(other, ClientError::sorted);
+        match self {
+            Self::QueueFull { .. } => (ErrorKind::RateLimit, ErrorSource::Client, Retry::Later),
+            Self::TooLargeToWait { .. } => (ErrorKind::Config, ErrorSource::Client, Retry::Later),
+            Self::NoAnswer { .. } => (ErrorKind::Timeout, ErrorSource::Server, Retry::Later),
+            Self::Away { .. } | Self::GivenUp { .. } | Self::Unknown(_) => {
+                caused((ErrorKind::Network, ErrorSource::Transport, Retry::Later))
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! One call to its end: parked while the server is away, sent, and sent again where that cannot
+//! make it run twice. It never outlives its deadline.
+
+use super::{
+    ear::{CallEar, Ear},
+    pace::resend_wait,
+    queue::Ticket,
+    shared::{Leave, Live, Shared, Turn, chance, lock},
+    verdict::{Verdict, judge},
+};
+use crate::{ClientError, OutCall, Sink, Unfinished};
+use mcp_protocol::Payload;
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+/// What a call may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Longest time from now to its end (default 30 s).
+    pub deadline: Duration,
+    /// Whether it may run twice, as it does no harm: a read, or declared idempotent.
+    pub may_repeat: bool,
+    /// Whether the deadline counts anew with each progress notification.
+    pub progress_extends: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(30), may_repeat: false, progress_extends: false }
+    }
+}
+
+/// A call on its way.
+pub(super) struct OneCall {
+    shared: Arc<Shared>,
+    call: OutCall,
+    terms: Terms,
+    began: Instant,
+    /// When the deadline last began to count.
+    last: Arc<Mutex<Instant>>,
+    ticket: Ticket,
+    resends: u32,
+}
+
+/// How one sending ended.
+enum Sent {
+    Answer(Payload),
+    Failed(ClientError),
+    TooLate,
+}
+
+impl OneCall {
+    pub(super) fn new(shared: &Arc<Shared>, mut call: OutCall, terms: Terms) -> Self {
+        let now = Instant::now();
+        let last = Arc::new(Mutex::new(now));
+        if terms.progress_extends {
+            let shared = Arc::downgrade(shared);
+            let sink = call.sink.take();
+            let sink = sink.or_else(|| shared.upgrade().map(|all| Arc::clone(&all.sink)));
+            if let Some(sink) = sink {
+                let sink: Arc<dyn Sink> = Arc::new(Ear { shared, sink });
+                let ear = CallEar { last: Arc::clone(&last), sink, progress: call.progress };
+                call.sink = Some(Arc::new(ear));
+                call.progress = true;
+            }
+        }
+        let (shared, ticket) = (Arc::clone(shared), shared.ticket());
+        Self { shared, call, terms, began: now, last, ticket, resends: 0 }
+    }
+
+    /// Runs it to its end.
+    pub(super) async fn run(mut self) -> Result<Payload, ClientError> {
+        self.shared.earn();
+        let mut after = 0;
+        loop {
+            let (live, turn) = self.turn(after).await?;
+            let error = match self.send(&live, turn).await {
+                Sent::Answer(payload) => return Ok(self.answered(&live, payload)),
+                Sent::TooLate => {
+                    let after = self.terms.deadline;
+                    return Err(ClientError::Unfinished(Unfinished::NoAnswer { after }));
+                }
+                Sent::Failed(error) => error,
+            };
+            after = self.judge(&live, error).await?;
+        }
+    }
+
+    /// What becomes of it after a failed sending: the epoch after which it is sent again.
+    async fn judge(&mut self, live: &Live, error: ClientError) -> Result<u64, ClientError> {
+        let verdict = judge(&error, self.terms.may_repeat);
+        if let Some(surely) = verdict.trouble {
+            self.shared.report(live.epoch, surely);
+        }
+        let again = match verdict.what {
+            Verdict::End => return Err(error),
+            Verdict::Unknown => {
+                self.shared.ledger().refused_unsafe += 1;
+                return Err(ClientError::Unfinished(Unfinished::Unknown(Box::new(error))));
+            }
+            Verdict::AfterReturn => {
+                (self.resends == 0 || self.shared.spend()).then_some(live.epoch)
+            }
+            Verdict::AfterPause => {
+                let wait = resend_wait(&error, self.resends, chance());
+                if !self.shared.spend() || Instant::now() + wait >= self.until() {
+                    None
+                } else {
+                    sleep(wait).await;
+                    Some(0)
+                }
+            }
+        };
+        let Some(after) = again else { return Err(error) };
+        self.resends += 1;
+        self.shared.ledger().resent += 1;
+        Ok(after)
+    }
+
+    /// Waits until it may be sent.
+    async fn turn(&self, after: u64) -> Result<(Live, Option<Turn>), ClientError> {
+        let bytes = self.call.params.get().len();
+        loop {
+            let waiting = match self.shared.ask(self.ticket, after, bytes)? {
+                Leave::Go(live, turn) => return Ok((live, turn)),
+                Leave::Wait(waiting) => waiting,
+            };
+            let _place = Waiting { shared: &self.shared, ticket: self.ticket };
+            let turn = timeout_at(self.parked_until(), waiting).await.map_err(|_| self.away())?;
+            let turn = turn.map_err(|_| self.shared.sent_away())?;
+            if let Some((live, turn)) = self.shared.go(after, turn) {
+                return Ok((live, Some(turn)));
+            }
+        }
+    }
+
+    fn away(&self) -> ClientError {
+        let why = self.shared.place.borrow().why.clone().map(Box::new);
+        let waited = self.began.elapsed();
+        ClientError::Unfinished(Unfinished::Away { waited, why })
+    }
+
+    /// Sends it once.
+    async fn send(&self, live: &Live, mut turn: Option<Turn>) -> Sent {
+        self.shared.ledger().sent(self.call.params.get().len());
+        let mut exchange = pin!(live.connection.call(self.call.clone()));
+        // The next one's turn comes once this one is on its way.
+        let exchange = poll_fn(|cx| {
+            let polled = exchange.as_mut().poll(cx);
+            turn.take();
+            polled
+        });
+        tokio::select! {
+            biased;
+            ended = exchange => ended.map_or_else(Sent::Failed, Sent::Answer),
+            () = self.too_late() => Sent::TooLate,
+        }
+    }
+
+    fn answered(&self, live: &Live, payload: Payload) -> Payload {
+        let bytes = payload.as_ref().map_or(0, |result| result.get().len());
+        let mut ledger = self.shared.ledger();
+        ledger.received(bytes);
+        if self.shared.trouble.borrow().0 >= live.epoch {
+            ledger.not_needed += 1;
+        }
+        drop(ledger);
+        if payload.is_ok() {
+            lock(&self.shared.wishes).granted(&self.call.method, &self.call.params);
+        }
+        payload
+    }
+
+    /// Resolves at the deadline, wherever progress has put it.
+    async fn too_late(&self) {
+        while Instant::now() < self.until() {
+            sleep_until(self.until()).await;
+        }
+    }
+
+    fn until(&self) -> Instant {
+        later(*lock(&self.last), self.terms.deadline)
+    }
+
+    /// How long it may wait for the server.
+    fn parked_until(&self) -> Instant {
+        let longest = self.shared.config.queue.map(|rule| rule.longest).unwrap_or_default();
+        self.until().min(later(Instant::now(), longest))
+    }
+}
+
+/// Gives a place in the queue back.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.leave(self.ticket);
+    }
+}
+
+/// Later by that much; a time that no clock can show is a century.
+pub(super) fn later(from: Instant, wait: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+    from.checked_add(wait.min(CENTURY)).unwrap_or(from)
+}
