@@ -14,6 +14,7 @@ mod cancelling;
 mod churn;
 mod cli;
 mod clients;
+mod connect;
 mod disk;
 mod embedding;
 mod handshakes;

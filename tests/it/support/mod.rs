@@ -2,6 +2,7 @@
 //! its socket, its `/metrics` as numbers, and the check that all of it adds up.
 
 mod accounting;
+mod bridge;
 mod client;
 mod cutter;
 mod keepalive;
@@ -14,6 +15,7 @@ mod server;
 mod stream;
 
 pub use accounting::assert_sums;
+pub use bridge::Bridge;
 pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
 pub use cutter::Cutter;
 pub use keepalive::{Raw, RawReply, initialize};
