@@ -128,7 +128,11 @@ pub(super) async fn list(
 }
 
 /// Reads a list anew, as long as the server is there.
-async fn look(bridge: &Arc<Bridge>, server: &Server, list: List) -> Result<(), RpcError> {
+pub(super) async fn look(
+    bridge: &Arc<Bridge>,
+    server: &Server,
+    list: List,
+) -> Result<(), RpcError> {
     if !server.is_there() {
         return Ok(());
     }

@@ -280,16 +280,14 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Who a modern agent is; one that says nothing is us.
+/// Who a modern agent is; one that says nothing is us. What it can do it says with each call: a
+/// legacy server must not ask it.
 fn of_modern(meta: Option<ModernMeta>) -> Identity {
     let ours = || {
         raw_value(&json!({ "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") }))
     };
-    let (info, capabilities) = match meta {
-        Some(meta) => (meta.client_info, meta.client_capabilities),
-        None => (None, raw_value(&json!({}))),
-    };
-    Identity { info: info.unwrap_or_else(ours), capabilities }
+    let info = meta.and_then(|meta| meta.client_info).unwrap_or_else(ours);
+    Identity { info, capabilities: raw_value(&json!({})) }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

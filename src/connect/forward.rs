@@ -1,18 +1,25 @@
 //! Calls that only the server can answer.
 
 use super::{
+    answers::look,
     bridge::{Bridge, Report},
     forms::{answer_for, no_answer},
+    known::List,
     news::CallNews,
     server::Server,
 };
-use mcp_client::{OutCall, Terms};
-use mcp_protocol::{Era, Method, Payload, RawObject, RawValue, Request, headers, key, raw_value};
+use mcp_client::{ClientError, OutCall, Terms};
+use mcp_protocol::{
+    Era, Method, Payload, RawObject, RawValue, Request, RpcError, code, headers, key, raw_value,
+};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
 
 /// How long a wish for what is to come (a level, a subscription) waits for a server that is away.
 const WISH: Duration = Duration::from_secs(3_600);
+/// How often a server that is starting is asked whether it has found a tool.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Sends a call, and gives what the server says in the words of the agent's era.
 pub(super) async fn forward(
@@ -31,9 +38,43 @@ pub(super) async fn forward(
         });
         return answer_for(era, request.method, Ok(raw_value(&json!({}))));
     }
-    match server.client.call(call, terms).await {
+    let answer = match server.client.call(call.clone(), terms).await {
+        Ok(Err(refused)) if may_be_starting(bridge, server, &call, &refused) => {
+            once_found(bridge, server, (call, terms), refused).await
+        }
+        answer => answer,
+    };
+    match answer {
         Ok(answer) => answer_for(era, request.method, answer),
         Err(error) => no_answer(era, request.method, &error),
+    }
+}
+
+/// Whether the server, which has only just come back, refuses a tool that we list.
+fn may_be_starting(bridge: &Bridge, server: &Server, call: &OutCall, refused: &RpcError) -> bool {
+    call.method == Method::ToolsCall.as_str()
+        && [code::INVALID_PARAMS, code::METHOD_NOT_FOUND].contains(&refused.code)
+        && server.is_warming_up()
+        && tool_of(&call.params).is_some_and(|tool| bridge.known().has_tool(&tool))
+}
+
+/// Sends a call that was refused once the server has found its tool; the refusal, if it never does.
+async fn once_found(
+    bridge: &Arc<Bridge>,
+    server: &Arc<Server>,
+    (call, terms): (OutCall, Terms),
+    refused: RpcError,
+) -> Result<Payload, ClientError> {
+    let tool = tool_of(&call.params).unwrap_or_default();
+    loop {
+        let has_looked = look(bridge, server, List::Tools).await.is_ok();
+        if has_looked && !bridge.known().is_missed(&tool) {
+            return server.client.call(call, terms).await;
+        }
+        if !server.is_warming_up() {
+            return Ok(Err(refused));
+        }
+        sleep(LOOK_AGAIN).await;
     }
 }
 

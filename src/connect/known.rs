@@ -5,7 +5,7 @@ use mcp_client::ServerInfo;
 use mcp_protocol::{Method, RawObject, RawValue, raw_value};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A list that a server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,6 +92,9 @@ pub(super) struct Known {
     info: Option<Box<RawValue>>,
     instructions: Option<String>,
     lists: BTreeMap<List, Vec<Box<RawValue>>>,
+    /// Tools that are listed although the server does not list them now.
+    #[serde(skip)]
+    missed: BTreeSet<String>,
 }
 
 /// What a tool says about being called twice, and about headers.
@@ -145,10 +148,17 @@ impl Known {
         grows_only: bool,
     ) -> bool {
         let before = self.lists.get(&list).map(Vec::as_slice).unwrap_or_default();
+        let named = |entry: &RawValue| RawObject::parse(entry)?.get_str(list.name());
+        let mut missed = Vec::new();
         if grows_only {
-            let named = |entry: &RawValue| RawObject::parse(entry)?.get_str(list.name());
             let there: HashSet<_> = now.iter().map(|entry| named(entry)).collect();
-            now.extend(before.iter().filter(|entry| !there.contains(&named(entry))).cloned());
+            let kept: Vec<_> =
+                before.iter().filter(|entry| !there.contains(&named(entry))).cloned().collect();
+            missed.extend(kept.iter().filter_map(|entry| named(entry)));
+            now.extend(kept);
+        }
+        if list == List::Tools {
+            self.missed = missed.into_iter().collect();
         }
         let text = |entries: &[Box<RawValue>]| -> Vec<String> {
             let mut text: Vec<String> =
@@ -163,13 +173,26 @@ impl Known {
         is_news
     }
 
+    /// Whether a tool is listed.
+    pub(super) fn has_tool(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// Whether it is listed although the server does not list it now.
+    pub(super) fn is_missed(&self, name: &str) -> bool {
+        self.missed.contains(name)
+    }
+
+    fn find(&self, name: &str) -> Option<RawObject<'_>> {
+        let tools = self.lists.get(&List::Tools).into_iter().flatten();
+        tools
+            .filter_map(|tool| RawObject::parse(tool))
+            .find(|tool| tool.get_str("name").as_deref() == Some(name))
+    }
+
     /// What is known of a tool.
     pub(super) fn tool(&self, name: &str) -> ToolFacts {
-        let tools = self.lists.get(&List::Tools).into_iter().flatten();
-        let found = tools
-            .filter_map(|tool| RawObject::parse(tool))
-            .find(|tool| tool.get_str("name").as_deref() == Some(name));
-        let Some(tool) = found else { return ToolFacts::default() };
+        let Some(tool) = self.find(name) else { return ToolFacts::default() };
         let hints = tool.get("annotations").and_then(RawObject::parse).unwrap_or_default();
         let says = |hint: &str| hints.get(hint).is_some_and(|value| value.get() == "true");
         ToolFacts {
@@ -199,6 +222,7 @@ mod tests {
         assert!(known.learn(List::Tools, entries(&["a", "b"]), true));
         assert!(!known.learn(List::Tools, entries(&["b"]), true), "nothing changed for the agent");
         assert_eq!(names(&known), ["a", "b"]);
+        assert!(known.is_missed("a") && !known.is_missed("b") && known.has_tool("a"));
         assert!(known.learn(List::Tools, entries(&["c"]), true));
         assert_eq!(names(&known), ["c", "a", "b"]);
         assert!(known.learn(List::Tools, entries(&["c"]), false));

@@ -15,6 +15,8 @@ mod churn;
 mod cli;
 mod clients;
 mod connect;
+mod connect_agents;
+mod connect_modern;
 mod disk;
 mod embedding;
 mod handshakes;

@@ -11,7 +11,7 @@ const EVERYTHING: &str = "node_modules/@modelcontextprotocol/server-everything/d
 const FILESYSTEM: &str = "node_modules/@modelcontextprotocol/server-filesystem/dist/index.js";
 
 /// server-everything over Streamable HTTP, and where it is.
-async fn everything_over_http() -> (Peer, String) {
+pub async fn everything_over_http() -> (Peer, String) {
     let port = Port::reserve();
     let mut command = Command::new(node());
     command

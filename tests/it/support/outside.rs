@@ -46,6 +46,21 @@ pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
     for (key, value) in defaults.as_object().expect("an object") {
         plan.as_object_mut().expect("an object").entry(key).or_insert(value.clone());
     }
+    let report = run_script(script, &plan, 60, || server.log()).await;
+    for (method, times) in report["sent"].as_object().into_iter().flatten() {
+        server.sent_times(method, times.as_u64().expect("a count"));
+    }
+    report
+}
+
+/// Runs an SDK client script with a plan, for so many seconds at most, and gives what it printed;
+/// where it fails, with what `context` knows about it.
+pub async fn run_script(
+    script: &str,
+    plan: &Value,
+    seconds: u64,
+    context: impl Fn() -> String,
+) -> Value {
     let path = clients().join(script);
     let mut command = if script.ends_with(".py") {
         let mut command = Command::new(python());
@@ -58,21 +73,16 @@ pub async fn run_plan(server: &Server, script: &str, mut plan: Value) -> Value {
         command
     };
     command.env("MCP_PLAN", plan.to_string()).env("MCP_CLIENTS", clients()).kill_on_drop(true);
-    let output = within(60, script, command.output()).await.expect("the client runs");
+    let output = within(seconds, script, command.output()).await.expect("the client runs");
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success(),
         "{script} {plan}: {}\n{out}\n{err}\n{}",
         output.status,
-        server.log()
+        context()
     );
-    let report: Value =
-        serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"));
-    for (method, times) in report["sent"].as_object().into_iter().flatten() {
-        server.sent_times(method, times.as_u64().expect("a count"));
-    }
-    report
+    serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"))
 }
 
 /// A program that runs beside the server until it is dropped.
