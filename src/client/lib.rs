@@ -37,8 +37,9 @@ pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use kind::{ErrorKind, ErrorSource, Retry};
 pub use lasting::{
-    BreakerRule, BudgetRule, Client, ClientConfig, ClientEvent, ConfigError, ConnectionRate, Eras,
-    List, ListChange, QueueRule, Return, State, Stats, Terms, Traffic, Unfinished,
+    BreakerRule, BudgetRule, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,
+    ConnectionRate, Eras, List, ListChange, QueueRule, Return, State, Stats, Terms, Traffic,
+    Unfinished,
 };
 pub use options::{Identity, Options};
 pub use pulse::Pulse;

@@ -8,6 +8,7 @@
 mod breaker;
 mod budget;
 mod calls;
+mod config;
 mod ear;
 mod eras;
 mod event;
@@ -17,7 +18,6 @@ mod news;
 mod pace;
 mod queue;
 mod rate;
-mod rules;
 mod shared;
 mod stats;
 mod unfinished;
@@ -25,9 +25,12 @@ mod verdict;
 mod wishes;
 
 pub use calls::Terms;
+pub use config::{
+    BreakerRule, BudgetRule, ClientBuilder, ClientConfig, ConfigError, ConnectionRate, Eras,
+    QueueRule,
+};
 pub use event::{ClientEvent, Return, State};
 pub use lists::{List, ListChange};
-pub use rules::{BreakerRule, BudgetRule, ClientConfig, ConnectionRate, Eras, QueueRule};
 pub use stats::{Stats, Traffic};
 pub use unfinished::Unfinished;
 
@@ -50,16 +53,6 @@ pub struct Client {
     shared: Arc<Shared>,
     outbox: Outbox,
     _close: Arc<DropGuard>,
-}
-
-/// Why a configuration cannot be used; names the key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}`: {reason}")]
-pub struct ConfigError {
-    /// The key, as it stands in a file.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 impl Client {
