@@ -9,6 +9,7 @@ mod breaker;
 mod budget;
 mod calls;
 mod config;
+mod diagnose;
 mod ear;
 mod eras;
 mod event;
@@ -29,6 +30,7 @@ pub use config::{
     BreakerRule, BudgetRule, ClientBuilder, ClientConfig, ConfigError, ConnectionRate, Eras,
     QueueRule,
 };
+pub use diagnose::{Check, Diagnosis, DiagnosisStep};
 pub use event::{ClientEvent, Return, State};
 pub use lists::{List, ListChange};
 pub use stats::{Stats, Traffic};
@@ -139,6 +141,13 @@ impl Client {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// Goes the way to the server step by step, beside the connection that there may be: does its
+    /// name resolve, does it take connections, does TLS work, does it shake hands, does it list its
+    /// tools.
+    pub async fn diagnose(&self) -> Diagnosis {
+        diagnose::diagnose(&self.shared.config, &self.shared.identity).await
     }
 
     /// Tries to reach the server at once, also when it was given up; where it is connected, makes

@@ -2,6 +2,7 @@
 
 mod away;
 mod child;
+mod diagnosing;
 mod restraint;
 mod server;
 mod waiting;
