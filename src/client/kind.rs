@@ -114,3 +114,65 @@ impl Unfinished {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mcp_protocol::RpcError;
+    use std::time::Duration;
+
+    #[test]
+    fn every_error_has_its_kind_its_source_and_its_word_on_trying_again() {
+        use ErrorKind as Kind;
+        use ErrorSource::{Client, Server, Transport};
+        let closed = |ending| ClientError::Closed { sent: true, ending };
+        let http = |status| ClientError::Http { status, retry_after: None };
+        let text = String::new;
+        let table = [
+            (
+                ClientError::Spawn { command: text(), reason: text() },
+                (Kind::Config, Client, Retry::Later),
+            ),
+            (ClientError::Connect(text()), (Kind::Network, Transport, Retry::Now)),
+            (ClientError::Tls(text()), (Kind::Tls, Transport, Retry::Later)),
+            (
+                ClientError::Timeout { method: "ping", after: Duration::ZERO },
+                (Kind::Timeout, Server, Retry::Now),
+            ),
+            (ClientError::Refused(RpcError::new(1, "")), (Kind::Protocol, Server, Retry::Later)),
+            (ClientError::SessionLost, (Kind::Server, Server, Retry::Now)),
+            (ClientError::Auth { status: 401 }, (Kind::Authentication, Server, Retry::Never)),
+            (http(429), (Kind::RateLimit, Server, Retry::Later)),
+            (http(503), (Kind::Server, Server, Retry::Later)),
+            (http(404), (Kind::Protocol, Server, Retry::Later)),
+            (ClientError::Protocol(text()), (Kind::Protocol, Server, Retry::Later)),
+            (ClientError::TooLarge { limit: 1 }, (Kind::Protocol, Server, Retry::Never)),
+            (ClientError::Invalid(text()), (Kind::Config, Client, Retry::Never)),
+            (ClientError::Busy, (Kind::RateLimit, Client, Retry::Later)),
+            (closed(Ending::Exited(text())), (Kind::Server, Server, Retry::Now)),
+            (closed(Ending::Lost(text())), (Kind::Network, Transport, Retry::Now)),
+            (closed(Ending::Silent { missed: 3 }), (Kind::Timeout, Transport, Retry::Now)),
+            (closed(Ending::Withdrawn), (Kind::Server, Server, Retry::Later)),
+            (closed(Ending::ByUs), (Kind::Config, Client, Retry::Never)),
+        ];
+        for (error, sorted) in table {
+            assert_eq!((error.kind(), error.source_of(), error.retry()), sorted, "{error:?}");
+            let unknown = ClientError::Unfinished(Unfinished::Unknown(Box::new(error)));
+            assert_eq!((unknown.kind(), unknown.source_of()), (sorted.0, sorted.1));
+        }
+    }
+
+    #[test]
+    fn every_end_without_an_answer_has_its_kind() {
+        let why = || Some(Box::new(ClientError::Auth { status: 401 }));
+        for (unfinished, kind) in [
+            (Unfinished::QueueFull { messages: 1 }, ErrorKind::RateLimit),
+            (Unfinished::TooLargeToWait { bytes: 2, most: 1 }, ErrorKind::Config),
+            (Unfinished::NoAnswer { after: Duration::ZERO }, ErrorKind::Timeout),
+            (Unfinished::Away { waited: Duration::ZERO, why: None }, ErrorKind::Network),
+            (Unfinished::GivenUp { why: why() }, ErrorKind::Authentication),
+        ] {
+            assert_eq!(ClientError::Unfinished(unfinished).kind(), kind);
+        }
+    }
+}

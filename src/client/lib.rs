@@ -2,7 +2,21 @@
 //!
 //! There are two layers. A [`Client`] is for who wants the server to be there: it connects by
 //! itself, comes back when the server does, sets again what was set, and carries calls over where
-//! that cannot make them run twice.
+//! that cannot make them run twice. `examples/lasting.rs` shows it at work.
+//!
+//! ```no_run
+//! # async fn example(identity: mcp_client::Identity, sink: std::sync::Arc<dyn mcp_client::Sink>)
+//! # -> Result<(), Box<dyn std::error::Error>> {
+//! use mcp_client::{Client, ClientConfig, OutCall, Terms};
+//!
+//! let config = ClientConfig::to_url("https://example.test/mcp").token(&"secret".into()).build()?;
+//! let client = Client::start(config, identity, sink)?;
+//! let params = mcp_protocol::raw(r#"{"name":"echo"}"#).ok_or("no JSON")?;
+//! // Waits while the server is away, at most 30 s, and is never run twice.
+//! let result = client.call(OutCall::new("tools/call", params), Terms::default()).await?;
+//! # let _ = result; Ok(())
+//! # }
+//! ```
 //!
 //! Below it, a [`Target`] says where the server is. [`Connection::open`] reaches it, finds out which
 //! era it speaks, and gives a [`Connection`] on which many calls run side by side. What the
@@ -37,8 +51,9 @@ pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use kind::{ErrorKind, ErrorSource, Retry};
 pub use lasting::{
-    BreakerRule, BudgetRule, Client, ClientConfig, ClientEvent, ConfigError, ConnectionRate, Eras,
-    List, ListChange, QueueRule, Return, State, Stats, Terms, Traffic, Unfinished,
+    BreakerRule, BudgetRule, Check, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,
+    ConnectionRate, Diagnosis, DiagnosisStep, Eras, List, ListChange, QueueRule, Return, State,
+    Stats, Terms, Traffic, Unfinished,
 };
 pub use options::{Identity, Options};
 pub use pulse::Pulse;

@@ -191,10 +191,7 @@ impl Drop for Listening<'_> {
 }
 
 fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Someone else may have been faster: one provider is as good as another.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-    }
+    provide_crypto();
     let mut builder = Client::builder()
         .user_agent(concat!("mcp-orchestrator/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
@@ -211,6 +208,14 @@ fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError>
         builder = builder.tls_certs_only([]);
     }
     builder.build().map_err(|error| ClientError::Connect(reason(&error)))
+}
+
+/// Sees to it that there is a provider of cryptography.
+pub(crate) fn provide_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Someone else may have been faster: one provider is as good as another.
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+    }
 }
 
 /// Follows a redirect only where it keeps method and body, and stays with the same server:

@@ -18,6 +18,7 @@ use crate::{
 };
 use http::HeaderMap;
 use link::Link;
+pub(crate) use link::provide_crypto;
 use mcp_protocol::{Era, Payload, RawObject, Revision, encode_notification, raw_value};
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::timeout};

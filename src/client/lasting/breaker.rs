@@ -1,6 +1,6 @@
 //! Leaves a server alone that fails again and again. Decides only; the clock is passed in.
 
-use super::rules::BreakerRule;
+use super::config::BreakerRule;
 use std::time::Duration;
 use tokio::time::Instant;
 

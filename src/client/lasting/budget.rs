@@ -1,6 +1,6 @@
 //! How many calls may be sent again: a share of all calls, and a reserve. Decides only.
 
-use super::rules::BudgetRule;
+use super::config::BudgetRule;
 
 /// What is left to spend.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use super::{
     shared::{Leave, Live, Shared, Turn, chance, lock},
     verdict::{Verdict, judge},
 };
-use crate::{ClientError, OutCall, Sink, Unfinished};
+use crate::{ClientError, OutCall, Ran, Sink, Unfinished};
 use mcp_protocol::Payload;
 use std::{
     future::poll_fn,
@@ -98,10 +98,10 @@ impl OneCall {
             self.shared.report(live.epoch, surely);
         }
         let again = match verdict.what {
-            Verdict::End => return Err(error),
+            Verdict::End => return Err(last(error)),
             Verdict::Unknown => {
                 self.shared.ledger().refused_unsafe += 1;
-                return Err(ClientError::Unfinished(Unfinished::Unknown(Box::new(error))));
+                return Err(last(error));
             }
             Verdict::AfterReturn => {
                 (self.resends == 0 || self.shared.spend()).then_some(live.epoch)
@@ -116,7 +116,7 @@ impl OneCall {
                 }
             }
         };
-        let Some(after) = again else { return Err(error) };
+        let Some(after) = again else { return Err(last(error)) };
         self.resends += 1;
         self.shared.ledger().resent += 1;
         Ok(after)
@@ -191,6 +191,14 @@ impl OneCall {
     fn parked_until(&self) -> Instant {
         let longest = self.shared.config.queue.map(|rule| rule.longest).unwrap_or_default();
         self.until().min(later(Instant::now(), longest))
+    }
+}
+
+/// The error of a call that is not sent again.
+fn last(error: ClientError) -> ClientError {
+    match error.ran() {
+        Ran::No => error,
+        Ran::Unknown => ClientError::Unfinished(Unfinished::Unknown(Box::new(error))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which era to try first, and what the server turned out to speak.
 
-use super::rules::Eras;
+use super::config::Eras;
 use crate::{ClientError, Connection, Identity, Options, Sink, Target};
 use mcp_protocol::Era;
 use std::sync::Arc;

@@ -8,6 +8,8 @@
 mod breaker;
 mod budget;
 mod calls;
+mod config;
+mod diagnose;
 mod ear;
 mod eras;
 mod event;
@@ -17,7 +19,6 @@ mod news;
 mod pace;
 mod queue;
 mod rate;
-mod rules;
 mod shared;
 mod stats;
 mod unfinished;
@@ -25,9 +26,13 @@ mod verdict;
 mod wishes;
 
 pub use calls::Terms;
+pub use config::{
+    BreakerRule, BudgetRule, ClientBuilder, ClientConfig, ConfigError, ConnectionRate, Eras,
+    QueueRule,
+};
+pub use diagnose::{Check, Diagnosis, DiagnosisStep};
 pub use event::{ClientEvent, Return, State};
 pub use lists::{List, ListChange};
-pub use rules::{BreakerRule, BudgetRule, ClientConfig, ConnectionRate, Eras, QueueRule};
 pub use stats::{Stats, Traffic};
 pub use unfinished::Unfinished;
 
@@ -50,16 +55,6 @@ pub struct Client {
     shared: Arc<Shared>,
     outbox: Outbox,
     _close: Arc<DropGuard>,
-}
-
-/// Why a configuration cannot be used; names the key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}`: {reason}")]
-pub struct ConfigError {
-    /// The key, as it stands in a file.
-    pub key: String,
-    /// What is wrong with it.
-    pub reason: String,
 }
 
 impl Client {
@@ -146,6 +141,13 @@ impl Client {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// Goes the way to the server step by step, beside the connection that there may be: does its
+    /// name resolve, does it take connections, does TLS work, does it shake hands, does it list its
+    /// tools.
+    pub async fn diagnose(&self) -> Diagnosis {
+        diagnose::diagnose(&self.shared.config, &self.shared.identity).await
     }
 
     /// Tries to reach the server at once, also when it was given up; where it is connected, makes

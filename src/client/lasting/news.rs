@@ -3,9 +3,9 @@
 
 use super::{
     calls::later,
+    config::QueueRule,
     event::{ClientEvent, State},
     lists,
-    rules::QueueRule,
     shared::Shared,
 };
 use crate::{ClientError, Ending, Unfinished, fate::closed};

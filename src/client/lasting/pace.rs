@@ -1,7 +1,7 @@
 //! When to try to reach the server next: after how it failed, the waits between tries, the bound on
 //! their number and the breaker. Decides only; clock and chance are passed in.
 
-use super::{breaker::Breaker, rate::Rate, rules::ClientConfig};
+use super::{breaker::Breaker, config::ClientConfig, rate::Rate};
 use crate::{Backoff, ClientError, Retry, Tries};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! Who waits for the server, oldest first. Decides only: who waits is woken through `W`.
 
-use super::rules::QueueRule;
+use super::config::QueueRule;
 use crate::Unfinished;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! A bound on tries in any span of time. Decides only; the clock is passed in.
 
-use super::rules::ConnectionRate;
+use super::config::ConnectionRate;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 

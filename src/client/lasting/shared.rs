@@ -2,10 +2,10 @@
 
 use super::{
     budget::Budget,
+    config::{ClientConfig, QueueRule},
     event::{ClientEvent, State},
     lists::Lists,
     queue::{Queue, Ticket},
-    rules::{ClientConfig, QueueRule},
     stats::{Ledger, Stats},
     wishes::Wishes,
 };

@@ -62,3 +62,42 @@ fn is_final(error: &ClientError) -> bool {
     (error.retry() == Retry::Never && !closed_by_us)
         || matches!(error, ClientError::Busy | ClientError::Protocol(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(sent: bool, ending: Ending) -> ClientError {
+        ClientError::Closed { sent, ending }
+    }
+
+    #[test]
+    fn only_what_did_not_run_or_may_run_twice_is_sent_again() {
+        use Verdict::{AfterPause, AfterReturn, End, Unknown};
+        let lost = || Ending::Lost("reset".into());
+        let http = |status| ClientError::Http { status, retry_after: None };
+        // The failure; the verdict; the verdict where it may run twice.
+        let table = [
+            (ClientError::Connect("refused".into()), AfterReturn, AfterReturn),
+            (ClientError::Tls("expired".into()), AfterReturn, AfterReturn),
+            (ClientError::SessionLost, AfterReturn, AfterReturn),
+            (closed(false, lost()), AfterReturn, AfterReturn),
+            (closed(true, lost()), Unknown, AfterReturn),
+            (closed(true, Ending::Exited("1".into())), Unknown, AfterReturn),
+            (closed(true, Ending::ByUs), Unknown, AfterReturn),
+            (closed(true, Ending::Withdrawn), Unknown, AfterPause),
+            (http(429), AfterPause, AfterPause),
+            (http(503), Unknown, AfterPause),
+            (ClientError::Auth { status: 401 }, End, End),
+            (ClientError::Auth { status: 403 }, Unknown, End),
+            (ClientError::Protocol("x".into()), Unknown, End),
+            (ClientError::TooLarge { limit: 1 }, Unknown, End),
+            (ClientError::Invalid("x".into()), End, End),
+            (ClientError::Busy, End, End),
+        ];
+        for (error, verdict, repeatable) in table {
+            assert_eq!(judge(&error, false).what, verdict, "{error:?}");
+            assert_eq!(judge(&error, true).what, repeatable, "{error:?}");
+        }
+    }
+}

@@ -1,4 +1,8 @@
 //! The client that does not give up, against servers that go away and come back.
 
 mod away;
+mod child;
+mod diagnosing;
+mod restraint;
 mod server;
+mod waiting;

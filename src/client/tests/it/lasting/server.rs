@@ -2,7 +2,9 @@
 
 use crate::{
     port::Port,
-    support::{Memory, Peer, Seen, identity, options, respond, respond_json, until},
+    support::{
+        Memory, Peer, Seen, begin_stream, identity, options, respond, respond_json, until, write,
+    },
 };
 use mcp_client::{
     Backoff, Client, ClientConfig, ClientEvent, ListChange, Return, Secret, State, Target,
@@ -12,7 +14,11 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::broadcast, time::timeout};
+use tokio::{
+    net::TcpStream,
+    sync::broadcast,
+    time::{sleep, timeout},
+};
 
 /// What the server is and does, as the test sets it.
 #[derive(Clone)]
@@ -23,6 +29,10 @@ pub struct Script {
     pub tools: Vec<&'static str>,
     /// What it does with `tools/call`.
     pub call: Does,
+    /// What it answers to everything, if it is not itself.
+    pub gate: Option<&'static str>,
+    /// Whether it reads and answers nothing.
+    pub silent: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -32,6 +42,8 @@ pub enum Does {
     Hang,
     /// Closes the connection without an answer.
     Break,
+    /// Answers after so many progress notifications, 50 ms apart.
+    Progress(u32),
 }
 
 /// A place for a server, and all that was ever asked there.
@@ -44,7 +56,13 @@ pub struct Place {
 
 impl Place {
     pub fn new() -> Self {
-        let script = Script { session: "s1", tools: vec!["a", "b"], call: Does::Answer };
+        let script = Script {
+            session: "s1",
+            tools: vec!["a", "b"],
+            call: Does::Answer,
+            gate: None,
+            silent: false,
+        };
         let script = Arc::new(Mutex::new(script));
         Self { port: Port::reserve(), script, seen: Arc::default(), peer: None }
     }
@@ -81,6 +99,21 @@ impl Place {
         self.seen.lock().expect("no panic").iter().filter(|seen| seen.is(method)).count()
     }
 
+    /// The params of each message of a method.
+    pub fn params_of(&self, method: &str) -> Vec<String> {
+        let seen = self.seen.lock().expect("no panic");
+        let params = |seen: &Seen| {
+            let rest = seen.body.split(r#""params":"#).nth(1).unwrap_or_default();
+            rest.trim_end_matches('}').to_owned() + "}"
+        };
+        seen.iter().filter(|seen| seen.is(method)).map(params).collect()
+    }
+
+    /// How often the session was deleted.
+    pub fn deletions(&self) -> usize {
+        self.seen.lock().expect("no panic").iter().filter(|seen| seen.method == "DELETE").count()
+    }
+
     /// All that was asked, in order, without what goes on in the background.
     pub fn methods(&self) -> Vec<String> {
         let seen = self.seen.lock().expect("no panic");
@@ -94,6 +127,12 @@ impl Place {
 
 async fn serve(script: Script, seen: Seen, mut socket: TcpStream) {
     let socket = &mut socket;
+    if script.silent {
+        return std::future::pending().await;
+    }
+    if let Some(status) = script.gate {
+        return respond(socket, status, "retry-after: 1\r\n", "").await;
+    }
     if seen.is("server/discover") {
         return respond_json(socket, "400 Bad Request", &seen.error(-32000, "no")).await;
     }
@@ -119,6 +158,7 @@ async fn serve(script: Script, seen: Seen, mut socket: TcpStream) {
         match script.call {
             Does::Answer => {}
             Does::Break => return,
+            Does::Progress(times) => return slowly(times, seen, socket).await,
             Does::Hang => return std::future::pending().await,
         }
     }
@@ -127,6 +167,19 @@ async fn serve(script: Script, seen: Seen, mut socket: TcpStream) {
     } else {
         respond(socket, "202 Accepted", "", "").await;
     }
+}
+
+async fn slowly(times: u32, seen: Seen, socket: &mut TcpStream) {
+    begin_stream(socket).await;
+    for done in 0..times {
+        let progress = format!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{},"progress":{done}}}}}"#,
+            seen.id()
+        );
+        write(socket, &format!("data: {progress}\n\n")).await;
+        sleep(Duration::from_millis(50)).await;
+    }
+    write(socket, &format!("data: {}\n\n", seen.result("{}"))).await;
 }
 
 /// Tries often, so that tests are short.

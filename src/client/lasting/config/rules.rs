@@ -1,11 +1,13 @@
-//! What a [`Client`](super::Client) is told: where its server is, and how much trouble it may make
+//! What a [`Client`](crate::Client) is told: where its server is, and how much trouble it may make
 //! to stay with it.
 
-use super::ConfigError;
 use crate::{Backoff, Options, Pulse, Target};
 use std::time::Duration;
 
-/// How a [`Client`](super::Client) behaves.
+/// How often the figures are told.
+pub(super) const MONITORING: Duration = Duration::from_secs(60);
+
+/// How a [`Client`](crate::Client) behaves.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     /// Where the server is.
@@ -130,17 +132,9 @@ impl ClientConfig {
             budget: Some(BudgetRule::default()),
             health: Some(Pulse::default()),
             queue: Some(QueueRule::default()),
-            monitoring: Some(Duration::from_secs(60)),
+            monitoring: Some(MONITORING),
             lists: true,
         }
-    }
-
-    /// Whether it makes sense.
-    ///
-    /// # Errors
-    /// When it does not; names the key.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        Ok(())
     }
 
     /// For a server of one's own, that is never given up: tried every 500 ms at first, at once

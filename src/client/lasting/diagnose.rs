@@ -1,0 +1,190 @@
+//! Why it does not work: the way to the server, step by step, each with its time and its error.
+//! Everything is made anew for it, and the client's own connection left alone.
+
+use super::config::ClientConfig;
+use crate::{BoxFuture, ClientError, Connection, HttpTarget, Identity, OutCall, Sink, Target};
+use mcp_protocol::{Notification, Payload, RawObject, RawValue, Request, RpcError, raw_value};
+use serde_json::json;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::{Instant, timeout},
+};
+use tokio_rustls::TlsConnector;
+
+/// The way to the server, step by step. It ends with the first step that fails.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    /// What was done, in order.
+    pub steps: Vec<DiagnosisStep>,
+}
+
+/// One step on the way to the server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DiagnosisStep {
+    /// What was done.
+    pub what: Check,
+    /// How long it took.
+    pub took: Duration,
+    /// What was found, or what went wrong.
+    pub outcome: Result<String, ClientError>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Check {
+    /// The host has an address.
+    Resolve,
+    /// One of its addresses takes a connection.
+    Connect,
+    /// A secure connection can be made; only where the URL asks for one.
+    Tls,
+    /// The server agrees with us on a revision; a child process is started for it.
+    Handshake,
+    /// It lists its tools.
+    Tools,
+}
+
+impl Diagnosis {
+    /// Whether all is well.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.steps.iter().all(|step| step.outcome.is_ok())
+    }
+
+    /// Takes one step, and gives what it found for the next.
+    async fn step<T>(
+        &mut self,
+        what: Check,
+        limit: Duration,
+        found: impl Future<Output = Result<(T, String), ClientError>>,
+    ) -> Option<T> {
+        let began = Instant::now();
+        let late = || ClientError::Timeout { method: what.name(), after: limit };
+        let found = timeout(limit, found).await.unwrap_or_else(|_| Err(late()));
+        let (found, outcome) = match found {
+            Ok((found, text)) => (Some(found), Ok(text)),
+            Err(error) => (None, Err(error)),
+        };
+        self.steps.push(DiagnosisStep { what, took: began.elapsed(), outcome });
+        found
+    }
+
+    async fn network(&mut self, target: &HttpTarget, limit: Duration) -> Option<()> {
+        let addresses = self.step(Check::Resolve, limit, resolve(target)).await?;
+        let socket = self.step(Check::Connect, limit, connect(&addresses)).await?;
+        if target.url.scheme() == "https" {
+            self.step(Check::Tls, limit, secure(target, socket)).await?;
+        }
+        Some(())
+    }
+}
+
+impl Check {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Handshake => "handshake",
+            Self::Tools => "tools/list",
+        }
+    }
+}
+
+/// Goes the whole way.
+pub(super) async fn diagnose(config: &ClientConfig, identity: &Identity) -> Diagnosis {
+    let mut diagnosis = Diagnosis { steps: Vec::new() };
+    let options = &config.options;
+    if let Target::Http(target) = &config.target
+        && diagnosis.network(target, options.connect_timeout).await.is_none()
+    {
+        return diagnosis;
+    }
+    // Its own parts have limits of their own; this one is above all of them.
+    let all = options.connect_timeout + options.discover_timeout + options.request_timeout * 3;
+    let shake = Box::pin(shake(config, identity));
+    let Some(connection) = diagnosis.step(Check::Handshake, all, shake).await else {
+        return diagnosis;
+    };
+    let tools = tools(&connection);
+    let _listed = diagnosis.step(Check::Tools, options.request_timeout, tools).await;
+    connection.close().await;
+    diagnosis
+}
+
+async fn resolve(target: &HttpTarget) -> Result<(Vec<SocketAddr>, String), ClientError> {
+    let host = target.url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = target.url.port_or_known_default().unwrap_or_default();
+    let found: Vec<_> = lookup_host((host, port)).await.map_err(|error| no_way(&error))?.collect();
+    let shown: Vec<_> = found.iter().map(|address| address.ip().to_string()).collect();
+    let shown = shown.join(", ");
+    Ok((found, shown))
+}
+
+async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, String), ClientError> {
+    let socket = TcpStream::connect(addresses).await.map_err(|error| no_way(&error))?;
+    let peer = socket.peer_addr().map_err(|error| no_way(&error))?;
+    Ok((socket, peer.to_string()))
+}
+
+async fn secure(target: &HttpTarget, socket: TcpStream) -> Result<((), String), ClientError> {
+    use rustls_platform_verifier::ConfigVerifierExt;
+    crate::http::provide_crypto();
+    let failed = |error: &dyn std::fmt::Display| ClientError::Tls(error.to_string());
+    let config = rustls::ClientConfig::with_platform_verifier().map_err(|error| failed(&error))?;
+    let name = target.url.host_str().unwrap_or_default().to_owned();
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let name = rustls::pki_types::ServerName::try_from(name).map_err(|error| failed(&error))?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream = connector.connect(name, socket).await.map_err(|error| failed(&error))?;
+    let version = stream.get_ref().1.protocol_version();
+    Ok(((), version.and_then(|version| version.as_str()).unwrap_or("secure").to_owned()))
+}
+
+async fn shake(
+    config: &ClientConfig,
+    identity: &Identity,
+) -> Result<(Connection, String), ClientError> {
+    let mut eras = super::eras::EraSearch::new(config.eras);
+    let opening = super::eras::Opening {
+        target: &config.target,
+        identity,
+        sink: Arc::new(Deaf),
+        options: &config.options,
+    };
+    let connection = eras.open(&opening).await?;
+    let revision = connection.revision().as_str().to_owned();
+    Ok((connection, revision))
+}
+
+async fn tools(connection: &Connection) -> Result<((), String), ClientError> {
+    let answer = connection.call(OutCall::new("tools/list", raw_value(&json!({})))).await?;
+    let result = answer.map_err(ClientError::Refused)?;
+    let tools = RawObject::parse(&result).and_then(|result| {
+        serde_json::from_str::<Vec<Box<RawValue>>>(result.get("tools")?.get()).ok()
+    });
+    let count = tools.map(|tools| tools.len());
+    count.map_or_else(
+        || Err(ClientError::Protocol("`tools/list` answers no list".to_owned())),
+        |count| Ok(((), format!("{count} tools"))),
+    )
+}
+
+fn no_way(error: &io::Error) -> ClientError {
+    ClientError::Connect(error.to_string())
+}
+
+/// Hears nothing, and has no answer.
+struct Deaf;
+
+impl Sink for Deaf {
+    fn notification(&self, _notification: Notification) {}
+
+    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
+    }
+
+    fn log_line(&self, _line: &str) {}
+}
