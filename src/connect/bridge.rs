@@ -59,6 +59,8 @@ pub(super) struct Bridge {
 pub(super) struct Report {
     pub(super) attempts: u32,
     pub(super) away: Duration,
+    /// Whether the last return was to the same session.
+    pub(super) same_session: bool,
 }
 
 impl Bridge {
@@ -239,11 +241,11 @@ impl Bridge {
     }
 
     /// The server was away and is back.
-    pub(super) fn returned(&self, away: Duration, attempts: u32) {
+    pub(super) fn returned(&self, now: Report) {
         let mut report = lock(&self.report);
-        let report = report.get_or_insert_default();
-        report.attempts = report.attempts.saturating_add(attempts);
-        report.away = report.away.saturating_add(away);
+        let before = report.unwrap_or_default();
+        let attempts = before.attempts.saturating_add(now.attempts);
+        *report = Some(Report { attempts, away: before.away.saturating_add(now.away), ..now });
     }
 
     /// What the server is to be told with the next request.

@@ -129,9 +129,11 @@ fn reported(params: Box<RawValue>, report: Option<Report>) -> Box<RawValue> {
     let Some(mut object) = RawObject::parse(&params) else { return params };
     let old = object.get("_meta").map(ToOwned::to_owned);
     let mut meta = old.as_deref().and_then(RawObject::parse).unwrap_or_default();
-    meta.set_value("mcp-orchestrator/bridge_attempts", &report.attempts);
     let away = u64::try_from(report.away.as_millis()).unwrap_or(u64::MAX);
+    meta.set_value("mcp-orchestrator/bridge_attempts", &report.attempts);
     meta.set_value("mcp-orchestrator/bridge_away_ms", &away);
+    let how = if report.same_session { "resumed" } else { "reinitialized" };
+    meta.set_value("mcp-orchestrator/bridge_return", &how);
     object.set("_meta", meta.to_raw());
     object.to_raw()
 }

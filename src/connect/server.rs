@@ -1,8 +1,12 @@
 //! The way to the server: a client that does not give up, and the task that notices what becomes
 //! of it and keeps what is known up to date.
 
-use super::{bridge::Bridge, known::List, say};
-use mcp_client::{Client, ClientError, ClientEvent, OutCall, Retry, State, Terms};
+use super::{
+    bridge::{Bridge, Report},
+    known::List,
+    say,
+};
+use mcp_client::{Client, ClientError, ClientEvent, OutCall, Retry, Return, State, Terms};
 use mcp_protocol::{Payload, RawObject, RawValue, RpcError, code, raw_value};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -177,7 +181,9 @@ fn heard(bridge: &Bridge, server: &Server, event: ClientEvent) {
             server.stands(away(why));
         }
         ClientEvent::TryFailed { why, .. } => server.stands(away(Some(why))),
-        ClientEvent::Returned { away, attempts, .. } => bridge.returned(away, attempts),
+        ClientEvent::Returned { how, away, attempts } => {
+            bridge.returned(Report { attempts, away, same_session: how == Return::Resumed });
+        }
         ClientEvent::NotRestored { method, why } => {
             say(&format!("the server does not take `{method}` any more: {why}"));
         }

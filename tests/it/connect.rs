@@ -131,6 +131,13 @@ async fn while_the_server_is_away_its_tools_stay_listed_and_calls_wait() {
     let answer = bridge.answer(waiting, 20).await;
     assert_eq!(text(&answer["result"]), "late");
     assert_eq!(bridge.tools().await, tools);
+    // Its next call says how it was missed.
+    bridge.call("echo", json!({"message": "again"})).await;
+    let scrape = server.scrape().await;
+    let returns = |outcome| {
+        scrape.sum("mcp_reconnect_attempts_total", &[("side", "bridge"), ("outcome", outcome)])
+    };
+    assert_eq!(returns("resumed") + returns("reinitialized"), 1.0);
     assert_eq!(bridge.finish().await, Some(0));
     stop(server).await;
 }
