@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{oneshot, watch},
     task::{AbortHandle, JoinHandle},
 };
 use tokio_util::task::TaskTracker;
@@ -84,12 +84,30 @@ impl Bridge {
     }
 
     /// Takes a message of the agent.
-    pub(super) fn take(self: &Arc<Self>, message: Message) {
+    pub(super) async fn take(self: &Arc<Self>, message: Message) {
         match message {
             Message::Response(response) => self.agent.answered(response),
             Message::Notification(notification) => self.told(&notification),
-            Message::Request(request) => self.begin(request),
+            Message::Request(request) => match self.refusal(&request.id) {
+                None => self.begin(request),
+                // Here, so that an agent that only writes is not read from.
+                Some(error) => self.agent.answer(Some(&request.id), &Err(error)).await,
+            },
         }
+    }
+
+    /// Why a request has no place, if it has none.
+    fn refusal(&self, id: &Id) -> Option<RpcError> {
+        let running = lock(&self.running);
+        if running.contains_key(id) {
+            return Some(RpcError::new(
+                code::INVALID_REQUEST,
+                "Another request has this id already",
+            ));
+        }
+        let is_full = running.len() >= MOST_CALLS;
+        let sentence = "Too many requests wait for an answer already";
+        is_full.then(|| RpcError::new(OVER_CAPACITY, sentence))
     }
 
     fn told(&self, notification: &Notification) {
@@ -111,35 +129,17 @@ impl Bridge {
     }
 
     fn begin(self: &Arc<Self>, request: Request) {
-        let bridge = Arc::clone(self);
-        let id = request.id.clone();
-        let refusal = {
-            let running = lock(&self.running);
-            if running.contains_key(&id) {
-                Some(RpcError::new(code::INVALID_REQUEST, "Another request has this id already"))
-            } else if running.len() >= MOST_CALLS {
-                Some(RpcError::new(OVER_CAPACITY, "Too many requests wait for an answer already"))
-            } else {
-                None
-            }
-        };
-        let (started, start) = tokio::sync::oneshot::channel::<()>();
-        let number = id.clone();
+        let (bridge, id) = (Arc::clone(self), request.id.clone());
+        let (started, start) = oneshot::channel::<()>();
         let task = self.calls.spawn(async move {
             // Not before its place is taken.
             let _started = start.await;
-            let payload = match refusal {
-                Some(error) => Err(error),
-                None => {
-                    let place = Running { bridge: &bridge, id: &number };
-                    let payload = bridge.answer(&request).await;
-                    drop(place);
-                    payload
-                }
-            };
-            bridge.agent.answer(Some(&number), &payload).await;
+            let place = Running { bridge: &bridge, id: &request.id };
+            let payload = bridge.answer(&request).await;
+            bridge.agent.answer(Some(&request.id), &payload).await;
+            drop(place);
         });
-        lock(&self.running).entry(id).or_insert_with(|| task.abort_handle());
+        lock(&self.running).insert(id, task.abort_handle());
         // The task waits for it, unless it was aborted.
         let _started = started.send(());
     }

@@ -124,7 +124,7 @@ async fn take(bridge: &Arc<Bridge>, line: &[u8]) {
     };
     for item in items {
         match item {
-            Ok(message) => bridge.take(message),
+            Ok(message) => bridge.take(message).await,
             Err(error) => refuse(bridge, error).await,
         }
     }

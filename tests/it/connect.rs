@@ -143,6 +143,28 @@ async fn while_the_server_is_away_its_tools_stay_listed_and_calls_wait() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_the_end_is_answered_and_a_signal_ends_it_too() {
+    let (server, home) = (server().await, home());
+    let mut bridge = Bridge::before(&server, home.path());
+    bridge.initialize(json!({})).await;
+    let sleep = |ms: u64| json!({"name": "fix__sleep", "arguments": {"ms": ms, "key": "k"}});
+    let id = bridge.send("tools/call", sleep(500)).await;
+    let (code, messages) = bridge.end().await;
+    assert_eq!(code, Some(0));
+    assert!(messages.iter().any(|message| message["id"] == id), "{messages:?}");
+
+    let mut bridge = Bridge::before(&server, home.path());
+    bridge.initialize(json!({})).await;
+    let id = bridge.send("tools/call", sleep(60_000)).await;
+    let again = json!({"jsonrpc": "2.0", "id": id, "method": "ping"});
+    bridge.write(&again.to_string()).await;
+    assert_eq!(bridge.answer(id, 20).await["error"]["code"], -32600, "that id is in use");
+    bridge.signal("TERM");
+    assert_eq!(bridge.finish().await, Some(0), "it waits for no call");
+    stop(server).await;
+}
+
+#[tokio::test]
 async fn a_call_that_waited_in_vain_says_that_it_did_not_run() {
     let (port, home) = (Port::reserve(), home());
     let url = format!("http://{}/mcp", port.address());

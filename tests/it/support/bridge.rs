@@ -27,7 +27,7 @@ pub struct Bridge {
     /// Questions that were answered, by id.
     answers: HashMap<&'static str, Value>,
     answered: usize,
-    _readers: JoinSet<()>,
+    readers: JoinSet<()>,
 }
 
 impl Bridge {
@@ -47,7 +47,7 @@ impl Bridge {
         readers.spawn(collect(child.stderr.take().expect("piped"), Arc::clone(&err)));
         let stdin = child.stdin.take();
         let answers = HashMap::new();
-        Self { child, stdin, out, err, next: 0, answers, answered: 0, _readers: readers }
+        Self { child, stdin, out, err, next: 0, answers, answered: 0, readers }
     }
 
     /// Answers questions of that method so.
@@ -169,13 +169,25 @@ impl Bridge {
     }
 
     /// Closes its input, and gives its exit code; all its output was MCP, and no child is left.
-    pub async fn finish(mut self) -> Option<i32> {
+    pub async fn finish(self) -> Option<i32> {
+        self.end().await.0
+    }
+
+    /// The same, with every message it wrote.
+    pub async fn end(mut self) -> (Option<i32>, Vec<Value>) {
         let children = descendants(self.child.id().expect("it runs"));
         assert!(children.is_empty(), "it needs no child");
         drop(self.stdin.take());
-        let code = within(15, "the bridge ends", self.child.wait()).await.expect("a child").code();
-        self.messages();
-        code
+        let ended = within(15, "the bridge ends", self.child.wait()).await.expect("a child");
+        while self.readers.join_next().await.is_some() {}
+        (ended.code(), self.messages())
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = std::process::Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.expect("kill is there").success());
     }
 }
 
