@@ -30,6 +30,7 @@ mod call;
 mod connection;
 mod error;
 mod fate;
+mod guard;
 mod http;
 mod incoming;
 mod kind;
@@ -49,6 +50,7 @@ pub use backoff::{Backoff, Tries};
 pub use call::OutCall;
 pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
+pub use guard::{Guard, GuardError};
 pub use kind::{ErrorKind, ErrorSource, Retry};
 pub use lasting::{
     BreakerRule, BudgetRule, Check, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,

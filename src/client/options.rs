@@ -1,5 +1,6 @@
 //! Who we are to a server, and the bounds on one connection.
 
+use crate::Guard;
 use mcp_protocol::RawValue;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub struct Options {
     pub max_questions: usize,
     /// Most messages that wait to be written to a child process (default 256).
     pub queue: usize,
+    /// Where to connect to over HTTP, and whom to believe there (default anywhere, and whom the
+    /// system believes).
+    pub guard: Guard,
 }
 
 impl Default for Options {
@@ -43,6 +47,7 @@ impl Default for Options {
             max_calls: 4_096,
             max_questions: 64,
             queue: 256,
+            guard: Guard::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What all parts of one HTTP connection share: the HTTP client, headers, session, sinks.
 
+use super::secure;
 use crate::{
     ClientError, HttpTarget, Options, Sink, fate::Fate, prepare::Outgoing, questions::Questions,
 };
@@ -12,7 +13,6 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use std::{
     collections::HashMap,
     error::Error,
-    io,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
@@ -190,8 +190,8 @@ impl Drop for Listening<'_> {
     }
 }
 
-fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
-    provide_crypto();
+pub(super) fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
+    secure::provide_crypto();
     let mut builder = Client::builder()
         .user_agent(concat!("mcp-orchestrator/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
@@ -207,15 +207,8 @@ fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError>
         // Without TLS, a machine without root certificates serves as well.
         builder = builder.tls_certs_only([]);
     }
+    let builder = secure::guarded(builder, target, options)?;
     builder.build().map_err(|error| ClientError::Connect(reason(&error)))
-}
-
-/// Sees to it that there is a provider of cryptography.
-pub(crate) fn provide_crypto() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Someone else may have been faster: one provider is as good as another.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
-    }
 }
 
 /// Follows a redirect only where it keeps method and body, and stays with the same server:
@@ -232,23 +225,7 @@ fn same_origin(home: Url) -> redirect::Policy {
 }
 
 async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
-    request.send().await.map_err(|error| {
-        let reason = reason(&error);
-        match error.is_connect() {
-            true if is_tls(&error) => ClientError::Tls(reason),
-            true => ClientError::Connect(reason),
-            false => super::stream::lost(reason),
-        }
-    })
-}
-
-/// Whether the server was reached, and only TLS failed. The error stands inside I/O errors, which
-/// do not show it among their causes.
-fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>()
-        || inner.is_some_and(|inner| is_tls(inner))
-        || error.source().is_some_and(is_tls)
+    request.send().await.map_err(|error| secure::failure(&error))
 }
 
 /// An error and its causes, without the URL.

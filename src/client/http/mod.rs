@@ -9,6 +9,7 @@ mod answer;
 mod background;
 mod link;
 mod resume;
+mod secure;
 mod stream;
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
 };
 use http::HeaderMap;
 use link::Link;
-pub(crate) use link::provide_crypto;
 use mcp_protocol::{Era, Payload, RawObject, Revision, encode_notification, raw_value};
 use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, time::timeout};
@@ -26,6 +26,11 @@ use tokio_util::sync::DropGuard;
 
 /// How long the end of a session, or of a call, may take to be told.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Whether a secure connection to the endpoint can be made.
+pub(crate) async fn try_tls(target: &HttpTarget, options: &Options) -> Result<(), ClientError> {
+    secure::try_tls(&link::client(target, options)?, target).await
+}
 
 /// A connection to an HTTP endpoint.
 pub(crate) struct HttpWire {

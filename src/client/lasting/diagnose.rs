@@ -2,7 +2,10 @@
 //! Everything is made anew for it, and the client's own connection left alone.
 
 use super::config::ClientConfig;
-use crate::{BoxFuture, ClientError, Connection, HttpTarget, Identity, OutCall, Sink, Target};
+use crate::{
+    BoxFuture, ClientError, Connection, Guard, GuardError, HttpTarget, Identity, Options, OutCall,
+    Sink, Target,
+};
 use mcp_protocol::{Notification, Payload, RawObject, RawValue, Request, RpcError, raw_value};
 use serde_json::json;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -10,7 +13,6 @@ use tokio::{
     net::{TcpStream, lookup_host},
     time::{Instant, timeout},
 };
-use tokio_rustls::TlsConnector;
 
 /// The way to the server, step by step. It ends with the first step that fails.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,11 +72,12 @@ impl Diagnosis {
         found
     }
 
-    async fn network(&mut self, target: &HttpTarget, limit: Duration) -> Option<()> {
-        let addresses = self.step(Check::Resolve, limit, resolve(target)).await?;
-        let socket = self.step(Check::Connect, limit, connect(&addresses)).await?;
+    async fn network(&mut self, target: &HttpTarget, options: &Options) -> Option<()> {
+        let limit = options.connect_timeout;
+        let addresses = self.step(Check::Resolve, limit, resolve(target, &options.guard)).await?;
+        self.step(Check::Connect, limit, connect(&addresses)).await?;
         if target.url.scheme() == "https" {
-            self.step(Check::Tls, limit, secure(target, socket)).await?;
+            self.step(Check::Tls, limit, secure(target, options)).await?;
         }
         Some(())
     }
@@ -97,7 +100,7 @@ pub(super) async fn diagnose(config: &ClientConfig, identity: &Identity) -> Diag
     let mut diagnosis = Diagnosis { steps: Vec::new() };
     let options = &config.options;
     if let Target::Http(target) = &config.target
-        && diagnosis.network(target, options.connect_timeout).await.is_none()
+        && diagnosis.network(target, options).await.is_none()
     {
         return diagnosis;
     }
@@ -113,34 +116,31 @@ pub(super) async fn diagnose(config: &ClientConfig, identity: &Identity) -> Diag
     diagnosis
 }
 
-async fn resolve(target: &HttpTarget) -> Result<(Vec<SocketAddr>, String), ClientError> {
+async fn resolve(
+    target: &HttpTarget,
+    guard: &Guard,
+) -> Result<(Vec<SocketAddr>, String), ClientError> {
+    let refused = |why: GuardError| ClientError::Invalid(why.to_string());
+    guard.check(target).map_err(refused)?;
     let host = target.url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = target.url.port_or_known_default().unwrap_or_default();
     let found: Vec<_> = lookup_host((host, port)).await.map_err(|error| no_way(&error))?.collect();
+    guard.check_addresses(host, &found).map_err(refused)?;
     let shown: Vec<_> = found.iter().map(|address| address.ip().to_string()).collect();
     let shown = shown.join(", ");
     Ok((found, shown))
 }
 
-async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, String), ClientError> {
+async fn connect(addresses: &[SocketAddr]) -> Result<((), String), ClientError> {
     let socket = TcpStream::connect(addresses).await.map_err(|error| no_way(&error))?;
     let peer = socket.peer_addr().map_err(|error| no_way(&error))?;
-    Ok((socket, peer.to_string()))
+    Ok(((), peer.to_string()))
 }
 
-async fn secure(target: &HttpTarget, socket: TcpStream) -> Result<((), String), ClientError> {
-    use rustls_platform_verifier::ConfigVerifierExt;
-    crate::http::provide_crypto();
-    let failed = |error: &dyn std::fmt::Display| ClientError::Tls(error.to_string());
-    let config = rustls::ClientConfig::with_platform_verifier().map_err(|error| failed(&error))?;
-    let name = target.url.host_str().unwrap_or_default().to_owned();
-    let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let name = rustls::pki_types::ServerName::try_from(name).map_err(|error| failed(&error))?;
-    let connector = TlsConnector::from(Arc::new(config));
-    let stream = connector.connect(name, socket).await.map_err(|error| failed(&error))?;
-    let version = stream.get_ref().1.protocol_version();
-    Ok(((), version.and_then(|version| version.as_str()).unwrap_or("secure").to_owned()))
+/// Over a connection of its own: the very way that messages take.
+async fn secure(target: &HttpTarget, options: &Options) -> Result<((), String), ClientError> {
+    crate::http::try_tls(target, options).await.map(|()| ((), "secure".to_owned()))
 }
 
 async fn shake(

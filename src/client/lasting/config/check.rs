@@ -1,6 +1,7 @@
 //! Whether a configuration makes sense.
 
 use super::{ClientConfig, ConfigError};
+use crate::Target;
 use std::time::Duration;
 
 impl ClientConfig {
@@ -15,6 +16,7 @@ impl ClientConfig {
                 return Err(ConfigError::new(key, "must be more than 0"));
             }
         }
+        self.check_guard()?;
         let backoff = &self.backoff;
         if backoff.first > backoff.longest {
             return Err(ConfigError::new(
@@ -36,6 +38,22 @@ impl ClientConfig {
             ));
         }
         Ok(())
+    }
+
+    fn check_guard(&self) -> Result<(), ConfigError> {
+        let guard = &self.options.guard;
+        if guard.production && guard.danger_accept_invalid_certificates {
+            return Err(ConfigError::new(
+                "tls.danger_accept_invalid_certificates",
+                "cannot stand beside `production`",
+            ));
+        }
+        match &self.target {
+            Target::Http(target) => {
+                guard.check(target).map_err(|refused| ConfigError::new("url", refused.to_string()))
+            }
+            Target::Stdio(_) => Ok(()),
+        }
     }
 
     fn durations(&self) -> Vec<(&'static str, bool)> {

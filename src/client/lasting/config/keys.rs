@@ -3,10 +3,10 @@
 use super::{
     ClientConfig, Eras,
     rules::MONITORING,
-    value::{Read, count, seconds, share, switch, text},
+    value::{Read, count, seconds, share, switch, text, texts},
 };
 use mcp_protocol::Era;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use toml::Value;
 
 /// Sets one key.
@@ -26,6 +26,10 @@ pub(super) const KEYS: &[(&str, Set)] = keys! {
     "connect_timeout" => |config| config.options.connect_timeout, seconds;
     "request_timeout" => |config| config.options.request_timeout, seconds;
     "discover_timeout" => |config| config.options.discover_timeout, seconds;
+    "production" => |config| config.options.guard.production, switch;
+    "allowed_hosts" => |config| config.options.guard.allowed_hosts, texts;
+    "tls.authorities" => |config| config.options.guard.authorities, authorities;
+    "tls.danger_accept_invalid_certificates" => |config| config.options.guard.danger_accept_invalid_certificates, switch;
     "limits.message_bytes" => |config| config.options.max_message, count;
     "limits.calls" => |config| config.options.max_calls, count;
     "limits.questions" => |config| config.options.max_questions, count;
@@ -63,6 +67,17 @@ fn some<T: Default>(value: &Value, now: Option<T>) -> Read<Option<T>> {
 
 fn monitoring(value: &Value, now: Option<Duration>) -> Read<Option<Duration>> {
     Ok(switch(value)?.then(|| now.unwrap_or(MONITORING)))
+}
+
+/// A file of certificates in PEM.
+fn authorities(value: &Value) -> Read<Option<Arc<[u8]>>> {
+    let path = text(value)?;
+    let pem = std::fs::read(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+    match certificates.map(|all| all.len()) {
+        Ok(1..) => Ok(Some(pem.into())),
+        Ok(0) | Err(_) => Err(format!("{path} holds no certificate in PEM")),
+    }
 }
 
 fn attempts(value: &Value) -> Read<Option<u32>> {

@@ -16,6 +16,15 @@ const ROWS: &[Row] = &[
     ("connect_timeout", "1", |all| all.options.connect_timeout == SECOND, "0"),
     ("request_timeout", "1.0", |all| all.options.request_timeout == SECOND, "-1"),
     ("discover_timeout", "1", |all| all.options.discover_timeout == SECOND, "'1s'"),
+    ("production", "true", |all| all.options.guard.production, "1"),
+    ("allowed_hosts", "['x', '*.y']", |all| all.options.guard.allowed_hosts.len() == 2, "'x'"),
+    ("tls.authorities", "'@pem'", |all| all.options.guard.authorities.is_some(), "'/dev/null'"),
+    (
+        "tls.danger_accept_invalid_certificates",
+        "true",
+        |all| all.options.guard.danger_accept_invalid_certificates,
+        "'yes'",
+    ),
     ("limits.message_bytes", "7", |all| all.options.max_message == 7, "0"),
     ("limits.calls", "7", |all| all.options.max_calls == 7, "-7"),
     ("limits.questions", "7", |all| all.options.max_questions == 7, "0"),
@@ -67,20 +76,25 @@ fn queue(config: &ClientConfig) -> QueueRule {
     config.queue.expect("it is on")
 }
 
-fn with(key: &str, value: &str) -> String {
-    format!("url = 'http://x/'\n{key} = {value}\n")
+/// A file with one key in it; `@pem` in its value stands for a file with a certificate.
+fn with(key: &str, value: &str, pem: &str) -> String {
+    format!("url = 'https://x/'\n{key} = {}\n", value.replace("@pem", pem))
 }
 
 #[test]
 fn every_key_sets_what_it_says_and_refuses_nonsense_by_its_name() {
     let keys: Vec<_> = KEYS.iter().map(|(key, _)| *key).collect();
     assert_eq!(keys, ROWS.iter().map(|row| row.0).collect::<Vec<_>>());
+    let folder = tempfile::tempdir().expect("a folder");
+    let pem = folder.path().join("authority.pem").display().to_string();
+    let certificate = rcgen::generate_simple_self_signed(vec!["x".into()]).expect("a certificate");
+    std::fs::write(&pem, certificate.cert.pem()).expect("written");
     for (key, value, holds, wrong) in ROWS {
-        let config = ClientConfig::from_toml(&with(key, value)).expect(key);
+        let config = ClientConfig::from_toml(&with(key, value, &pem)).expect(key);
         assert!(holds(&config), "{key} = {value}");
-        let defaults = ClientConfig::from_toml("url = 'http://x/'").expect("valid");
+        let defaults = ClientConfig::from_toml("url = 'https://x/'").expect("valid");
         assert!(!holds(&defaults), "{key} = {value} is the default");
-        let error = ClientConfig::from_toml(&with(key, wrong)).expect_err(key);
+        let error = ClientConfig::from_toml(&with(key, wrong, &pem)).expect_err(key);
         assert_eq!(error.key, *key, "{error}");
     }
 }
@@ -99,6 +113,15 @@ fn what_is_not_known_is_named() {
         ("url = 'http://x/'\nretries = 1", "retries"),
         ("url = 'http://x/'\n[queue]\nsize = 1", "queue.size"),
         ("url = 'http://x/'\n[tls]\nca = 1", "tls.ca"),
+        ("url = 'http://x/'\n[tls]\nauthorities = '/does/not/exist'", "tls.authorities"),
+        ("url = 'http://x/'\nproduction = true", "url"),
+        ("url = 'https://10.0.0.1/'\nproduction = true", "url"),
+        ("url = 'https://me:hunter2@x/'\nproduction = true", "url"),
+        ("url = 'https://x/'\nallowed_hosts = ['y']", "url"),
+        (
+            "url = 'https://x/'\nproduction = true\ntls.danger_accept_invalid_certificates = true",
+            "tls.danger_accept_invalid_certificates",
+        ),
         ("url = 'http://x/'\nqueue = 1", "queue"),
         ("", "url"),
         ("url = 'ftp://x/'", "url"),

@@ -3,6 +3,7 @@
 mod away;
 mod child;
 mod diagnosing;
+mod guarded;
 mod restraint;
 mod server;
 mod waiting;

@@ -11,6 +11,7 @@ use mcp_client::{
 };
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -83,6 +84,10 @@ impl Place {
 
     pub fn down(&mut self) {
         self.peer = None;
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
     }
 
     pub fn url(&self) -> String {
