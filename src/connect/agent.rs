@@ -38,13 +38,14 @@ impl Agent {
 
     /// Answers a request of the agent.
     pub(super) async fn answer(&self, id: Option<&Id>, payload: &Payload) {
-        let text = match (id, payload) {
-            (Some(id), Ok(result)) => encode_result(id, result),
-            (id, Err(error)) => encode_error(id, error),
-            (None, Ok(_)) => return,
-        };
-        // An agent that has gone needs no answer.
-        let _taken = self.out.send(text).await;
+        if let Some(room) = self.room().await {
+            room.answer(id, payload);
+        }
+    }
+
+    /// Waits until one more message can be taken; `None` when the agent has gone.
+    pub(super) async fn room(&self) -> Option<Room<'_>> {
+        self.out.reserve().await.ok().map(Room)
     }
 
     /// Tells the agent something. One that does not read misses news, and nothing else waits.
@@ -81,6 +82,20 @@ impl Agent {
 
     fn asked(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<Payload>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one message to the agent.
+pub(super) struct Room<'a>(mpsc::Permit<'a, String>);
+
+impl Room<'_> {
+    /// Answers a request of the agent.
+    pub(super) fn answer(self, id: Option<&Id>, payload: &Payload) {
+        match (id, payload) {
+            (Some(id), Ok(result)) => self.0.send(encode_result(id, result)),
+            (id, Err(error)) => self.0.send(encode_error(id, error)),
+            (None, Ok(_)) => {}
+        }
     }
 }
 

@@ -136,8 +136,12 @@ impl Bridge {
             let _started = start.await;
             let place = Running { bridge: &bridge, id: &request.id };
             let payload = bridge.answer(&request).await;
-            bridge.agent.answer(Some(&request.id), &payload).await;
+            let room = bridge.agent.room().await;
+            // An agent that has its answer may use the id again.
             drop(place);
+            if let Some(room) = room {
+                room.answer(Some(&request.id), &payload);
+            }
         });
         lock(&self.running).insert(id, task.abort_handle());
         // The task waits for it, unless it was aborted.
