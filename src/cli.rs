@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it. What a flag means
 //! is settled in `config`.
 
-use crate::config::Given;
+use crate::{config::Given, connect};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -33,6 +33,9 @@ Exit codes: 0 all is well, 1 it failed while running, 2 a flag or the configurat
 pub(crate) enum Command {
     /// Start the server (also what happens without a command)
     Serve(Flags),
+    /// Be a server on standard input and output, for an agent that speaks nothing else: it stays
+    /// there while the server at URL comes and goes
+    Connect(Connect),
     /// Print or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -47,6 +50,42 @@ pub(crate) enum Command {
     /// Tell which metrics there are
     #[command(subcommand)]
     Metrics(MetricsCommand),
+}
+
+/// Where the server is, and what lets us in. Holds a secret, so it cannot be printed with `Debug`.
+#[derive(Args)]
+#[command(after_help = CONNECT_HELP)]
+pub(crate) struct Connect {
+    /// The server, for example http://127.0.0.1:3001/mcp
+    #[arg(value_hint = ValueHint::Url)]
+    url: Option<String>,
+    /// Send this token; other users of this machine may see it, so prefer --token-file
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Send the token in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
+    /// Give a call up that has no answer for so long; progress counts as a sign of life
+    /// [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    timeout: Option<u32>,
+    /// Keep here what is known of the server for when it is away [default: your platform's own
+    /// place]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data_dir: Option<PathBuf>,
+}
+
+const CONNECT_HELP: &str = "\
+Without a flag, the token is read from MCP_ORCHESTRATOR_TOKEN or MCP_API_KEY, and the URL from
+MCP_SERVER_URL. While the server is away, the agent is shown the tools that were there last, and
+its calls wait. Ends when standard input is closed.";
+
+impl Connect {
+    /// What was given.
+    pub(crate) fn given(self) -> connect::Given {
+        let Self { url, token, token_file, timeout, data_dir } = self;
+        connect::Given { url, token, token_file, data_dir, timeout }
+    }
 }
 
 /// What can be done with the configuration.

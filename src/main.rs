@@ -1,10 +1,11 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server), `sessions` and `commands` (all others); nothing here knows a protocol.
+//! `app` (the server), `connect` (the bridge), `sessions` and `commands` (all others); nothing here knows a protocol.
 
 mod app;
 mod cli;
 mod commands;
 mod config;
+mod connect;
 mod data_dir;
 mod failure;
 mod health;
@@ -39,6 +40,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
     match cli.command {
         None => app::serve(&cli.settings.given(), environment),
         Some(Command::Serve(flags)) => app::serve(&flags.given(), environment),
+        Some(Command::Connect(given)) => connect::connect(given.given(), environment),
         Some(Command::Config(command)) => commands::config(command, environment),
         Some(Command::Token(command)) => commands::token(command, environment),
         Some(Command::Health(flags)) => commands::health(&flags.given(), environment),

@@ -3,7 +3,8 @@
 use crate::{ClientError, Identity, OutCall, Sink};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_protocol::{
-    Era, Id, Method, RawObject, RawValue, Revision, encode_request, headers, key, raw_string,
+    Era, Id, META_PREFIX, Method, RawObject, RawValue, Revision, encode_request, headers, key,
+    raw_string,
 };
 use std::{borrow::Cow, sync::Arc};
 
@@ -107,7 +108,13 @@ fn with_meta(
             }
         }
     }
-    if had_token || token.is_some() || era == Era::Modern {
+    let mut had_claim = false;
+    if era == Era::Legacy {
+        // What a modern sender says of itself would make a modern request of it.
+        meta.retain(|key| !key.starts_with(META_PREFIX));
+        had_claim = old.as_deref().is_some_and(|old| old.get().contains(META_PREFIX));
+    }
+    if had_token || had_claim || token.is_some() || era == Era::Modern {
         params.set("_meta", meta.to_raw());
     }
     params.to_raw()
@@ -143,6 +150,13 @@ mod tests {
         assert!(call.text.contains(r#""_meta":{"k":1}"#), "{}", call.text);
         let call = prepared(r#"{"name":"x","_meta":{"progressToken":3}}"#, Era::Legacy, true);
         assert!(call.text.contains(r#""_meta":{"progressToken":9}"#), "{}", call.text);
+    }
+
+    #[test]
+    fn a_legacy_server_hears_no_modern_claim() {
+        let meta = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","k":1}}"#;
+        let call = prepared(meta, Era::Legacy, false);
+        assert!(call.text.contains(r#""params":{"_meta":{"k":1}}"#), "{}", call.text);
     }
 
     #[test]

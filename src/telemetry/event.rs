@@ -286,6 +286,15 @@ pub enum Event<'a> {
         /// What came of it.
         outcome: ReconnectOutcome,
     },
+    /// A stdio bridge says that it had lost us and is back.
+    BridgeReturned {
+        /// How it is back: resumed or reinitialized.
+        outcome: ReconnectOutcome,
+        /// How often it tried in vain.
+        failed: u64,
+        /// How long it was away.
+        away: Duration,
+    },
 
     /// A socket was opened. Emitted by [`crate::SocketScope`].
     SocketOpened {

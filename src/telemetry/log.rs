@@ -93,6 +93,10 @@ impl Log {
             Event::ReconnectAttempted { side, outcome } => {
                 line!(DEBUG, "reconnect_attempted", "reconnect", { side = side.as_str(), outcome = outcome.as_str(), });
             }
+            Event::BridgeReturned { outcome, failed, away } => {
+                let away_ms = u64::try_from(away.as_millis()).unwrap_or(u64::MAX);
+                line!(INFO, "bridge_returned", "a stdio bridge is back", { outcome = outcome.as_str(), failed = failed, away_ms = away_ms, });
+            }
             Event::SocketOpened { transport } => wire("socket_opened", transport, 1),
             Event::SocketClosed { transport } => wire("socket_closed", transport, 1),
             Event::MessageTransferred { transport, bytes, .. } => {

@@ -162,6 +162,12 @@ impl Metrics {
             Event::ReconnectAttempted { side, outcome } => {
                 m.reconnect_attempts.of((side, outcome)).inc()
             }
+            Event::BridgeReturned { outcome, failed, .. } => {
+                let side = crate::ReconnectSide::Bridge;
+                let in_vain = crate::ReconnectOutcome::Failed;
+                m.reconnect_attempts.of((side, in_vain)).inc_by(failed);
+                m.reconnect_attempts.of((side, outcome)).inc();
+            }
             Event::SocketOpened { transport } => self.socket_opened(transport),
             Event::SocketClosed { transport } => m.sockets_open.of(transport).dec(),
             Event::MessageTransferred { transport, direction, bytes } => {

@@ -2,7 +2,7 @@
 
 use crate::{
     cli,
-    support::{Modern, Server, Setup, fixture_path, until},
+    support::{Bridge, Modern, Server, Setup, fixture_path, until},
 };
 use serde_json::{Value, json};
 use std::{
@@ -123,6 +123,26 @@ fn the_file_of_servers_in_the_readme_is_read() {
     let ended =
         cli::run_with(home.path(), &["config", "check", "servers.json"], &[("SEARCH_KEY", "x")]);
     assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+}
+
+#[tokio::test]
+async fn the_entry_for_agents_that_speak_only_stdio_works() {
+    let server = Setup::new().start().await;
+    let home = home();
+    let entry: Value = serde_json::from_str(&blocks("jsonc").join("\n")).unwrap();
+    let entry = &entry["mcpServers"]["orchestrator"];
+    assert_eq!(entry["command"], "mcp-orchestrator");
+    let mut arguments: Vec<String> = serde_json::from_value(entry["args"].clone()).unwrap();
+    assert_eq!(arguments.remove(0), "connect");
+    assert_eq!(arguments.remove(0), "http://127.0.0.1:3001/mcp");
+    let token = home.path().join("token");
+    fs::write(&token, server.token()).unwrap();
+    *arguments.last_mut().unwrap() = token.to_str().unwrap().to_owned();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut bridge = Bridge::start(&server.url(), home.path(), &arguments);
+    bridge.initialize(json!({})).await;
+    assert!(bridge.tools().await.contains(&"echo".to_owned()));
+    assert_eq!(bridge.finish().await, Some(0));
 }
 
 /// Every metric by name, as `metrics list` has it.

@@ -1,5 +1,6 @@
 //! The life of a call, from the message to its outcome, in one place that reads top to bottom.
 
+mod bridges;
 mod housekeeping;
 mod legacy;
 mod limits;
@@ -114,6 +115,7 @@ impl Stages {
     ) -> Option<Payload> {
         // A stop waits for calls in flight.
         let _in_flight = self.tasks.token();
+        self.count_bridge(request);
         let tool = self.dispatch.named_tool(&arrival.principal, origin.era(), request).await;
         let mut scope = self.call_started(arrival, Some(origin), request, tool.known_name());
         if let Some(label) = tool.label() {

@@ -2,6 +2,7 @@
 //! its socket, its `/metrics` as numbers, and the check that all of it adds up.
 
 mod accounting;
+mod bridge;
 mod client;
 mod cutter;
 mod keepalive;
@@ -15,11 +16,12 @@ mod stream;
 mod wire;
 
 pub use accounting::assert_sums;
+pub use bridge::Bridge;
 pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
 pub use cutter::Cutter;
 pub use keepalive::{Raw, RawReply, initialize};
 pub use metrics::Scrape;
-pub use outside::{Peer, node, planned, run_plan, tool};
+pub use outside::{Peer, node, planned, run_plan, run_script, tool};
 pub use poll::{until, until_within, within};
 pub use port::Port;
 pub use raw::{connect, head, many_files, narrow, request, rest};

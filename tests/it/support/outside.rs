@@ -42,7 +42,7 @@ pub fn clients() -> PathBuf {
 /// Runs an SDK client script with a plan against the server, and gives what it printed.
 /// What it sent is noted at the server.
 pub async fn run_plan(server: &Server, script: &str, plan: Value) -> Value {
-    let report = planned(server, script, plan).await;
+    let report = run_script(script, &at(server, plan), 60, || server.log()).await;
     for (method, times) in report["sent"].as_object().into_iter().flatten() {
         server.sent_times(method, times.as_u64().expect("a count"));
     }
@@ -50,15 +50,28 @@ pub async fn run_plan(server: &Server, script: &str, plan: Value) -> Value {
 }
 
 /// The same for a server that is started anew meanwhile: nothing is noted there.
-pub fn planned(
-    server: &Server,
-    script: &str,
-    mut plan: Value,
-) -> impl Future<Output = Value> + use<> {
+pub fn planned(server: &Server, script: &str, plan: Value) -> impl Future<Output = Value> + use<> {
+    let (script, plan) = (script.to_owned(), at(server, plan));
+    async move { run_script(&script, &plan, 60, String::new).await }
+}
+
+/// The plan with the address and the token of the server, where it names no others.
+fn at(server: &Server, mut plan: Value) -> Value {
     let defaults = json!({"url": server.url(), "token": server.token()});
     for (key, value) in defaults.as_object().expect("an object") {
         plan.as_object_mut().expect("an object").entry(key).or_insert(value.clone());
     }
+    plan
+}
+
+/// Runs an SDK client script with a plan, for so many seconds at most, and gives what it printed;
+/// where it fails, with what `context` knows about it.
+pub async fn run_script(
+    script: &str,
+    plan: &Value,
+    seconds: u64,
+    context: impl Fn() -> String,
+) -> Value {
     let path = clients().join(script);
     let mut command = if script.ends_with(".py") {
         let mut command = Command::new(python());
@@ -71,15 +84,15 @@ pub fn planned(
         command
     };
     command.env("MCP_PLAN", plan.to_string()).env("MCP_CLIENTS", clients()).kill_on_drop(true);
-    let script = script.to_owned();
-    async move { report(&script, command).await }
-}
-
-async fn report(script: &str, mut command: Command) -> Value {
-    let output = within(60, script, command.output()).await.expect("the client runs");
+    let output = within(seconds, script, command.output()).await.expect("the client runs");
     let (out, err) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);
+    assert!(
+        output.status.success(),
+        "{script} {plan}: {}\n{out}\n{err}\n{}",
+        output.status,
+        context()
+    );
     serde_json::from_str(out.trim()).unwrap_or_else(|error| panic!("{error}: {out}\n{err}"))
 }
 
