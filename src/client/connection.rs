@@ -107,6 +107,12 @@ impl Connection {
         self.inner.agreed.wire.fate().wait().await
     }
 
+    /// Resolves when there is reason to ask whether the server is there ([`Connection::ping`]): the
+    /// stream on which it sends what belongs to no call broke, and it could not be reached again.
+    pub async fn doubted(&self) {
+        self.inner.agreed.wire.doubted().await;
+    }
+
     /// Ends the connection; calls in flight end at once. A child process has 2 s after its
     /// stdin is closed and 1 s more after SIGTERM; then its process group is killed. An HTTP
     /// session is deleted.

@@ -65,6 +65,15 @@ impl Wire {
         }
     }
 
+    /// Resolves when there is reason to ask whether the server is there.
+    pub(crate) async fn doubted(&self) {
+        match self {
+            // The end of a child is seen at once.
+            Self::Stdio(_) => std::future::pending().await,
+            Self::Http(wire) => wire.doubted().await,
+        }
+    }
+
     /// How the connection ends.
     pub(crate) fn fate(&self) -> &Fate {
         match self {

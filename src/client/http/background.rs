@@ -31,24 +31,43 @@ async fn keep_open(link: &Link) {
     let mut pause = PAUSE;
     loop {
         let opened = Instant::now();
-        if !one(link, &mut place).await {
-            return;
-        }
+        let after = one(link, &mut place).await;
         if opened.elapsed() >= LASTED {
             pause = PAUSE;
         }
-        sleep(place.retry.map_or(pause, |retry| retry.max(pause)).min(LONGEST_PAUSE)).await;
+        let wait = sleep(place.retry.map_or(pause, |retry| retry.max(pause)).min(LONGEST_PAUSE));
+        match after {
+            After::NoMore => return,
+            After::Pause => wait.await,
+            After::Unreached => {
+                link.doubt.notify_one();
+                // The first answer to anybody says that the server is back.
+                tokio::select! {
+                    () = wait => {}
+                    () = link.answered.notified() => {}
+                }
+            }
+        }
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-/// One connection's worth of the stream; false when there will be no other.
-async fn one(link: &Link, place: &mut Place) -> bool {
-    let Ok(response) = link.get(place.last_id.as_deref()).await else { return true };
+/// What follows one connection's worth of the stream.
+enum After {
+    /// Nothing: the server has no such stream.
+    NoMore,
+    /// Another, after a pause.
+    Pause,
+    /// Another, when the server can be reached again.
+    Unreached,
+}
+
+async fn one(link: &Link, place: &mut Place) -> After {
+    let Ok(response) = link.get(place.last_id.as_deref()).await else { return After::Unreached };
     let status = response.status();
     if status.is_success() {
         if answer::kind(response.headers()) != Kind::Stream {
-            return false;
+            return After::NoMore;
         }
         let mut events = Events::new(response, link.max_message);
         while let Ok(event) = events.next(place).await {
@@ -56,16 +75,17 @@ async fn one(link: &Link, place: &mut Place) -> bool {
                 take(link, None, item);
             }
         }
-        return true;
+        return After::Pause;
     }
     match status {
         StatusCode::NOT_FOUND if link.has_session() => {
             answer::session_lost(link);
-            false
+            After::NoMore
         }
         // The place is not known there any more: start afresh.
-        StatusCode::BAD_REQUEST if place.last_id.take().is_some() => true,
-        StatusCode::TOO_MANY_REQUESTS => true,
-        _ => status.is_server_error(),
+        StatusCode::BAD_REQUEST if place.last_id.take().is_some() => After::Pause,
+        StatusCode::TOO_MANY_REQUESTS => After::Pause,
+        _ if status.is_server_error() => After::Pause,
+        _ => After::NoMore,
     }
 }

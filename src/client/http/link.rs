@@ -16,7 +16,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -44,6 +44,10 @@ pub(super) struct Link {
     pub(super) questions: Arc<Questions>,
     pub(super) listeners: Listeners,
     pub(super) fate: Fate,
+    /// The stream in the background could not reach the server.
+    pub(super) doubt: Notify,
+    /// Somebody who waits for it is told of the next answer to a message of ours.
+    pub(super) answered: Notify,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) max_message: usize,
@@ -75,6 +79,8 @@ impl Link {
                 questions: Questions::new(options.max_questions, tasks.clone(), reply),
                 listeners: Listeners::default(),
                 fate: Fate::default(),
+                doubt: Notify::new(),
+                answered: Notify::new(),
                 stop: CancellationToken::new(),
                 tasks,
                 max_message: options.max_message,
@@ -115,7 +121,9 @@ impl Link {
         let mut headers = self.common(BOTH);
         headers.insert(CONTENT_TYPE, JSON);
         headers.extend(extra);
-        send(self.client.post(self.url.clone()).headers(headers).body(text)).await
+        let answer = send(self.client.post(self.url.clone()).headers(headers).body(text)).await?;
+        self.answered.notify_waiters();
+        Ok(answer)
     }
 
     /// Opens a stream, or resumes one behind an event.

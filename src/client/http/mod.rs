@@ -99,6 +99,11 @@ impl HttpWire {
         answer::accepted(&self.link, response).await
     }
 
+    /// Resolves when the server could not be reached while nobody called it.
+    pub(crate) async fn doubted(&self) {
+        self.link.doubt.notified().await;
+    }
+
     /// How the connection ends.
     pub(crate) fn fate(&self) -> &Fate {
         &self.link.fate

@@ -250,6 +250,7 @@ impl Keeper {
                 why = connection.closed() => return why,
                 why = &mut pulse => return why,
                 surely = self.in_trouble(&mut trouble) => surely,
+                () = connection.doubted() => false,
                 () = shared.wished.notified() => false,
             };
             if surely {

@@ -7,13 +7,15 @@ use crate::{
     session::{Session, may_revive, now, outlives_its_connection},
 };
 use mcp_protocol::{Era, raw_value};
-use mcp_store::Restored;
+use mcp_store::{Restored, StoreError};
 use mcp_telemetry::{Event, Reason, Restoration, Transport};
 use serde_json::json;
 use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 /// Longest time that DELETE waits for the store.
 const DELETED_WITHIN: Duration = Duration::from_millis(500);
+/// How often a store that is slow is asked for all sessions.
+const ASKED_AT_START: usize = 30;
 /// The length of our session ids: nothing else is looked for in the store.
 const ID_LENGTH: usize = 36;
 
@@ -24,7 +26,7 @@ impl Stages {
             let how = Restoration::Failed;
             self.telemetry.emit(&Event::SessionNotRestored { how, detail });
         };
-        match self.sessions.store().load_sessions(now()).await {
+        match self.left_sessions().await {
             Ok(mut stored) => {
                 let mut count = 0;
                 // Where there is room for some only, for those in use most lately.
@@ -51,6 +53,19 @@ impl Stages {
             }
             Err(error) => failed(&error.to_string()),
         }
+    }
+
+    /// All that the store has. One that is slow is asked again: a start without them is the end of
+    /// every session.
+    async fn left_sessions(&self) -> Result<Vec<Restored>, StoreError> {
+        let store = self.sessions.store();
+        for _ in 1..ASKED_AT_START {
+            match store.load_sessions(now()).await {
+                Err(StoreError::TimedOut) => {}
+                loaded => return loaded,
+            }
+        }
+        store.load_sessions(now()).await
     }
 
     /// The session of that id, if it belongs to the principal and came that way; one that was put

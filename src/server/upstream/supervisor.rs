@@ -150,6 +150,7 @@ impl Upstream {
             tokio::select! {
                 error = &mut silent => return error,
                 () = lane.suspicion() => {}
+                () = link.connection.doubted() => {}
             }
             let answer = tokio::time::timeout(pulse.within, link.connection.ping()).await;
             if let Ok(Err(error)) = answer

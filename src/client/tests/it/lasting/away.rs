@@ -131,3 +131,19 @@ async fn no_call_outlives_its_deadline() {
     assert!(began.elapsed() < Duration::from_secs(20));
     until("the server is told", || place.asked("notifications/cancelled") == 1).await;
 }
+
+#[tokio::test]
+async fn who_asks_nothing_notices_too_and_hears_again_when_the_server_is_back() {
+    let mut place = Place::new();
+    place.set(|server| server.speaks = true);
+    place.up().await;
+    let (client, _) = start(config(&place));
+    stands(&client, State::Connected).await;
+    until("the stream is open", || place.requests("GET") == 1).await;
+    place.down();
+    stands(&client, State::Reconnecting).await;
+    place.up().await;
+    stands(&client, State::Connected).await;
+    until("the stream is open again", || place.requests("GET") == 2).await;
+    assert_eq!(place.asked("initialize"), 1);
+}

@@ -34,6 +34,8 @@ pub struct Script {
     pub gate: Option<&'static str>,
     /// Whether it reads and answers nothing.
     pub silent: bool,
+    /// Whether it has a stream for what belongs to no call.
+    pub speaks: bool,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -63,6 +65,7 @@ impl Place {
             call: Does::Answer,
             gate: None,
             silent: false,
+            speaks: false,
         };
         let script = Arc::new(Mutex::new(script));
         Self { port: Port::reserve(), script, seen: Arc::default(), peer: None }
@@ -116,7 +119,12 @@ impl Place {
 
     /// How often the session was deleted.
     pub fn deletions(&self) -> usize {
-        self.seen.lock().expect("no panic").iter().filter(|seen| seen.method == "DELETE").count()
+        self.requests("DELETE")
+    }
+
+    /// How often that HTTP method was used.
+    pub fn requests(&self, method: &str) -> usize {
+        self.seen.lock().expect("no panic").iter().filter(|seen| seen.method == method).count()
     }
 
     /// All that was asked, in order, without what goes on in the background.
@@ -149,6 +157,10 @@ async fn serve(script: Script, seen: Seen, mut socket: TcpStream) {
     }
     if seen.header("mcp-session-id") != script.session {
         return respond_json(socket, "404 Not Found", &seen.error(-32001, "no session")).await;
+    }
+    if seen.method == "GET" && script.speaks {
+        begin_stream(socket).await;
+        return std::future::pending().await;
     }
     if seen.method != "POST" {
         return respond(socket, "405 Method Not Allowed", "", "").await;
