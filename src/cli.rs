@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Tell which metrics there are
     #[command(subcommand)]
     Metrics(MetricsCommand),
+    /// Be an agent: a small MCP server on standard input and output, as `agent_spawn` starts it
+    Agent,
 }
 
 /// Where the server is, and what lets us in. Holds a secret, so it cannot be printed with `Debug`.
