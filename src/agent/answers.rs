@@ -117,8 +117,9 @@ pub(super) fn dressed(mut result: Value, era: Era, is_cacheable: bool) -> Value 
     result
 }
 
-fn supported() -> Vec<&'static str> {
-    Revision::ALL.iter().map(|revision| revision.as_str()).collect()
+/// What may be claimed in `_meta`; older revisions are agreed on by `initialize`.
+fn supported() -> [&'static str; 1] {
+    [Revision::LATEST_MODERN.as_str()]
 }
 
 fn server_info() -> Value {
