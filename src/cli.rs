@@ -50,6 +50,8 @@ pub(crate) enum Command {
     /// Tell which metrics there are
     #[command(subcommand)]
     Metrics(MetricsCommand),
+    /// Be an agent: a small MCP server on standard input and output, as `agent_spawn` starts it
+    Agent,
 }
 
 /// Where the server is, and what lets us in. Holds a secret, so it cannot be printed with `Debug`.
@@ -203,6 +205,10 @@ pub(crate) struct Flags {
     /// Serve tools under their own names, without their server's name before it
     #[arg(long)]
     no_prefix: bool,
+    /// Let clients start agents (processes) and give them tasks; without a template in the
+    /// configuration an agent is `mcp-orchestrator agent`
+    #[arg(long)]
+    agents: bool,
     /// Write log lines as: auto, json, pretty [default: auto]
     #[arg(long, value_name = "FORM")]
     log_format: Option<String>,
@@ -228,6 +234,7 @@ impl Flags {
             ("mcp-servers", self.mcp_servers),
             ("data-dir", self.data_dir),
             ("no-auth", switch(self.no_auth)),
+            ("agents", switch(self.agents)),
             ("no-prefix", switch(self.no_prefix)),
             ("log-format", self.log_format),
             ("log-level", self.log_level),
@@ -254,7 +261,8 @@ mod tests {
     fn every_flag_that_sets_a_key_is_offered_and_carried_over() {
         let arguments = FLAGS.iter().flat_map(|flag| {
             let name = format!("--{}", flag.name);
-            if flag.name.starts_with("no-") { vec![name] } else { vec![name, "x".to_owned()] }
+            let is_switch = flag.name.starts_with("no-") || flag.name == "agents";
+            if is_switch { vec![name] } else { vec![name, "x".to_owned()] }
         });
         let cli = Cli::try_parse_from(["mcp-orchestrator".to_owned()].into_iter().chain(arguments));
         let given = cli.unwrap_or_else(|error| panic!("{error}")).settings.given();

@@ -2,6 +2,7 @@
 //! Gives the server its `Config`, and the binary the few settings that are its own. Nothing
 //! here touches the data dir or the network.
 
+mod agents;
 mod expand;
 mod keys;
 mod layers;
@@ -88,7 +89,8 @@ impl Settings {
         let program = std::env::current_exe().ok();
         upstreams.finish(environment, &Ourselves { listen, program: program.as_deref() });
         check(&upstreams.problems)?;
-        let mut server = server_config(&layers)?;
+        let mut server = server_config(&layers, environment)?;
+        agents::add_worker(&mut server.agents, program.as_deref());
         server.upstreams = upstreams.accepted.clone();
         let token = token_from(&layers)?;
         server.auth.disabled = token == TokenFrom::None;
@@ -137,7 +139,7 @@ impl Settings {
     /// What concerns the server alone, without upstreams and tokens, for commands that need
     /// nothing else.
     pub(crate) fn server(given: &Given, environment: &Environment) -> Result<Config, Failure> {
-        server_config(&gather(given, environment)?)
+        server_config(&gather(given, environment)?, environment)
     }
 }
 
@@ -195,10 +197,10 @@ fn read_upstreams(layers: &Layers) -> Result<Upstreams, Failure> {
 }
 
 /// The values that are the server's, nested as it reads them.
-fn server_config(layers: &Layers) -> Result<Config, Failure> {
+fn server_config(layers: &Layers, environment: &Environment) -> Result<Config, Failure> {
     let mut root = Table::new();
     for (path, (value, _)) in layers.values.iter().filter(|(path, _)| !keys::OWN.contains(path)) {
-        nest(&mut root, path, value);
+        nest(&mut root, path, agents::expanded(path, value, environment)?.as_ref());
     }
     root.try_into().map_err(|error: toml::de::Error| Failure::usage(error.message().to_owned()))
 }

@@ -1,6 +1,8 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server), `connect` (the bridge), `sessions` and `commands` (all others); nothing here knows a protocol.
+//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions` and `commands`
+//! (all others); nothing here knows a protocol.
 
+mod agent;
 mod app;
 mod cli;
 mod commands;
@@ -46,6 +48,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Health(flags)) => commands::health(&flags.given(), environment),
         Some(Command::Sessions(command)) => sessions::sessions(command, environment),
         Some(Command::Metrics(command)) => commands::metrics(&command),
+        Some(Command::Agent) => agent::run(),
     }
 }
 

@@ -80,6 +80,13 @@ impl Connection {
         &self.inner.agreed.server
     }
 
+    /// The id of the server's process, if it was started here as a child. The process may have
+    /// ended since.
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.inner.agreed.wire.process_id()
+    }
+
     /// Sends a request and waits for its answer. Dropping the future cancels the call:
     /// `notifications/cancelled` in the legacy era and over stdio, closing the stream over
     /// modern HTTP.

@@ -74,6 +74,14 @@ impl Wire {
         }
     }
 
+    /// The child process, if it is one.
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        match self {
+            Self::Stdio(wire) => wire.process_id(),
+            Self::Http(_) => None,
+        }
+    }
+
     /// How the connection ends.
     pub(crate) fn fate(&self) -> &Fate {
         match self {

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Tokens,
     /// For each principal, which tools it has.
     ToolLists,
+    /// For each type of agents, how one is started; values of variables are never shown.
+    Templates,
     /// One of a few words.
     Choice(&'static [&'static str]),
 }
@@ -89,6 +91,14 @@ pub(crate) const KEYS: &[Key] = &[
     key("transports.websocket", Kind::Switch),
     key("names.prefix", Kind::Switch),
     key("builtins.enabled", Kind::Switch),
+    key("agents.enabled", Kind::Switch),
+    key("agents.most_agents", Kind::Count),
+    key("agents.most_tasks", Kind::Count),
+    key("agents.most_queued", Kind::Count),
+    key("agents.task_timeout", Kind::Seconds),
+    key("agents.queue_timeout", Kind::Seconds),
+    key("agents.restarts", Kind::Count),
+    key("agents.templates", Kind::Templates),
     key("limits.body_bytes", Kind::Count),
     key("limits.json_depth", Kind::Count),
     key("limits.receive_timeout", Kind::Seconds),
@@ -157,6 +167,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("mcp-servers", "mcp_servers"),
     flag("data-dir", "data_dir"),
     flag("no-auth", "auth.disabled"),
+    flag("agents", "agents.enabled"),
     Flag { name: "no-prefix", path: "names.prefix", inverted: true },
     flag("log-format", "log.format"),
     flag("log-level", "log.level"),

@@ -61,6 +61,7 @@ fn the_commented_defaults_are_the_defaults() {
         "tls.cert_file",
         "tls.key_file",
         "telemetry.otlp_endpoint",
+        "agents.templates",
     ];
     for key in KEYS {
         let mut value = Some(&Value::Table(set.clone())).cloned();
@@ -91,11 +92,12 @@ fn what_is_commented_out_in_the_defaults_is_right_too() {
         .replace("token_file = ", "# ")
         .replace("\"mcp.json\"", "\"my.json\"");
     scratch.file("my.json", r#"{"mcpServers":{}}"#);
-    let environment = environment(&[("SEARCH_TOKEN", "x")]);
+    let environment = environment(&[("SEARCH_TOKEN", "x"), ("MY_KEY", "y")]);
     let settings = Settings::load(&scratch.given(&text, &[("token", "t")]), &environment);
     let settings = settings.unwrap_or_else(|why| panic!("{why}"));
     assert_eq!((settings.server.upstreams.len(), settings.refused.len()), (2, 0));
     assert!(settings.server.instructions.is_some() && settings.otlp.is_some());
+    assert_eq!(settings.server.agents.templates["coder"].env["API_KEY"].expose(), "y");
     let auth = settings.server.auth;
     assert!(auth.jwt.is_some_and(|jwt| jwt.issuer.is_some() && jwt.jwks_url.is_some()));
     assert_eq!((auth.tokens.len(), auth.principals.len()), (2, 2));
@@ -118,6 +120,7 @@ fn every_key_of_the_server_is_in_our_list() {
         "transports",
         "names",
         "builtins",
+        "agents",
     ] {
         let nested = |name: &str| {
             if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
@@ -136,6 +139,7 @@ fn every_key_of_the_server_is_in_our_list() {
                 "transports",
                 "names",
                 "builtins",
+                "agents",
                 "upstreams",
             ]
             .contains(&name.as_str())

@@ -14,7 +14,9 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Seconds => text.parse().map(Value::Float).map_err(|_| wanted(kind, text))?,
         Kind::Switch => Value::Boolean(switch(text).ok_or_else(|| wanted(kind, text))?),
         Kind::Texts => Value::Array(list(text)),
-        Kind::Tokens | Kind::ToolLists => written(text).ok_or_else(|| wanted(kind, ""))?,
+        Kind::Tokens | Kind::ToolLists | Kind::Templates => {
+            written(text).ok_or_else(|| wanted(kind, ""))?
+        }
         Kind::Address | Kind::Text | Kind::Secret | Kind::Path | Kind::Choice(_) => {
             Value::String(text.to_owned())
         }
@@ -35,6 +37,9 @@ pub(crate) fn checked(kind: Kind, value: Value) -> Result<Value, String> {
         (Kind::Texts, Value::Array(items)) => items.iter().all(Value::is_str),
         (Kind::Tokens, Value::Array(items)) => items.iter().all(is_token),
         (Kind::ToolLists, Value::Table(principals)) => principals.values().all(is_tool_lists),
+        (Kind::Templates, Value::Table(templates)) => {
+            templates.iter().all(|(name, template)| is_type(name) && is_template(template))
+        }
         _ => false,
     };
     if fits { Ok(value) } else { Err(wanted(kind, &shown(kind, &value))) }
@@ -45,6 +50,7 @@ pub(crate) fn shown(kind: Kind, value: &Value) -> String {
     match kind {
         Kind::Secret => "\"***\"".to_owned(),
         Kind::Tokens => masked_tokens(value),
+        Kind::Templates => masked_templates(value),
         Kind::Address
         | Kind::Text
         | Kind::Path
@@ -75,6 +81,35 @@ fn is_tool_lists(item: &Value) -> bool {
         ["allow", "deny"].contains(&key.as_str()) && is_texts
     };
     item.as_table().is_some_and(|lists| lists.iter().all(is_list))
+}
+
+/// Whether agents can be called so.
+fn is_type(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    (1..=32).contains(&name.len()) && name.bytes().all(fits)
+}
+
+fn is_template(item: &Value) -> bool {
+    let fits = |(key, value): (&String, &Value)| match key.as_str() {
+        "command" | "cwd" => value.is_str(),
+        "args" => value.as_array().is_some_and(|items| items.iter().all(Value::is_str)),
+        "env" => value.as_table().is_some_and(|entries| entries.values().all(Value::is_str)),
+        _ => false,
+    };
+    item.as_table()
+        .is_some_and(|template| template.contains_key("command") && template.iter().all(fits))
+}
+
+/// The templates, of their variables the names alone.
+fn masked_templates(value: &Value) -> String {
+    let mut value = value.clone();
+    for template in value.as_table_mut().into_iter().flat_map(|all| all.iter_mut()) {
+        let entries = template.1.get_mut("env").and_then(Value::as_table_mut);
+        for (_, secret) in entries.into_iter().flat_map(|entries| entries.iter_mut()) {
+            *secret = Value::String("***".to_owned());
+        }
+    }
+    value.to_string()
 }
 
 /// The tokens with their names alone.
@@ -110,10 +145,16 @@ fn wanted(kind: Kind, got: &str) -> String {
                             nothing else"
                 .to_owned()
         }
+        Kind::Templates => {
+            "has a section for each type of agents (1 to 32 letters, digits, `_` and `-`) with \
+             `command`, and if wanted `args`, `env` and `cwd`, all texts in quotes"
+                .to_owned()
+        }
         Kind::Choice(words) => format!("must be one of {}", words.join(", ")),
     };
     // What was given may be a secret, or long.
-    let is_kept_back = matches!(kind, Kind::Secret | Kind::Tokens | Kind::ToolLists);
+    let is_kept_back =
+        matches!(kind, Kind::Secret | Kind::Tokens | Kind::ToolLists | Kind::Templates);
     if is_kept_back { what } else { format!("{what}, not {got}") }
 }
 
@@ -145,6 +186,7 @@ mod tests {
             (Kind::Choice(&["a", "b"]), "b", Value::String("b".into())),
             (Kind::Tokens, "[]", Value::Array(vec![])),
             (Kind::ToolLists, "{}", Value::Table(toml::Table::new())),
+            (Kind::Templates, "{}", Value::Table(toml::Table::new())),
         ] {
             assert_eq!(from_text(kind, text), Ok(value), "{text}");
         }
@@ -176,6 +218,17 @@ mod tests {
         ] {
             let refused = from_text(Kind::Tokens, text).expect_err(text);
             assert!(refused.contains("`sha256`") && !refused.contains("8675309"), "{refused}");
+        }
+        for text in [
+            "8675309",
+            "{ w = { args = [] } }",
+            "{ w = { command = 8675309 } }",
+            "{ w = { command = \"x\", env = { A = 8675309 } } }",
+            "{ w = { command = \"x\", cmd = \"8675309\" } }",
+            "{ \"a b\" = { command = \"8675309\" } }",
+        ] {
+            let refused = from_text(Kind::Templates, text).expect_err(text);
+            assert!(refused.contains("`command`") && !refused.contains("8675309"), "{refused}");
         }
         for text in ["[]", "{ ci = 1 }", "{ ci = { allow = 1 } }", "{ ci = { alow = [] } }"] {
             from_text(Kind::ToolLists, text).expect_err(text);

@@ -1,10 +1,12 @@
 //! What an operator may set. Every field has a default; unknown keys are errors.
 //! Durations in files are seconds; they may be fractions.
 
+mod agents;
 mod auth;
 mod live;
 mod tls;
 
+pub use agents::{AgentTemplate, AgentsConfig};
 pub use auth::{AuthConfig, JwtConfig, NamedToken, RateLimits, ToolLists};
 pub(crate) use live::LiveLimits;
 pub use tls::TlsConfig;
@@ -40,6 +42,8 @@ pub struct Config {
     pub names: Names,
     /// Built-in tools.
     pub builtins: Builtins,
+    /// Agents that clients may start.
+    pub agents: AgentsConfig,
     /// Longest time to finish calls in flight after a stop was asked for (default 10 s).
     #[serde(deserialize_with = "seconds")]
     pub drain: Duration,
@@ -251,6 +255,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             names: Names::default(),
             builtins: Builtins::default(),
+            agents: AgentsConfig::default(),
             drain: Duration::from_secs(10),
             first_list_wait: Duration::from_secs(10),
             upstreams: IndexMap::new(),

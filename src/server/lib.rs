@@ -7,6 +7,7 @@
 pub mod config;
 
 mod admission;
+mod agents;
 mod call;
 mod dispatch;
 mod pipeline;

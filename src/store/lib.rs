@@ -1,6 +1,6 @@
 //! What outlives the process: sessions and why each one ended, events that clients have not read,
-//! calls in flight, what upstreams offered and under which names, and when the server itself was
-//! alive.
+//! calls in flight, what upstreams offered and under which names, agents and their tasks, and when
+//! the server itself was alive.
 //!
 //! [`Store`] is all the server knows of it. A session is written before its `initialize` is
 //! answered ([`Store::insert_session`]); everything after that is noted ([`Store::note`]) and
@@ -20,6 +20,7 @@ mod shown;
 mod sqlite;
 mod store;
 mod time;
+mod work;
 
 pub use catalogue::{
     CatalogueChange, ListKey, ListKind, NamedKind, StoredCatalogue, StoredList, StoredName,
@@ -35,6 +36,7 @@ pub use retention::Retention;
 pub use sqlite::{SqliteConfig, SqliteReader, SqliteStore};
 pub use store::{Beginning, Epoch, Health, Life, Store, StoreCounts};
 pub use time::UtcMillis;
+pub use work::{AgentRecord, TaskRecord, TaskState, Work, WorkChange};
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 
 use crate::{
     CatalogueChange, Change, Noted, Restored, SessionDetail, SessionFilter, SessionRecord,
-    StatusCounts, StoreError, StoredCatalogue, UtcMillis,
+    StatusCounts, StoreError, StoredCatalogue, UtcMillis, Work, WorkChange,
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -104,6 +104,19 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When it cannot be read.
     async fn catalogue(&self) -> Result<StoredCatalogue, StoreError>;
+
+    /// Writes a change of agents or tasks; safe when this returns. One that could not be written is
+    /// tried again with the next, in order, so that what is stored last is what was told last.
+    ///
+    /// # Errors
+    /// When it is not known to be safe.
+    async fn write_work(&self, change: WorkChange) -> Result<(), StoreError>;
+
+    /// All agents and tasks. Tasks that ended longer ago than history is kept are left out.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    async fn load_work(&self, now: UtcMillis) -> Result<Work, StoreError>;
 
     /// Waits until everything noted so far is written.
     ///

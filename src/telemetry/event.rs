@@ -2,9 +2,9 @@
 //! of it, each one exhaustive `match`.
 
 use crate::{
-    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
-    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, Replay, RestartCause,
-    Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    AgentEvent, AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit,
+    Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, Replay,
+    RestartCause, Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -469,6 +469,8 @@ pub enum Event<'a> {
         /// The name it is served under.
         to: &'a str,
     },
+    /// Something happened to an agent or a task.
+    Agent(AgentEvent<'a>),
     /// Something happened in the store.
     Store(StoreEvent<'a>),
 

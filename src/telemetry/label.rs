@@ -325,6 +325,8 @@ labels! {
         Call = "call",
         /// What is kept of upstreams, in one transaction.
         Catalogue = "catalogue",
+        /// Agents and tasks in one transaction.
+        Work = "work",
         /// The end of one transaction.
         Commit = "commit",
         /// Expired rows were removed.

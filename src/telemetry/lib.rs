@@ -6,6 +6,7 @@
 //! twice or never. Labels are closed sets (`label`) or registered names (`registry`), so the
 //! number of series is bounded by configuration.
 
+mod agent_event;
 mod catalogue;
 #[cfg(test)]
 mod checks;
@@ -26,6 +27,7 @@ mod registry;
 mod scope;
 mod span;
 
+pub use agent_event::AgentEvent;
 pub use catalogue::catalogue;
 pub use event::{
     AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event, StoreEvent,

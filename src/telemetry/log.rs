@@ -2,9 +2,9 @@
 //! spans. Never a token, an argument or a result. What repeats is held back and counted.
 
 use crate::{
-    AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus, Event, Limit,
-    Outcome, RateLimit, Reason, RestartCause, Restoration, StoreEvent, ToolLabel, Transport,
-    UpstreamLabel, UpstreamState, current, limit::Limiter,
+    AgentEvent, AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus,
+    Event, Limit, Outcome, RateLimit, Reason, RestartCause, Restoration, StoreEvent, ToolLabel,
+    Transport, UpstreamLabel, UpstreamState, current, limit::Limiter,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -150,6 +150,7 @@ impl Log {
             Event::NameShortened { name, to } => {
                 line!(WARN, "name_shortened", "name too long", { name, to, })
             }
+            Event::Agent(event) => self.agent(event),
             Event::Store(event) => self.store(event),
             Event::Config(event) => configuration(event),
             Event::ConfigWarning { text } => config_warning(text),
@@ -215,6 +216,28 @@ impl Log {
     fn not_restored(&self, how: Restoration, detail: &str) {
         let outcome = how.as_str();
         limited!(self, outcome, WARN, "session_not_restored", "session not restored", { outcome, detail, });
+    }
+
+    fn agent(&self, event: AgentEvent<'_>) {
+        match event {
+            AgentEvent::Changed { agent, kind, state, error: None } => {
+                limited!(self, (kind, state), INFO, "agent_changed", "agent changed", { agent, kind, state, });
+            }
+            AgentEvent::Changed { agent, kind, state, error } => {
+                limited!(self, (kind, state, ""), WARN, "agent_changed", "agent changed", { agent, kind, state, error, });
+            }
+            AgentEvent::Log { agent, line } => {
+                line!(INFO, "agent_log", "agent says", { agent, line, });
+            }
+            AgentEvent::TaskEnded { task, kind, state, code: None, elapsed } => {
+                line!(DEBUG, "task_ended", "task ended", { task, kind, state, duration_ms = millis(elapsed), });
+            }
+            AgentEvent::TaskEnded { task, kind, state, code, elapsed } => {
+                limited!(self, (kind, code), WARN, "task_ended", "task without an answer", {
+                    task, kind, state, code, duration_ms = millis(elapsed),
+                });
+            }
+        }
     }
 
     /// One cause fails many operations at once: by its text alone it is one kind.

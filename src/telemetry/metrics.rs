@@ -223,6 +223,7 @@ impl Metrics {
             | Event::NameConflict { .. }
             | Event::NameShortened { .. }
             | Event::ConfigWarning { .. }
+            | Event::Agent(_)
             | Event::SessionsTakenOver { .. }
             | Event::KeysNotFetched { .. }
             | Event::CertificateRefused { .. }

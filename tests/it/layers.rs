@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The modules of the server in the order a message meets them.
-const STAGES: [&str; 9] = [
+const STAGES: [&str; 10] = [
     "serve",
     "transport",
     "pipeline",
@@ -16,6 +16,7 @@ const STAGES: [&str; 9] = [
     "session",
     "dispatch",
     "tools",
+    "agents",
     "upstream",
     "call",
 ];

@@ -8,6 +8,7 @@
 )]
 
 mod abuse;
+mod agents;
 mod auth;
 mod builtins;
 mod cancelling;

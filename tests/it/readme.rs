@@ -25,10 +25,11 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 12] = [
+const COMMANDS: [(&str, Tried); 13] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
+    ("mcp-orchestrator serve --agents", Tried::Serves),
     ("mcp-orchestrator token show", Tried::Ends),
     ("mcp-orchestrator metrics list", Tried::Ends),
     ("mcp-orchestrator sessions list", Tried::EndsAtServer),

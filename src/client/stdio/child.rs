@@ -70,6 +70,10 @@ fn explain(error: &io::Error, target: &StdioTarget) -> String {
 }
 
 impl Process {
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.group {
             // An error means that nobody is left in the group.

@@ -56,6 +56,7 @@ struct Shared {
 
 /// A connection to a child process.
 pub(crate) struct StdioWire {
+    process_id: Option<u32>,
     shared: Arc<Shared>,
     out: mpsc::Sender<Out>,
     tasks: TaskTracker,
@@ -71,6 +72,7 @@ impl StdioWire {
         options: &Options,
     ) -> Result<Self, ClientError> {
         let spawned = child::spawn(target)?;
+        let process_id = spawned.process.id();
         let (out, queue) = mpsc::channel(options.queue.max(1));
         let (tasks, dropped) = (TaskTracker::new(), CancellationToken::new());
         let answers = out.clone();
@@ -98,7 +100,8 @@ impl StdioWire {
         let read = tasks.spawn(pipes::read(spawned.stdout, Arc::clone(&shared)));
         tasks.spawn(pipes::log(spawned.stderr, Arc::clone(&shared)));
         tasks.spawn(child::supervise(spawned.process, read, Arc::clone(&shared)));
-        Ok(Self { shared, out, tasks, runtime: Handle::current(), _drop: dropped.drop_guard() })
+        let (runtime, _drop) = (Handle::current(), dropped.drop_guard());
+        Ok(Self { process_id, shared, out, tasks, runtime, _drop })
     }
 
     /// Notes the revision agreed on.
@@ -139,6 +142,11 @@ impl StdioWire {
             return Err(for_call(why, false));
         }
         self.out.send(Out::Text(text)).await.map_err(|_| self.over())
+    }
+
+    /// The process.
+    pub(crate) const fn process_id(&self) -> Option<u32> {
+        self.process_id
     }
 
     /// How the connection ends.

@@ -3,11 +3,12 @@
 use super::{OrchestratorServer, ServerError, tls::Tls};
 use crate::{
     admission::Admission,
+    agents::Agents,
     config::{Config, LiveLimits},
     dispatch::{Dispatch, Identity},
     pipeline::Stages,
     session::{Listeners, Presences, Sessions, StreamPlaces, now},
-    tools::{Registry, RegistryError, Tool, builtins},
+    tools::{Registry, RegistryError, Tool, agent_tools, builtins},
     transport::StatusReport,
     upstream::{Start, Upstreams},
 };
@@ -95,11 +96,13 @@ impl Builder {
         let tls = Tls::new(&config.tls)?.map(Arc::new);
         let telemetry = telemetry.map_or_else(Telemetry::new, Ok)?;
         let stages = StatusCell::default();
-        let tools = OwnTools { given: tools, stages: Arc::clone(&stages) };
-        let registry = tools.registry(&config, &telemetry)?;
         let state_key = state_key.unwrap_or_else(draw_key);
         let retention = config.store.retention(config.limits.result_ttl);
         let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(retention, now())));
+        let kept = retention.history;
+        let agents = Agents::new(&config.agents, kept, Arc::clone(&store), telemetry.clone());
+        let tools = OwnTools { given: tools, agents, stages: Arc::clone(&stages) };
+        let registry = tools.registry(&config, &telemetry)?;
         let parts = Some(Parts { tools: registry, admission, state_key, store, stages });
         Ok(OrchestratorServer { config, telemetry, tools, parts, tls, running: None })
     }
@@ -111,6 +114,8 @@ type StatusCell = Arc<OnceLock<(Weak<Stages>, Arc<StatusReport>)>>;
 /// The tools that we run ourselves, to be registered now and when the configuration changes.
 pub(super) struct OwnTools {
     given: Vec<Arc<dyn Tool>>,
+    /// Agents, if any can be started.
+    pub(super) agents: Option<Agents>,
     stages: StatusCell,
 }
 
@@ -122,6 +127,7 @@ impl OwnTools {
         telemetry: &Telemetry,
     ) -> Result<Registry, RegistryError> {
         let mut tools = self.given.clone();
+        tools.extend(self.agents.iter().flat_map(agent_tools));
         if config.builtins.enabled {
             let cell = Arc::clone(&self.stages);
             tools.extend(builtins(
@@ -181,6 +187,9 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.calls_per_session", limits.calls_per_session),
         ("limits.batch", limits.batch),
         ("limits.upstream_ping_misses", limits.upstream_ping_misses as usize),
+        ("agents.most_agents", config.agents.most_agents),
+        ("agents.most_tasks", config.agents.most_tasks),
+        ("agents.most_queued", config.agents.most_queued),
     ];
     let spans = [
         ("limits.session_sweep", limits.session_sweep),
@@ -196,6 +205,8 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.tool_ceiling", limits.tool_ceiling),
         ("limits.upstream_ping", limits.upstream_ping),
         ("limits.upstream_ping_timeout", limits.upstream_ping_timeout),
+        ("agents.task_timeout", config.agents.task_timeout),
+        ("agents.queue_timeout", config.agents.queue_timeout),
     ];
     let zero_bound = bounds.into_iter().find(|(_, bound)| *bound == 0).map(|(name, _)| name);
     let zero_span = spans.into_iter().find(|(_, span)| span.is_zero()).map(|(name, _)| name);

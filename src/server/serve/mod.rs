@@ -11,6 +11,7 @@ pub use tls::TlsError;
 
 use crate::{
     admission::AuthError,
+    agents::Agents,
     config::Config,
     pipeline::{Stages, announce_changes, sweep, watch},
     session::now,
@@ -116,6 +117,7 @@ pub struct OrchestratorServer {
 struct Running {
     address: SocketAddr,
     stages: Arc<Stages>,
+    agents: Option<Agents>,
 }
 
 impl OrchestratorServer {
@@ -147,6 +149,9 @@ impl OrchestratorServer {
         });
         let stages = parts.assemble(&self.config, self.telemetry.clone(), &status).await;
         stages.restore_sessions().await;
+        if let Some(agents) = &self.tools.agents {
+            agents.begin().await;
+        }
         let changes = stages.dispatch.upstreams.changes();
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));
         stages.connections.spawn(sweep(Arc::clone(&stages)));
@@ -156,7 +161,7 @@ impl OrchestratorServer {
         let door = Door { listener, tls: self.tls.clone() };
         stages.connections.spawn(door.accept(paths, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
-        self.running = Some(Running { address, stages });
+        self.running = Some(Running { address, stages, agents: self.tools.agents.clone() });
         Ok(address)
     }
 
@@ -199,7 +204,12 @@ impl OrchestratorServer {
         // A session on a socket is let go of by that, when it takes no more frames.
         stages.sessions.without_socket().iter().for_each(|id| stages.let_go(id));
         stages.presences.end_all(Reason::ServerShutdown);
-        stages.dispatch.upstreams.stop().await;
+        let agents = async {
+            if let Some(agents) = &running.agents {
+                agents.stop().await;
+            }
+        };
+        tokio::join!(stages.dispatch.upstreams.stop(), agents);
         stages.connections.close();
         if tokio::time::timeout(LINGER, stages.connections.wait()).await.is_err() {
             stages.cut.cancel();
@@ -230,5 +240,8 @@ impl Drop for Running {
         self.stages.stopping.cancel();
         self.stages.closing.cancel();
         self.stages.cut.cancel();
+        if let Some(agents) = &self.agents {
+            agents.cut();
+        }
     }
 }

@@ -130,6 +130,7 @@ fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("store.event_bytes", old.store.event_bytes != new.store.event_bytes),
         ("transports.http", old.transports.http != new.transports.http),
         ("transports.websocket", old.transports.websocket != new.transports.websocket),
+        ("agents", old.agents != new.agents),
     ];
     names_of(&differ)
 }
@@ -143,6 +144,7 @@ fn with_what_stays(old: &Config, new: Config) -> Config {
         tls: old.tls.clone(),
         transports: old.transports,
         store: old.store,
+        agents: old.agents.clone(),
         ..new
     }
 }

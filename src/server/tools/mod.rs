@@ -1,9 +1,11 @@
 //! Tools of our own: the trait that an embedder implements, the registry that checks
-//! arguments before a call, and the built-ins.
+//! arguments before a call, the built-ins, and the tools for agents.
 
+mod agents;
 mod builtin;
 mod registry;
 
+pub(crate) use agents::agent_tools;
 pub(crate) use builtin::builtins;
 pub use registry::RegistryError;
 pub(crate) use registry::{Registered, Registry};
@@ -53,6 +55,12 @@ impl ToolOutput {
     #[must_use]
     pub fn json(value: Value) -> Self {
         Self { text: value.to_string(), structured: Some(value), is_error: false }
+    }
+
+    /// The same as a failure that the model should read (`isError`).
+    #[must_use]
+    pub fn failed(self) -> Self {
+        Self { is_error: true, ..self }
     }
 
     /// A failure that the model should read (`isError`).

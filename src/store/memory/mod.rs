@@ -6,11 +6,12 @@
 mod catalogue;
 mod held;
 mod state;
+mod work;
 
 use crate::{
     Beginning, CatalogueChange, Change, Epoch, Health, Noted, Restored, Retention, SessionDetail,
     SessionFilter, SessionRecord, StatusCounts, Store, StoreCounts, StoreError, StoredCatalogue,
-    UtcMillis,
+    UtcMillis, Work, WorkChange,
 };
 use async_trait::async_trait;
 use state::State;
@@ -131,6 +132,15 @@ impl Store for MemoryStore {
 
     async fn catalogue(&self) -> Result<StoredCatalogue> {
         Ok(self.open()?.upstreams.all())
+    }
+
+    async fn write_work(&self, change: WorkChange) -> Result<()> {
+        self.open()?.work.write(change);
+        Ok(())
+    }
+
+    async fn load_work(&self, now: UtcMillis) -> Result<Work> {
+        Ok(self.open()?.work(now))
     }
 
     async fn flush(&self, _within: Duration) -> Result<()> {

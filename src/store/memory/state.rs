@@ -3,10 +3,11 @@
 use super::{
     catalogue::Kept,
     held::{Held, bytes},
+    work::HeldWork,
 };
 use crate::{
     Change, Happening, HistoryRow, PRUNE_EVERY, Restored, Retention, SessionDetail, SessionFilter,
-    SessionRecord, Status, StatusCounts, StatusWord, UtcMillis,
+    SessionRecord, Status, StatusCounts, StatusWord, UtcMillis, Work,
 };
 use std::{
     collections::{HashMap, VecDeque},
@@ -34,6 +35,7 @@ pub(super) struct State {
     tidy_at: usize,
     bytes: usize,
     pruned: UtcMillis,
+    pub(super) work: HeldWork,
     pub(super) events_dropped: u64,
     pub(super) upstreams: Kept,
     pub(super) closed: bool,
@@ -50,6 +52,7 @@ impl State {
             tidy_at: MOST_GONE,
             bytes: 0,
             pruned: now,
+            work: HeldWork::default(),
             events_dropped: 0,
             upstreams: Kept::default(),
             closed: false,
@@ -161,6 +164,7 @@ impl State {
         while self.disconnected.front().is_some_and(|(_, at)| *at <= old) {
             self.drop_disconnected();
         }
+        self.work.prune(old);
         for held in self.sessions.values_mut() {
             held.streams.retain(|_, stream| stream.closed.is_none_or(|closed| closed > stale));
             for stream in held.streams.values_mut() {
@@ -182,6 +186,10 @@ impl State {
         let what = Happening::Revived;
         self.remember(&id, HistoryRow { at, what, reason: None, detail: None });
         true
+    }
+
+    pub(super) fn work(&self, now: UtcMillis) -> Work {
+        self.work.all(now.before(self.retention.history))
     }
 
     pub(super) fn active(&self, now: UtcMillis) -> Vec<Restored> {

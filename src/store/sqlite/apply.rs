@@ -4,6 +4,7 @@ use super::{
     batch::{Batch, CallChange, SessionChange, StreamChange},
     catalogue,
     columns::{Row, signed, subscriptions_to_text},
+    work,
 };
 use crate::{Happening, HistoryRow, SessionRecord, StoredCall, UtcMillis};
 use mcp_telemetry::{Reason, StoreOperation};
@@ -50,6 +51,11 @@ impl<'a> Apply<'a> {
             self.timed(StoreOperation::Catalogue, |this| {
                 let connection = this.connection;
                 batch.catalogue.iter().try_for_each(|change| catalogue::apply(connection, change))
+            })?;
+        }
+        if !batch.work.is_empty() {
+            self.timed(StoreOperation::Work, |this| {
+                batch.work.iter().try_for_each(|change| work::write(this.connection, change))
             })?;
         }
         Ok(())

@@ -4,7 +4,7 @@
 
 use crate::{
     CatalogueChange, Change, Counts, Happening, HistoryRow, SessionRecord, StoredCall, StoredEvent,
-    UtcMillis,
+    UtcMillis, WorkChange,
 };
 use mcp_telemetry::Reason;
 use std::{
@@ -12,7 +12,8 @@ use std::{
     sync::Arc,
 };
 
-/// Changes that are written in one go, in this order: sessions, history, streams, calls, upstreams.
+/// Changes that are written in one go, in this order: sessions, history, streams, calls, upstreams,
+/// work.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Sessions written whole.
@@ -23,6 +24,8 @@ pub(super) struct Batch {
     pub(super) history: Vec<(Arc<str>, HistoryRow)>,
     /// What changed of upstreams, in order.
     pub(super) catalogue: Vec<CatalogueChange>,
+    /// Changes of agents and tasks.
+    pub(super) work: Vec<WorkChange>,
     /// About how many rows that is.
     pub(super) rows: usize,
     /// Bytes of events and lists in it.
@@ -77,6 +80,7 @@ impl Batch {
             && self.sessions.is_empty()
             && self.history.is_empty()
             && self.catalogue.is_empty()
+            && self.work.is_empty()
     }
 
     /// Adds a whole session; earlier changes to its row are in it already.
@@ -103,6 +107,12 @@ impl Batch {
         self.history.push((Arc::clone(&session.id), opened));
         self.inserts.push(session);
         self.rows += 2;
+    }
+
+    /// Adds a change of agents or tasks.
+    pub(super) fn work(&mut self, change: WorkChange) {
+        self.work.push(change);
+        self.rows += 1;
     }
 
     /// Forgets sessions to be written whole.

@@ -17,6 +17,7 @@ mod queue;
 mod read;
 mod reading;
 mod schema;
+mod work;
 mod writer;
 
 pub use read::SqliteReader;
@@ -24,7 +25,7 @@ pub use read::SqliteReader;
 use crate::{
     Beginning, CatalogueChange, Change, Health, Noted, Restored, Retention, SessionDetail,
     SessionFilter, SessionRecord, StatusCounts, Store, StoreCounts, StoreError, StoredCatalogue,
-    UtcMillis,
+    UtcMillis, Work, WorkChange,
 };
 use async_trait::async_trait;
 use condition::Condition;
@@ -50,6 +51,9 @@ use writer::Writer;
 pub(crate) const FILE: &str = "store.db";
 /// Its lock.
 const LOCK: &str = "store.lock";
+
+/// Longest time to read all tasks, which may be many and large.
+const LOADING: Duration = Duration::from_secs(30);
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -248,6 +252,20 @@ impl Store for SqliteStore {
 
     async fn catalogue(&self) -> Result<StoredCatalogue> {
         self.read(SqliteReader::catalogue).await
+    }
+
+    async fn write_work(&self, change: WorkChange) -> Result<()> {
+        let result = self.told(self.queue.work(change)).await;
+        self.condition.account(StoreOperation::Work, result)
+    }
+
+    async fn load_work(&self, now: UtcMillis) -> Result<Work> {
+        let since = now.before(self.retention.history);
+        let result = match self.reading.ask(move |reader| reader.work(since)) {
+            Ok(answer) => wait(answer, LOADING.max(self.patience)).await,
+            Err(error) => Err(error),
+        };
+        self.condition.account(StoreOperation::Read, result)
     }
 
     async fn flush(&self, within: Duration) -> Result<()> {

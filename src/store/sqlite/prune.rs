@@ -1,5 +1,6 @@
 //! What is old or too much goes, a little at a time.
 
+use super::work;
 use crate::{PRUNE_EVERY, Retention, UtcMillis};
 use rusqlite::{Connection, Rows, params};
 
@@ -64,6 +65,7 @@ impl Pruner {
         freed.take(transaction.prepare_cached(EVENTS)?.query(params![stale, STEP])?)?;
         let streams = transaction.prepare_cached(STREAMS)?.execute(params![stale, STEP])?;
         let history = transaction.prepare_cached(HISTORY)?.execute(params![old, STEP])?;
+        let tasks = work::expire(&transaction, old, STEP)?;
         let sessions = ids(&transaction, old)?;
         for id in &sessions {
             freed.take(transaction.prepare_cached(EVENTS_OF)?.query([id])?)?;
@@ -76,7 +78,7 @@ impl Pruner {
         transaction.commit()?;
         self.bytes -= freed.bytes;
         shrink(connection)?;
-        let most = freed.rows.max(streams).max(history).max(sessions.len());
+        let most = freed.rows.max(streams).max(history).max(tasks).max(sessions.len());
         Ok(most >= STEP as usize)
     }
 

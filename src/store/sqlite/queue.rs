@@ -4,7 +4,7 @@
 //! is told last is still told: that a session has ended, and that a new one is safe.
 
 use super::{batch::Batch, failure::Result};
-use crate::{CatalogueChange, Change, Noted, SessionRecord, StoreError, UtcMillis};
+use crate::{CatalogueChange, Change, Noted, SessionRecord, StoreError, UtcMillis, WorkChange};
 use std::{
     collections::HashSet,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -179,6 +179,12 @@ impl Queue {
         state.work.steps.push(Step::Revive { id: id.into(), at, waiter });
         self.hurry(state);
         Ok(told)
+    }
+
+    pub(super) fn work(&self, change: WorkChange) -> Result<oneshot::Receiver<Result<()>>> {
+        let mut state = self.open()?;
+        state.change(|batch| batch.work(change));
+        Ok(self.wait(state))
     }
 
     /// Tells when everything queued so far is written.

@@ -185,7 +185,7 @@ impl SqliteReader {
         }
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: &[&dyn ToSql],

@@ -53,11 +53,14 @@ async fn a_store_of_the_schema_before_is_brought_up_to_date() {
     close(&open(dir.path()), START).await;
     let before = Connection::open(file(dir.path())).expect("ours");
     before
-        .execute_batch("DROP TABLE lists; DROP TABLE names; PRAGMA user_version = 2")
+        .execute_batch(
+            "DROP TABLE lists; DROP TABLE names; DROP TABLE agents; DROP TABLE tasks; PRAGMA user_version = 2",
+        )
         .expect("as it was");
     drop(before);
     let store = open_at(dir.path(), at(1));
     assert_eq!(store.catalogue().await.expect("read"), Default::default());
+    assert_eq!(store.load_work(at(1)).await.expect("read"), Default::default());
     assert_eq!(store.note_catalogue(CatalogueChange::Listed(list("up", "[]"))), Noted::Queued);
     flush(&store).await;
     assert_eq!(store.catalogue().await.expect("read").lists.len(), 1);

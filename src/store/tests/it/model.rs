@@ -5,9 +5,9 @@ use crate::support::{START, close, config, flush, session, telemetry};
 use bytes::Bytes;
 use mcp_protocol::{Era, Method};
 use mcp_store::{
-    CatalogueChange, Change, Counts, ListKey, ListKind, MemoryStore, NamedKind, Noted, Restored,
-    Retention, Return, SessionDetail, SessionFilter, SqliteStore, StatusCounts, Store,
-    StoredCatalogue, StoredList, StoredName, UtcMillis,
+    AgentRecord, CatalogueChange, Change, Counts, ListKey, ListKind, MemoryStore, NamedKind, Noted,
+    Restored, Retention, Return, SessionDetail, SessionFilter, SqliteStore, StatusCounts, Store,
+    StoredCatalogue, StoredList, StoredName, TaskRecord, TaskState, UtcMillis, Work, WorkChange,
 };
 use mcp_telemetry::Reason;
 use proptest::prelude::*;
@@ -22,6 +22,7 @@ enum Step {
     Flush,
     /// Time passes, and what has expired goes.
     Wait(u16),
+    Work(WorkChange),
     Reopen,
 }
 
@@ -101,6 +102,35 @@ fn catalogue_changes() -> impl Strategy<Value = CatalogueChange> {
     ]
 }
 
+fn work() -> impl Strategy<Value = WorkChange> {
+    let id = || (0u8..3).prop_map(|id| Arc::<str>::from(id.to_string()));
+    let task =
+        (id(), texts(), prop::sample::select(&TaskState::ALL[..]), prop::option::of(texts()));
+    prop_oneof![
+        2 => (id(), texts()).prop_map(|(id, text)| {
+            let kind = Arc::clone(&text);
+            WorkChange::Agent(AgentRecord { id, kind, principal: text, created: START })
+        }),
+        1 => id().prop_map(WorkChange::AgentGone),
+        5 => task.prop_map(|(id, text, state, result)| WorkChange::Task(TaskRecord {
+            id,
+            principal: Arc::clone(&text),
+            kind: Arc::clone(&text),
+            task: Arc::clone(&text),
+            tool: Arc::clone(&text),
+            arguments: Arc::clone(&text),
+            state,
+            attempts: text.len() as u32,
+            repeatable: text.len() > 1,
+            created: START,
+            changed: START,
+            result,
+            history: text,
+        })),
+        1 => id().prop_map(WorkChange::TaskGone),
+    ]
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let who = || 0u8..4;
     let step = prop_oneof![
@@ -110,6 +140,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => catalogue_changes().prop_map(Step::Catalogue),
         2 => Just(Step::Flush),
         2 => (10u16..400).prop_map(Step::Wait),
+        3 => work().prop_map(Step::Work),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..60)
@@ -124,6 +155,7 @@ struct Seen {
     listed: Vec<Arc<str>>,
     counts: StatusCounts,
     catalogue: StoredCatalogue,
+    work: Work,
 }
 
 async fn look(store: &dyn Store, now: UtcMillis) -> Seen {
@@ -141,6 +173,7 @@ async fn look(store: &dyn Store, now: UtcMillis) -> Seen {
         listed: listed.into_iter().map(|session| session.id).collect(),
         counts: store.status_counts().await.expect("read"),
         catalogue: store.catalogue().await.expect("read"),
+        work: store.load_work(now).await.expect("read"),
     }
 }
 
@@ -192,6 +225,13 @@ impl Both<'_> {
                 self.durable.alive(self.now);
                 self.model.alive(self.now);
                 flush(&self.durable).await;
+            }
+            Step::Work(mut change) => {
+                if let WorkChange::Task(task) = &mut change {
+                    task.changed = self.now;
+                }
+                self.durable.write_work(change.clone()).await.expect("written");
+                self.model.write_work(change).await.expect("held");
             }
             Step::Reopen => {
                 close(&self.durable, self.now).await;
