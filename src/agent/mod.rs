@@ -7,10 +7,11 @@ mod tools;
 
 use crate::failure::Failure;
 use answers::{Asked, read};
+use mcp_client::{Line, Lines};
 use mcp_protocol::{Id, Payload, RpcError, code, encode_error, encode_result};
 use std::{collections::HashMap, future::Future, io, time::Duration};
 use tokio::{
-    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    io::AsyncWriteExt as _,
     sync::mpsc,
     task::{AbortHandle, JoinSet},
 };
@@ -42,8 +43,8 @@ async fn serve() -> io::Result<()> {
     let mut writer = JoinSet::new();
     writer.spawn(write_lines(lines));
     let mut calls = Calls { out, running: JoinSet::new(), known: HashMap::new() };
-    let mut input = BufReader::new(tokio::io::stdin());
-    while let Some(line) = next_line(&mut input).await? {
+    let mut input = Lines::new(tokio::io::stdin(), LONGEST_LINE);
+    while let Some(line) = input.next().await? {
         calls.receive(&line).await;
     }
     let _ended = tokio::time::timeout(LAST_ANSWERS, calls.end()).await;
@@ -51,31 +52,6 @@ async fn serve() -> io::Result<()> {
     // Whoever closed our input may have closed our output as well.
     let _written = tokio::time::timeout(LAST_ANSWERS, writer.join_next()).await;
     Ok(())
-}
-
-/// One line of the input.
-enum Line {
-    Whole(Vec<u8>),
-    /// It was longer than is read; the rest of it was passed over.
-    TooLong,
-}
-
-async fn next_line(input: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Line>> {
-    let mut line = Vec::new();
-    let longest = LONGEST_LINE as u64 + 1;
-    if (&mut *input).take(longest).read_until(b'\n', &mut line).await? == 0 {
-        return Ok(None);
-    }
-    if line.len() <= LONGEST_LINE {
-        return Ok(Some(Line::Whole(line)));
-    }
-    while line.last() != Some(&b'\n') {
-        line.clear();
-        if (&mut *input).take(longest).read_until(b'\n', &mut line).await? == 0 {
-            break;
-        }
-    }
-    Ok(Some(Line::TooLong))
 }
 
 async fn write_lines(mut lines: mpsc::Receiver<String>) -> io::Result<()> {
@@ -109,7 +85,7 @@ impl Calls {
         let asked = match line {
             Line::Whole(line) if line.trim_ascii().is_empty() => return,
             Line::Whole(line) => read(line),
-            Line::TooLong => {
+            Line::Cut { .. } => {
                 Asked::Known(None, Err(RpcError::new(code::PARSE, "The line is too long.")))
             }
         };
@@ -148,24 +124,4 @@ async fn send(out: &mpsc::Sender<String>, id: Option<&Id>, payload: Payload) {
     };
     // Nobody reads any more: then nobody waits for it either.
     let _gone = out.send(text).await.is_err();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_line_beyond_the_bound_is_passed_over_and_the_next_is_read() {
-        let mut text = vec![b'x'; 2 * LONGEST_LINE + 10];
-        text.extend(b"\nnext\nlast");
-        let mut input = BufReader::new(text.as_slice());
-        let mut read = Vec::new();
-        while let Some(line) = next_line(&mut input).await.unwrap() {
-            read.push(match line {
-                Line::Whole(line) => String::from_utf8(line).unwrap(),
-                Line::TooLong => "too long".to_owned(),
-            });
-        }
-        assert_eq!(read, ["too long", "next\n", "last"]);
-    }
 }

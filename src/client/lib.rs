@@ -61,4 +61,5 @@ pub use options::{Identity, Options};
 pub use pulse::Pulse;
 pub use secret::Secret;
 pub use sink::{BoxFuture, Sink};
+pub use stdio::{Line, Lines};
 pub use target::{HttpTarget, Network, StdioTarget, Target, TargetError};

@@ -1,9 +1,9 @@
 //! `connect`: an MCP server on standard input and output that is always there, and behind it a
 //! server at a URL that may come and go.
 //!
-//! `lines` reads what the agent sends, `bridge` finds who answers it: `answers` from what is
-//! `known` (and `kept` on disk for the next time), `forward` with what the server says,
-//! `listening` for modern subscriptions. `server` is the way there, `agent` the way back, `news`
+//! `bridge` finds who answers what the agent sends: `answers` from what is `known` (and `kept` on
+//! disk for the next time), `forward` with what the server says, `listening` for modern
+//! subscriptions. `server` is the way there, `agent` the way back, `news`
 //! what the server sends unasked, `forms` the words of the other era.
 //!
 //! Nothing but MCP is written to standard output; what a person should know goes to standard error.
@@ -11,11 +11,11 @@
 mod agent;
 mod answers;
 mod bridge;
+mod cut;
 mod forms;
 mod forward;
 mod kept;
 mod known;
-mod lines;
 mod listening;
 mod news;
 mod server;
@@ -27,7 +27,7 @@ use crate::{config::Environment, failure::Failure};
 use agent::Agent;
 use bridge::Bridge;
 use kept::Kept;
-use lines::{Line, Lines};
+use mcp_client::{Line, Lines};
 use mcp_protocol::{Body, EnvelopeError, Message, RpcError, code, parse_body};
 use settings::Settings;
 use std::{
@@ -102,7 +102,8 @@ async fn read(bridge: &Arc<Bridge>) {
     loop {
         match lines.next().await {
             Ok(Some(Line::Whole(line))) => take(bridge, &line).await,
-            Ok(Some(Line::TooLong(id))) => {
+            Ok(Some(Line::Cut { head, tail })) => {
+                let id = cut::id(&head, &tail);
                 let message = format!("Invalid request: a message has at most {MOST_BYTES} bytes");
                 let error = RpcError::new(code::INVALID_REQUEST, message);
                 refuse(bridge, EnvelopeError { id, error }).await;

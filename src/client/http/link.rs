@@ -245,9 +245,14 @@ pub(super) fn reason(error: &reqwest::Error) -> String {
     };
     let mut cause = error.source();
     while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
+        let said = inner.to_string();
         cause = inner.source();
+        // The stage at which it failed; what follows says why.
+        let is_stage = said.starts_with("client error") || said == "tcp connect error";
+        if !is_stage || cause.is_none() {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
     }
     text
 }

@@ -22,7 +22,7 @@ pub enum Unfinished {
         most: usize,
     },
     /// The server was away for as long as the call could wait; it was not sent.
-    #[error("the server was away for {} s{}", waited.as_secs_f32(), cause(why.as_deref()))]
+    #[error("the server was away for {:.1} s{}", waited.as_secs_f32(), cause(why.as_deref()))]
     Away {
         /// How long it waited.
         waited: Duration,
@@ -36,7 +36,7 @@ pub enum Unfinished {
         why: Option<Box<ClientError>>,
     },
     /// It was sent and not answered within its deadline.
-    #[error("no answer within {} s; whether it ran is not known", after.as_secs_f32())]
+    #[error("no answer within {:.1} s; whether it ran is not known", after.as_secs_f32())]
     NoAnswer {
         /// Its deadline.
         after: Duration,

@@ -1,4 +1,4 @@
-//! Lines off a pipe, each of bounded length.
+//! Lines off a pipe, each of bounded length: the framing of the stdio transport, on either side.
 
 use std::io;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
@@ -10,7 +10,7 @@ const HEAD: usize = 8 << 10;
 
 /// One line, without its end.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub enum Line {
     /// All of it.
     Whole(Vec<u8>),
     /// It was longer than allowed: how it began and how it ended.
@@ -22,8 +22,9 @@ pub(crate) enum Line {
     },
 }
 
-/// Reads lines.
-pub(crate) struct Lines<R> {
+/// Reads lines, and holds no more of one than its bound.
+#[derive(Debug)]
+pub struct Lines<R> {
     reader: BufReader<R>,
     limit: usize,
     line: Vec<u8>,
@@ -33,14 +34,18 @@ pub(crate) struct Lines<R> {
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// A reader of lines of at most `limit` bytes.
-    pub(crate) fn new(pipe: R, limit: usize) -> Self {
+    #[must_use]
+    pub fn new(pipe: R, limit: usize) -> Self {
         let reader = BufReader::with_capacity(64 << 10, pipe);
         Self { reader, limit, line: Vec::new(), tail: Vec::new(), cut: false }
     }
 
     /// The next line; `None` at the end of the pipe. What stands behind the last line break
     /// counts as a line.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+    ///
+    /// # Errors
+    /// When the pipe cannot be read.
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let bytes = self.reader.fill_buf().await?;
             if bytes.is_empty() {

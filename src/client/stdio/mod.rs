@@ -10,6 +10,8 @@ mod lines;
 mod pipes;
 mod waiting;
 
+pub use lines::{Line, Lines};
+
 use crate::{
     ClientError, Ending, Options, Sink, StdioTarget,
     fate::{Fate, closed, for_call},
