@@ -46,6 +46,8 @@ pub(super) struct OneCall {
     last: Arc<Mutex<Instant>>,
     ticket: Ticket,
     resends: u32,
+    /// Whether it may have run when it was sent before.
+    may_have_run: bool,
 }
 
 /// How one sending ended.
@@ -71,12 +73,22 @@ impl OneCall {
             }
         }
         let (shared, ticket) = (Arc::clone(shared), shared.ticket());
-        Self { shared, call, terms, began: now, last, ticket, resends: 0 }
+        Self { shared, call, terms, began: now, last, ticket, resends: 0, may_have_run: false }
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end. What it ends in speaks of all its sendings, not of the last alone.
     pub(super) async fn run(mut self) -> Result<Payload, ClientError> {
         self.shared.earn();
+        let ended = self.sent_until_answered().await;
+        ended.map_err(|error| match error.ran() {
+            Ran::No if self.may_have_run => {
+                ClientError::Unfinished(Unfinished::Unknown(Box::new(error)))
+            }
+            Ran::No | Ran::Unknown => error,
+        })
+    }
+
+    async fn sent_until_answered(&mut self) -> Result<Payload, ClientError> {
         let mut after = 0;
         loop {
             let (live, turn) = self.turn(after).await?;
@@ -95,6 +107,7 @@ impl OneCall {
     /// What becomes of it after a failed sending: the epoch after which it is sent again.
     async fn judge(&mut self, live: &Live, error: ClientError) -> Result<u64, ClientError> {
         let verdict = judge(&error, self.terms.may_repeat);
+        self.may_have_run |= error.ran() == Ran::Unknown;
         if let Some(surely) = verdict.trouble {
             self.shared.report(live.epoch, surely);
         }

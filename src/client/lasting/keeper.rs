@@ -8,6 +8,7 @@ use super::{
     event::{ClientEvent, Return, State},
     line::is_hopeless,
     pace::{Next, Pace},
+    restore::restore,
     shared::{Live, Place, Shared, chance},
 };
 use crate::{ClientError, Connection, Ending, ErrorKind, Network, fate::closed};
@@ -19,8 +20,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 const KNOCK: Duration = Duration::from_secs(5);
 /// A session that is silent so often is given up for a new one.
 const SILENT: u32 = 3;
-/// Longest time to set again what was set in the old session.
-const RESTORE: Duration = Duration::from_secs(10);
 
 /// Keeps one client connected.
 pub(super) struct Keeper {
@@ -189,30 +188,8 @@ impl Keeper {
             options: &shared.config.options,
         };
         let connection = self.eras.open(&open).await?;
-        self.restore(&connection).await?;
+        restore(&self.shared, &connection).await?;
         Ok(connection)
-    }
-
-    /// Sets again what was set in the old session.
-    async fn restore(&self, connection: &Connection) -> Result<(), ClientError> {
-        let calls = super::shared::lock(&self.shared.wishes).calls();
-        let restore = async {
-            for call in calls {
-                let method = call.method.to_string();
-                match connection.call(call).await {
-                    Ok(Ok(_)) => {}
-                    Ok(Err(error)) => {
-                        let why = error.to_string();
-                        self.shared.tell(ClientEvent::NotRestored { method, why });
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
-        };
-        timeout(RESTORE, restore)
-            .await
-            .unwrap_or(Err(ClientError::Timeout { method: "restore", after: RESTORE }))
     }
 
     fn arrive(&mut self, connection: Connection, how: Return) {

@@ -21,6 +21,7 @@ mod news;
 mod pace;
 mod queue;
 mod rate;
+mod restore;
 mod shared;
 mod stats;
 mod unfinished;

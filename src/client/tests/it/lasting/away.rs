@@ -2,7 +2,9 @@
 
 use super::server::{Does, Place, config, list_changed, returned, stands, start};
 use crate::support::{call, until};
-use mcp_client::{Client, ClientError, List, OutCall, Ran, Return, State, Terms, Unfinished};
+use mcp_client::{
+    Client, ClientError, ClientEvent, List, OutCall, Ran, Return, State, Terms, Unfinished,
+};
 use mcp_protocol::Payload;
 use std::time::Duration;
 use tokio::{task::JoinSet, time::Instant};
@@ -146,4 +148,41 @@ async fn who_asks_nothing_notices_too_and_hears_again_when_the_server_is_back() 
     stands(&client, State::Connected).await;
     until("the stream is open again", || place.requests("GET") == 2).await;
     assert_eq!(place.asked("initialize"), 1);
+}
+
+#[tokio::test]
+async fn what_may_have_run_once_is_never_said_not_to_have_run() {
+    let mut place = Place::new();
+    place.set(|server| server.call = Does::Break);
+    place.up().await;
+    let (client, _) = start(config(&place));
+    stands(&client, State::Connected).await;
+    let terms = Terms { deadline: Duration::from_secs(2), ..REPEATABLE };
+    let caller = client.clone();
+    let mut calls = JoinSet::from_iter([async move { caller.call(tool("a"), terms).await }]);
+    until("it was sent", || place.asked("tools/call") > 0).await;
+    place.down();
+    let error = calls.join_next().await.expect("one").expect("no panic").expect_err("no answer");
+    assert_eq!(error.ran(), Ran::Unknown, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_an_old_wish_is_connected_to_all_the_same() {
+    let mut place = Place::new();
+    place.up().await;
+    let (client, _) = start(config(&place));
+    let subscribe = call("resources/subscribe", r#"{"uri":"a:1"}"#);
+    client.call(subscribe, Terms::default()).await.expect("an answer").expect("a result");
+    let mut events = client.events();
+    place.set(|server| {
+        server.session = "s2";
+        server.ignores = Some("resources/subscribe");
+    });
+    client.call(tool("a"), Terms::default()).await.expect("an answer").expect("a result");
+    let what = loop {
+        if let ClientEvent::NotRestored { method, .. } = events.recv().await.expect("an event") {
+            break method;
+        }
+    };
+    assert_eq!(what, "resources/subscribe");
 }

@@ -34,6 +34,8 @@ pub struct Script {
     pub gate: Option<&'static str>,
     /// Whether it reads and answers nothing.
     pub silent: bool,
+    /// A method that it never answers.
+    pub ignores: Option<&'static str>,
     /// Whether it has a stream for what belongs to no call.
     pub speaks: bool,
 }
@@ -65,6 +67,7 @@ impl Place {
             call: Does::Answer,
             gate: None,
             silent: false,
+            ignores: None,
             speaks: false,
         };
         let script = Arc::new(Mutex::new(script));
@@ -140,7 +143,7 @@ impl Place {
 
 async fn serve(script: Script, seen: Seen, mut socket: TcpStream) {
     let socket = &mut socket;
-    if script.silent {
+    if script.silent || script.ignores.is_some_and(|method| seen.is(method)) {
         return std::future::pending().await;
     }
     if let Some(status) = script.gate {
