@@ -30,7 +30,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// The agent, and what [`write`] writes to it.
+    /// The agent, and what [`write()`] writes to it.
     pub(super) fn new() -> (Arc<Self>, mpsc::Receiver<String>) {
         let (out, lines) = mpsc::channel(QUEUE);
         (Arc::new(Self { out, asked: Mutex::default(), next: AtomicU64::new(1) }), lines)
