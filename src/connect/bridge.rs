@@ -40,7 +40,7 @@ pub(super) struct Bridge {
     pub(super) listeners: Listeners,
     server: OnceLock<Arc<Server>>,
     known: Mutex<Known>,
-    kept: Arc<Kept>,
+    kept: Kept,
     running: Mutex<HashMap<Id, AbortHandle>>,
     /// The calls of the agent; the end waits for them.
     pub(super) calls: TaskTracker,
@@ -72,7 +72,7 @@ impl Bridge {
             listeners: Listeners::default(),
             server: OnceLock::new(),
             known,
-            kept: Arc::new(kept),
+            kept,
             running: Mutex::default(),
             calls: TaskTracker::new(),
             tasks: TaskTracker::new(),
@@ -239,9 +239,9 @@ impl Bridge {
     }
 
     /// Keeps what is known for the next time.
-    pub(super) fn save(&self) {
-        let (kept, known) = (Arc::clone(&self.kept), self.known().clone());
-        self.tasks.spawn_blocking(move || kept.save(&known));
+    pub(super) fn save(self: &Arc<Self>) {
+        let bridge = Arc::clone(self);
+        self.tasks.spawn_blocking(move || bridge.kept.save(|| bridge.known().clone()));
     }
 
     /// The server was away and is back.
