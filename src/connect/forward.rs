@@ -73,6 +73,9 @@ async fn turns_up(bridge: &Arc<Bridge>, server: &Server, tool: &str) -> bool {
     let mut was_missing = false;
     loop {
         let seen = look(bridge, server, List::Tools).await;
+        if matches!(seen, Ok(Look::News)) {
+            bridge.tell_changed(List::Tools);
+        }
         if matches!(seen, Ok(Look::Same | Look::News)) {
             let is_there = {
                 let known = bridge.known();
