@@ -134,7 +134,7 @@ impl Bridge {
         let task = self.calls.spawn(async move {
             // Not before its place is taken.
             let _started = start.await;
-            let place = Running { bridge: &bridge, id: &request.id };
+            let place = Running { bridge: &bridge, id: &request.id, task: tokio::task::id() };
             let payload = bridge.answer(&request).await;
             let room = bridge.agent.room().await;
             // An agent that has its answer may use the id again.
@@ -274,15 +274,20 @@ impl Bridge {
     }
 }
 
-/// A request's place, given back when it ends or is cancelled.
+/// A request's place, given back when it ends. One that was cancelled has none any more: its id may
+/// be another's by then.
 struct Running<'a> {
     bridge: &'a Bridge,
     id: &'a Id,
+    task: tokio::task::Id,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        lock(&self.bridge.running).remove(self.id);
+        let mut running = lock(&self.bridge.running);
+        if running.get(self.id).is_some_and(|running| running.id() == self.task) {
+            running.remove(self.id);
+        }
     }
 }
 
