@@ -127,21 +127,33 @@ pub(super) async fn list(
     Ok(result.to_raw())
 }
 
+/// What came of looking at a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// The server is away.
+    Away,
+    /// The list is as it was known.
+    Same,
+    /// It is another one. The agent has not been told.
+    News,
+}
+
 /// Reads a list anew, as long as the server is there.
 pub(super) async fn look(
     bridge: &Arc<Bridge>,
     server: &Server,
     list: List,
-) -> Result<(), RpcError> {
+) -> Result<Look, RpcError> {
     if !server.is_there() {
-        return Ok(());
+        return Ok(Look::Away);
     }
     let entries = tokio::select! {
         entries = server.entries(list) => entries?,
-        () = server.is_lost() => return Ok(()),
+        () = server.is_lost() => return Ok(Look::Away),
     };
-    if bridge.learn(list, entries, server.is_warming_up()) {
-        bridge.save();
+    if !bridge.learn(list, entries, server.is_warming_up()) {
+        return Ok(Look::Same);
     }
-    Ok(())
+    bridge.save();
+    Ok(Look::News)
 }

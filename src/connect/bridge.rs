@@ -40,7 +40,7 @@ pub(super) struct Bridge {
     pub(super) listeners: Listeners,
     server: OnceLock<Arc<Server>>,
     known: Mutex<Known>,
-    kept: Arc<Kept>,
+    kept: Kept,
     running: Mutex<HashMap<Id, AbortHandle>>,
     /// The calls of the agent; the end waits for them.
     pub(super) calls: TaskTracker,
@@ -72,7 +72,7 @@ impl Bridge {
             listeners: Listeners::default(),
             server: OnceLock::new(),
             known,
-            kept: Arc::new(kept),
+            kept,
             running: Mutex::default(),
             calls: TaskTracker::new(),
             tasks: TaskTracker::new(),
@@ -134,7 +134,7 @@ impl Bridge {
         let task = self.calls.spawn(async move {
             // Not before its place is taken.
             let _started = start.await;
-            let place = Running { bridge: &bridge, id: &request.id };
+            let place = Running { bridge: &bridge, id: &request.id, task: tokio::task::id() };
             let payload = bridge.answer(&request).await;
             let room = bridge.agent.room().await;
             // An agent that has its answer may use the id again.
@@ -239,9 +239,9 @@ impl Bridge {
     }
 
     /// Keeps what is known for the next time.
-    pub(super) fn save(&self) {
-        let (kept, known) = (Arc::clone(&self.kept), self.known().clone());
-        self.tasks.spawn_blocking(move || kept.save(&known));
+    pub(super) fn save(self: &Arc<Self>) {
+        let bridge = Arc::clone(self);
+        self.tasks.spawn_blocking(move || bridge.kept.save(|| bridge.known().clone()));
     }
 
     /// The server was away and is back.
@@ -274,15 +274,20 @@ impl Bridge {
     }
 }
 
-/// A request's place, given back when it ends or is cancelled.
+/// A request's place, given back when it ends. One that was cancelled has none any more: its id may
+/// be another's by then.
 struct Running<'a> {
     bridge: &'a Bridge,
     id: &'a Id,
+    task: tokio::task::Id,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        lock(&self.bridge.running).remove(self.id);
+        let mut running = lock(&self.bridge.running);
+        if running.get(self.id).is_some_and(|running| running.id() == self.task) {
+            running.remove(self.id);
+        }
     }
 }
 

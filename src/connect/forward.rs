@@ -1,20 +1,20 @@
 //! Calls that only the server can answer.
 
 use super::{
-    answers::look,
+    answers::{Look, look},
     bridge::{Bridge, Report},
     forms::{answer_for, no_answer},
     known::List,
     news::CallNews,
     server::Server,
 };
-use mcp_client::{ClientError, OutCall, Terms};
+use mcp_client::{OutCall, Terms};
 use mcp_protocol::{
     Era, Method, Payload, RawObject, RawValue, Request, RpcError, code, headers, key, raw_value,
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a wish for what is to come (a level, a subscription) waits for a server that is away.
 const WISH: Duration = Duration::from_secs(3_600);
@@ -38,9 +38,18 @@ pub(super) async fn forward(
         });
         return answer_for(era, request.method, Ok(raw_value(&json!({}))));
     }
+    let until = Instant::now() + terms.deadline;
     let answer = match server.client.call(call.clone(), terms).await {
         Ok(Err(refused)) if may_be_starting(bridge, server, &call, &refused) => {
-            once_found(bridge, server, (call, terms), refused).await
+            let tool = tool_of(&call.params).unwrap_or_default();
+            match timeout_at(until, turns_up(bridge, server, &tool)).await {
+                // Both tries together have the time of one.
+                Ok(true) => {
+                    let deadline = until.saturating_duration_since(Instant::now());
+                    server.client.call(call, Terms { deadline, ..terms }).await
+                }
+                Ok(false) | Err(_) => Ok(Err(refused)),
+            }
         }
         answer => answer,
     };
@@ -58,21 +67,27 @@ fn may_be_starting(bridge: &Bridge, server: &Server, call: &OutCall, refused: &R
         && tool_of(&call.params).is_some_and(|tool| bridge.known().has_tool(&tool))
 }
 
-/// Sends a call that was refused once the server has found its tool; the refusal, if it never does.
-async fn once_found(
-    bridge: &Arc<Bridge>,
-    server: &Arc<Server>,
-    (call, terms): (OutCall, Terms),
-    refused: RpcError,
-) -> Result<Payload, ClientError> {
-    let tool = tool_of(&call.params).unwrap_or_default();
+/// Waits until the server has found a tool, and says whether it was missing before. A tool that was
+/// there all the time has refused the call itself, and may have run.
+async fn turns_up(bridge: &Arc<Bridge>, server: &Server, tool: &str) -> bool {
+    let mut was_missing = false;
     loop {
-        let has_looked = look(bridge, server, List::Tools).await.is_ok();
-        if has_looked && !bridge.known().is_missed(&tool) {
-            return server.client.call(call, terms).await;
+        let seen = look(bridge, server, List::Tools).await;
+        if matches!(seen, Ok(Look::News)) {
+            bridge.tell_changed(List::Tools);
+        }
+        if matches!(seen, Ok(Look::Same | Look::News)) {
+            let is_there = {
+                let known = bridge.known();
+                known.has_tool(tool) && !known.is_missed(tool)
+            };
+            if is_there {
+                return was_missing;
+            }
+            was_missing = true;
         }
         if !server.is_warming_up() {
-            return Ok(Err(refused));
+            return false;
         }
         sleep(LOOK_AGAIN).await;
     }

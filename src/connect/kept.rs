@@ -5,7 +5,13 @@ use super::{known::Known, say};
 use crate::{data_dir::DataDir, failure::Failure};
 use mcp_client::Secret;
 use sha2::{Digest as _, Sha256};
-use std::{fmt::Write as _, fs, path::Path, time::SystemTime};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::SystemTime,
+};
 
 /// Largest file that is written or read.
 const MOST_BYTES: usize = 16 << 20;
@@ -18,6 +24,8 @@ pub(super) struct Kept {
     /// `None` when there is no place: then nothing outlives the process.
     dir: Option<DataDir>,
     name: String,
+    /// Held while it is written.
+    saving: Mutex<()>,
 }
 
 impl Kept {
@@ -27,11 +35,11 @@ impl Kept {
         match DataDir::open(dir) {
             Ok(dir) => {
                 dir.mended.iter().for_each(|text| say(text));
-                Self { dir: Some(dir), name }
+                Self { dir: Some(dir), name, saving: Mutex::default() }
             }
             Err(why) => {
                 say(&format!("nothing is kept for the next time: {}", why.text()));
-                Self { dir: None, name }
+                Self { dir: None, name, saving: Mutex::default() }
             }
         }
     }
@@ -53,10 +61,12 @@ impl Kept {
         serde_json::from_slice(&bytes).unwrap_or_else(|_| forgotten(&damaged()))
     }
 
-    /// Keeps what is known now.
-    pub(super) fn save(&self, known: &Known) {
+    /// Keeps what is known once its turn has come: of several that save at once, the last one
+    /// writes the newest.
+    pub(super) fn save(&self, known: impl FnOnce() -> Known) {
         let Some(dir) = &self.dir else { return };
-        let bytes = serde_json::to_vec(known).unwrap_or_default();
+        let _turn = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = serde_json::to_vec(&known()).unwrap_or_default();
         if bytes.is_empty() || bytes.len() > MOST_BYTES {
             return say("the server's lists are too large to be kept for the next time");
         }
@@ -107,7 +117,10 @@ mod tests {
     use super::{super::known::List, *};
     use mcp_protocol::raw_value;
     use serde_json::json;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{
+        os::unix::fs::PermissionsExt as _,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     fn known() -> Known {
         let mut known = Known::default();
@@ -120,7 +133,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
         let open = |url, token: &str| Kept::at(Some(&path), url, Some(&Secret::from(token)));
-        open("http://a.test/mcp", "hunter2").save(&known());
+        open("http://a.test/mcp", "hunter2").save(known);
         for (url, token, is_known) in [
             ("http://a.test/mcp", "hunter2", true),
             ("http://a.test/mcp", "hunter3", false),
@@ -141,13 +154,35 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
         let mut kept = Kept::at(Some(&path), "http://a.test/mcp", None);
-        kept.save(&known());
+        kept.save(known);
         for bytes in [b"{\"lists\":{\"tools".to_vec(), vec![b' '; MOST_BYTES + 1], vec![0xff]] {
             fs::write(path.join(&kept.name), bytes).expect("written");
             assert!(kept.load().list(List::Tools).is_none());
         }
-        kept.save(&known());
+        kept.save(known);
         assert!(kept.load().list(List::Tools).is_some());
+    }
+
+    #[test]
+    fn of_several_that_save_at_once_the_newest_is_kept() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("data");
+        let mut kept = Kept::at(Some(&path), "http://a.test/mcp", None);
+        let states = AtomicUsize::new(0);
+        // The more, the longer the file: a mixture of two would be damaged.
+        let newer = || {
+            let entries = 0..=states.fetch_add(1, Ordering::SeqCst);
+            let entries = entries.map(|name| raw_value(&json!({ "name": name.to_string() })));
+            let mut known = Known::default();
+            known.learn(List::Tools, entries.collect(), false);
+            known
+        };
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| (0..8).for_each(|_| kept.save(newer)));
+            }
+        });
+        assert_eq!(kept.load().list(List::Tools).map(<[_]>::len), Some(64));
     }
 
     #[test]
@@ -155,7 +190,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
         for number in 0..MOST_FILES + 3 {
-            Kept::at(Some(&path), &format!("http://a.test/{number}"), None).save(&known());
+            Kept::at(Some(&path), &format!("http://a.test/{number}"), None).save(known);
         }
         assert_eq!(fs::read_dir(&path).expect("listed").count(), MOST_FILES);
     }

@@ -18,6 +18,7 @@ mod kept;
 mod known;
 mod listening;
 mod news;
+mod pages;
 mod server;
 mod settings;
 

@@ -4,6 +4,7 @@
 use super::{
     bridge::{Bridge, Report},
     known::List,
+    pages::Pages,
     say,
 };
 use mcp_client::{Client, ClientError, ClientEvent, OutCall, Retry, Return, State, Terms};
@@ -18,7 +19,7 @@ use tokio::{
 /// Longest time to read a list before the agent is given the one known before.
 const LIST_WAIT: Duration = Duration::from_secs(5);
 /// Most pages of a list that are read.
-const PAGES: usize = 1_000;
+const MOST_PAGES: usize = 200;
 /// A server that has come back may still be looking for its tools for so long.
 const WARM_UP: Duration = Duration::from_secs(10);
 /// How often a server that does not let us in is asked again.
@@ -81,27 +82,26 @@ impl Server {
         Instant::now() < *self.warm.borrow()
     }
 
-    /// All entries of a list.
+    /// All entries of a list, in one time for all its pages.
     pub(super) async fn entries(&self, list: List) -> Result<Vec<Box<RawValue>>, RpcError> {
-        let (mut entries, mut cursor) = (Vec::new(), None::<String>);
-        for _ in 0..PAGES {
+        let too_late = |_| RpcError::new(code::INTERNAL, "The server's list takes too long");
+        timeout(LIST_WAIT, self.pages(list)).await.map_err(too_late)?
+    }
+
+    async fn pages(&self, list: List) -> Result<Vec<Box<RawValue>>, RpcError> {
+        let (mut pages, mut cursor) = (Pages::default(), None::<String>);
+        for _ in 0..MOST_PAGES {
             let params = cursor.map_or_else(|| json!({}), |cursor| json!({ "cursor": cursor }));
             let page = match self.read(list, raw_value(&params)).await {
-                Err(error) if error.code == code::METHOD_NOT_FOUND => return Ok(entries),
+                Err(error) if error.code == code::METHOD_NOT_FOUND => break,
                 page => page?,
             };
-            let no_list = || RpcError::new(code::INTERNAL, "The server's list is none");
-            let page = RawObject::parse(&page).ok_or_else(no_list)?;
-            let items = page.get(list.key()).ok_or_else(no_list)?;
-            let items: Vec<Box<RawValue>> =
-                serde_json::from_str(items.get()).map_err(|_| no_list())?;
-            entries.extend(items);
-            cursor = page.get_str("nextCursor");
+            cursor = pages.take(list, &page)?;
             if cursor.is_none() {
                 break;
             }
         }
-        Ok(entries)
+        Ok(pages.entries)
     }
 
     async fn read(&self, list: List, params: Box<RawValue>) -> Payload {

@@ -105,6 +105,29 @@ async fn a_call_that_the_agent_cancels_is_cancelled_at_the_server() {
     stop(server).await;
 }
 
+#[tokio::test]
+async fn the_id_of_a_cancelled_call_may_be_used_again_at_once() {
+    let folder = home();
+    let log = folder.path().join("sleeps");
+    let server = Setup::new().fixture("fix", json!({"FIXTURE_LOG": log})).start().await;
+    server.upstreams(&["fix"], "connected").await;
+    let mut bridge = Bridge::before(&server, folder.path());
+    bridge.initialize(json!({})).await;
+    let sleep = |key: &str| json!({"name": "fix__sleep", "arguments": {"ms": 60_000, "key": key}});
+    let id = bridge.send("tools/call", sleep("one")).await;
+    written(&log, "start one").await;
+    let cancel = json!({"requestId": id});
+    bridge.notify("notifications/cancelled", cancel.clone()).await;
+    let again = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": sleep("two")});
+    bridge.write(&again.to_string()).await;
+    written(&log, "cancelled one").await;
+    written(&log, "start two").await;
+    bridge.notify("notifications/cancelled", cancel).await;
+    written(&log, "cancelled two").await;
+    assert_eq!(bridge.finish().await, Some(0));
+    stop(server).await;
+}
+
 async fn written(log: &Path, line: &str) {
     until(&format!("`{line}` in the fixture's log"), || async {
         fs::read_to_string(log).unwrap_or_default().lines().any(|found| found == line)
