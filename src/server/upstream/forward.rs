@@ -50,13 +50,15 @@ struct Tries {
     last: Option<u64>,
     /// How often it was sent again to a server that may have had it.
     resent: u32,
+    /// How often a session of the client's own failed it.
+    lost: u32,
     /// Whether one of the tries may have run.
     may_have_run: bool,
 }
 
 impl Tries {
     const fn new(park: Duration) -> Self {
-        Self { park, not: None, last: None, resent: 0, may_have_run: false }
+        Self { park, not: None, last: None, resent: 0, lost: 0, may_have_run: false }
     }
 
     /// The failure as the client may hear it: of all tries, not of the last one alone.
@@ -113,11 +115,13 @@ impl Upstream {
             };
             self.doubt_lists(route.link.era(), &error);
             tries.may_have_run |= error.ran() == Ran::Unknown;
+            tries.lost += u32::from(route.own.is_some());
             self.look_after(&route, &error, &mut tries);
             let tried = Tried {
                 error: &error,
                 is_repeatable: outgoing.is_repeatable,
                 resent: tries.resent,
+                lost: tries.lost,
                 left: deadline.left(),
             };
             let next = resend::next(tried, || self.budget().spend(Instant::now()));
