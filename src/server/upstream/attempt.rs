@@ -7,7 +7,7 @@ use super::{
     levels::{Filter, Level},
     link::Link,
     one::Upstream,
-    own::OwnCall,
+    own::{NoWay, OwnCall},
     params::Crossing,
     results,
     sinks::CallSink,
@@ -33,7 +33,7 @@ impl Upstream {
         self: &Arc<Self>,
         caller: &Caller,
         not: Option<u64>,
-    ) -> Result<Route, Failure> {
+    ) -> Result<Route, NoWay> {
         let shared =
             if self.has_own(caller, not) { None } else { Some(self.ready(caller.era, not).await?) };
         let is_modern = shared.as_ref().is_some_and(|link| link.era() == Era::Modern);

@@ -8,6 +8,7 @@ use super::{
     failure::Failure,
     link::is_lost,
     one::Upstream,
+    own::NoWay,
     resend::{self, Next, Tried},
     results::{self, Untranslatable},
 };
@@ -49,13 +50,15 @@ struct Tries {
     last: Option<u64>,
     /// How often it was sent again to a server that may have had it.
     resent: u32,
+    /// How often a session of the client's own failed it.
+    lost: u32,
     /// Whether one of the tries may have run.
     may_have_run: bool,
 }
 
 impl Tries {
     const fn new(park: Duration) -> Self {
-        Self { park, not: None, last: None, resent: 0, may_have_run: false }
+        Self { park, not: None, last: None, resent: 0, lost: 0, may_have_run: false }
     }
 
     /// The failure as the client may hear it: of all tries, not of the last one alone.
@@ -112,11 +115,13 @@ impl Upstream {
             };
             self.doubt_lists(route.link.era(), &error);
             tries.may_have_run |= error.ran() == Ran::Unknown;
+            tries.lost += u32::from(route.own.is_some());
             self.look_after(&route, &error, &mut tries);
             let tried = Tried {
                 error: &error,
                 is_repeatable: outgoing.is_repeatable,
                 resent: tries.resent,
+                lost: tries.lost,
                 left: deadline.left(),
             };
             let next = resend::next(tried, || self.budget().spend(Instant::now()));
@@ -139,11 +144,35 @@ impl Upstream {
     ) -> Result<Route, Failure> {
         let began = Instant::now();
         let end = deadline.at().min(began + tries.park);
-        let route = tokio::time::timeout_at(end, Box::pin(self.route(caller, tries.not))).await;
+        let mut why = None;
+        let way = Box::pin(self.way(caller, tries.not, &mut why));
+        let route = tokio::time::timeout_at(end, way).await;
         tries.park = tries.park.saturating_sub(began.elapsed());
         route.unwrap_or_else(|_| {
-            Err(self.standing().explain(Failure::unavailable("it is still connecting")))
+            Err(match why {
+                // It is there, but not for this client.
+                Some(failure) if self.lane(Era::Legacy).link().is_some() => failure,
+                _ => self.standing().explain(Failure::unavailable("it is still connecting")),
+            })
         })
+    }
+
+    /// The way to the upstream, looked for until there is one or none is to be expected; `why`
+    /// there was none at the last look.
+    async fn way(
+        self: &Arc<Self>,
+        caller: &Caller,
+        not: Option<u64>,
+        why: &mut Option<Failure>,
+    ) -> Result<Route, Failure> {
+        loop {
+            match self.route(caller, not).await {
+                Ok(route) => return Ok(route),
+                Err(NoWay::AtAll(failure)) => return Err(failure),
+                // A session that failed to open is not tried again before its pause is over.
+                Err(NoWay::Now(failure)) => *why = Some(failure),
+            }
+        }
     }
 
     /// What a try without an answer says of its link: it is of no use, or should be looked after.

@@ -111,7 +111,12 @@ impl Lane {
 
     /// A call found that this link is of no use any more, and why.
     pub(super) fn tell_lost(&self, link: u64, error: &ClientError) {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some((link, error.clone()));
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        // Ids rise: what is told late of an earlier link hides nothing of a later one.
+        if lost.as_ref().is_none_or(|(told, _)| *told <= link) {
+            *lost = Some((link, error.clone()));
+        }
+        drop(lost);
         self.lost_told.notify_one();
     }
 
@@ -251,6 +256,18 @@ mod tests {
         stale.suspect();
         stale.announce(Kind::Prompts);
         assert_eq!(stale.taken().await, (Kind::ALL.to_vec(), vec![Kind::Prompts]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_report_on_an_earlier_link_hides_none_on_the_present_one() {
+        let lane = Lane::new(Era::Legacy);
+        lane.tell_lost(7, &ClientError::SessionLost);
+        lane.tell_lost(3, &ClientError::Connect("refused".to_owned()));
+        let told = timeout(Duration::from_secs(1), lane.lost(7)).await;
+        assert!(matches!(told, Ok(ClientError::SessionLost)));
+        lane.tell_lost(7, &ClientError::SessionLost);
+        lane.tell_lost(8, &ClientError::SessionLost);
+        assert!(timeout(Duration::from_secs(1), lane.lost(8)).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use super::{
     wanted::Subscriber,
 };
 use crate::call::{Caller, Downstream, SessionRef};
-use mcp_client::Network;
+use mcp_client::{ClientError, Network};
 use mcp_protocol::Era;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,6 +22,9 @@ use tokio::time::Instant;
 /// How often idle sessions are looked for, at most and at least.
 const SHORTEST_SWEEP: Duration = Duration::from_millis(250);
 const LONGEST_SWEEP: Duration = Duration::from_secs(30);
+/// Wait before one session is opened again after that failed, at least and at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The sessions of one upstream that belong to single clients, by downstream session.
 #[derive(Default)]
@@ -29,8 +32,29 @@ pub(super) struct OwnSessions(Mutex<HashMap<Arc<str>, Arc<Slot>>>);
 
 /// One such session; the link is opened by the first call and again when it is lost.
 struct Slot {
-    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    place: tokio::sync::Mutex<Place>,
     running: Arc<Running>,
+}
+
+#[derive(Default)]
+struct Place {
+    link: Option<Arc<Link>>,
+    /// When it may be opened, if that failed and may go well later.
+    next_try: Option<Instant>,
+}
+
+/// Why a call has no way to its upstream.
+pub(super) enum NoWay {
+    /// It may have one soon.
+    Now(Failure),
+    /// It will not.
+    AtAll(Failure),
+}
+
+impl From<Failure> for NoWay {
+    fn from(failure: Failure) -> Self {
+        Self::AtAll(failure)
+    }
 }
 
 /// The calls in flight on such a session.
@@ -110,7 +134,7 @@ impl Upstream {
         self: &Arc<Self>,
         caller: &Caller,
         not: Option<u64>,
-    ) -> Option<Result<OwnCall, Failure>> {
+    ) -> Option<Result<OwnCall, NoWay>> {
         let session = caller.session.as_ref()?;
         let declared = Declared::of(&session.capabilities);
         if !declared.any() {
@@ -132,13 +156,13 @@ impl Upstream {
         session: &SessionRef,
         declared: Declared,
         not: Option<u64>,
-    ) -> Result<Arc<Link>, Failure> {
+    ) -> Result<Arc<Link>, NoWay> {
         let opening = self.clone().own_link(slot, session.clone(), declared, not);
         let stop = self.stop.clone();
         let opening = async move { stop.run_until_cancelled(opening).await };
         match self.shared.tasks.spawn(opening).await {
             Ok(Some(link)) => link,
-            Ok(None) | Err(_) => Err(Failure::unavailable("we are stopping")),
+            Ok(None) | Err(_) => Err(Failure::unavailable("we are stopping").into()),
         }
     }
 
@@ -151,7 +175,7 @@ impl Upstream {
         }
         let slot = slots.entry(session.id.clone()).or_insert_with(|| {
             Arc::new(Slot {
-                link: tokio::sync::Mutex::default(),
+                place: tokio::sync::Mutex::default(),
                 running: Arc::new(Running::new()),
             })
         });
@@ -166,15 +190,18 @@ impl Upstream {
         session: SessionRef,
         declared: Declared,
         not: Option<u64>,
-    ) -> Result<Arc<Link>, Failure> {
-        let mut place = slot.link.lock().await;
-        if let Some(link) = place.as_ref()
+    ) -> Result<Arc<Link>, NoWay> {
+        let mut place = slot.place.lock().await;
+        if let Some(link) = place.link.as_ref()
             && Some(link.id) != not
             && link.is_live()
         {
             return Ok(link.clone());
         }
-        *place = None;
+        place.link = None;
+        if let Some(next_try) = place.next_try.take() {
+            tokio::time::sleep_until(next_try).await;
+        }
         let sink = OwnSink {
             upstream: Arc::downgrade(&self),
             session: session.clone(),
@@ -183,7 +210,7 @@ impl Upstream {
         };
         let capabilities = Declared::capabilities(&session.capabilities);
         let opened = Box::pin(self.open(Some(Era::Legacy), capabilities, Arc::new(sink))).await;
-        let link = Arc::new(opened.map_err(|error| Failure::unavailable(error.to_string()))?);
+        let link = Arc::new(opened.map_err(|error| self.own_failed(&mut place, &error))?);
         self.watch_own(&link);
         if let Some(level) = self.shared.levels.of(&session.id) {
             levels::set(&link, level).await;
@@ -192,8 +219,21 @@ impl Upstream {
             let subscriber = Subscriber::Session(session.id.clone());
             self.subscribe_to(&link, &self.lane(Era::Legacy).wanted.uris_of(&subscriber)).await;
         }
-        *place = Some(link.clone());
+        place.link = Some(link.clone());
         Ok(link)
+    }
+
+    /// A session could not be opened. If that may pass, somebody looks whether the upstream is
+    /// there, and the next try comes a little later.
+    fn own_failed(&self, place: &mut Place, error: &ClientError) -> NoWay {
+        let failure = Failure::unavailable(error.to_string());
+        if !may_pass(error) {
+            return failure.into();
+        }
+        let pause = error.retry_after().unwrap_or_default().clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        place.next_try = Some(Instant::now() + pause);
+        self.lane(Era::Legacy).suspect();
+        NoWay::Now(failure)
     }
 
     /// Closes a session's link when its upstream does not answer any more, so that the calls on
@@ -265,14 +305,35 @@ impl OwnSessions {
 impl Slot {
     /// The link, if it is live now and not the one with the id `not`.
     fn live(&self, not: Option<u64>) -> Option<Arc<Link>> {
-        let link = self.link.try_lock().ok()?.clone()?;
+        let link = self.place.try_lock().ok()?.link.clone()?;
         (Some(link.id) != not && link.is_live()).then_some(link)
     }
 
     async fn close(&self) {
-        let link = self.link.lock().await.take();
+        let link = self.place.lock().await.link.take();
         if let Some(link) = link {
             link.connection.close().await;
         }
+    }
+}
+
+/// Whether a session that could not be opened for this reason may be opened later.
+const fn may_pass(error: &ClientError) -> bool {
+    match error {
+        ClientError::Spawn { .. }
+        | ClientError::Connect(_)
+        | ClientError::Tls(_)
+        | ClientError::Timeout { .. }
+        | ClientError::Closed { .. }
+        | ClientError::Http { status: 429 | 500..=599, .. } => true,
+        ClientError::Refused(_)
+        | ClientError::SessionLost
+        | ClientError::Auth { .. }
+        | ClientError::Http { .. }
+        | ClientError::Protocol(_)
+        | ClientError::TooLarge { .. }
+        | ClientError::Invalid(_)
+        | ClientError::Busy
+        | ClientError::Unfinished(_) => false,
     }
 }

@@ -59,6 +59,8 @@ pub(super) struct Tried<'a> {
     pub(super) is_repeatable: bool,
     /// How often it was sent again to a server that may have had it.
     pub(super) resent: u32,
+    /// How often a session of its client's own failed it, this time included.
+    pub(super) lost: u32,
     /// How long it may still take.
     pub(super) left: Duration,
 }
@@ -93,20 +95,20 @@ pub(super) fn next(tried: Tried<'_>, spend: impl FnOnce() -> bool) -> Next {
     if ran == Ran::Unknown && !tried.is_repeatable {
         return Next::Stop(Replay::RefusedUnsafe);
     }
-    let Some(wait) = pause(tried.error) else { return Next::Stop(Replay::NotNeeded) };
+    let Some(wait) = pause(tried.error, tried.lost) else { return Next::Stop(Replay::NotNeeded) };
     // What never left waits for a link, which is bounded elsewhere and troubles nobody.
     let counts = ran == Ran::Unknown || matches!(tried.error, ClientError::Http { .. });
     let may = !counts || (tried.resent < MOST && wait < tried.left && spend());
     if may { Next::Again { wait, counts } } else { Next::Stop(Replay::NotNeeded) }
 }
 
-/// How long to wait before a call is sent again; `None` if it would end the same way.
-fn pause(error: &ClientError) -> Option<Duration> {
+/// How long to wait before a call is sent again; `None` if it would end the same way. Nobody
+/// paces the sessions of a client's own, so from the second that was lost on it is done here.
+fn pause(error: &ClientError, lost: u32) -> Option<Duration> {
+    let at_once = if lost < 2 { Duration::ZERO } else { PAUSE };
     match error {
-        ClientError::SessionLost | ClientError::Connect(_) | ClientError::Tls(_) => {
-            Some(Duration::ZERO)
-        }
-        ClientError::Closed { sent, .. } => Some(if *sent { PAUSE } else { Duration::ZERO }),
+        ClientError::SessionLost | ClientError::Connect(_) | ClientError::Tls(_) => Some(at_once),
+        ClientError::Closed { sent, .. } => Some(if *sent { PAUSE } else { at_once }),
         ClientError::Http { status: 429 | 502..=504, retry_after } => {
             Some(retry_after.unwrap_or(PAUSE).max(PAUSE))
         }
@@ -139,7 +141,7 @@ mod tests {
 
     fn after(error: &ClientError, is_repeatable: bool) -> Replay {
         let left = Duration::from_secs(30);
-        next(Tried { error, is_repeatable, resent: 0, left }, || true).decision()
+        next(Tried { error, is_repeatable, resent: 0, lost: 0, left }, || true).decision()
     }
 
     #[test]
@@ -175,12 +177,13 @@ mod tests {
             error in errors(),
             is_repeatable: bool,
             resent in 0u32..10,
+            lost in 0u32..4,
             left in 0u64..10_000,
             budget: bool,
         ) {
             let left = Duration::from_millis(left);
             let mut asked = false;
-            let found = next(Tried { error: &error, is_repeatable, resent, left }, || {
+            let found = next(Tried { error: &error, is_repeatable, resent, lost, left }, || {
                 asked = true;
                 budget
             });
@@ -188,6 +191,7 @@ mod tests {
                 prop_assert!(error.ran() == Ran::No || is_repeatable);
                 prop_assert!(!counts || (budget && resent < MOST && wait < left));
                 prop_assert!(counts || error.ran() == Ran::No);
+                prop_assert!(lost < 2 || wait >= PAUSE, "no session after session at once");
             } else {
                 prop_assert!(!asked || !budget, "what is not sent costs nothing");
             }

@@ -20,6 +20,9 @@ use tokio::time::Instant;
 
 /// A link that lived this long counts as healthy: when it is lost, the next try comes at once.
 const HEALTHY: Duration = Duration::from_secs(10);
+/// Waits between the tries to find out whether the second era is spoken: the first, the longest.
+const FIRST_DOUBT: Duration = Duration::from_millis(500);
+const LONGEST_DOUBT: Duration = Duration::from_secs(30);
 
 /// Runs until it is to stop, then closes all of the upstream's connections.
 pub(super) async fn supervise(upstream: Arc<Upstream>) {
@@ -60,21 +63,42 @@ impl Upstream {
             self.set_absent(other);
             return None;
         }
-        if first == Era::Legacy {
+        let was_listed = self.lane(other).listing.load().is_some();
+        if first == Era::Legacy && !was_listed {
             // Calls of the other era need not wait for so unlikely an answer.
             self.set_absent(other);
         }
-        let second = self.open_shared(Some(other)).await.ok();
-        if second.is_none() {
-            self.set_absent(other);
+        let (mut retry, mut wait) = (Retry::new(), FIRST_DOUBT);
+        loop {
+            let error = match self.open_shared(Some(other)).await {
+                Ok(link) => return Some(link),
+                Err(error) => error,
+            };
+            let network = self.config().target.network();
+            let is_likely = was_listed || (first == Era::Modern && network == Network::Http);
+            if !may_be_spoken(&error, is_likely) {
+                self.set_absent(other);
+                return None;
+            }
+            if !was_listed {
+                // Until it is known, the era that was found serves all.
+                self.set_absent(other);
+            }
+            let mut pause = retry.failed(&error);
+            pause.longest = pause.longest.max(wait);
+            wait = (wait * 2).min(LONGEST_DOUBT);
+            pause.over([self.lane(other)]).await;
         }
-        second
     }
 
     fn set_absent(&self, era: Era) {
         self.set_lane(era, LaneState::Absent, None);
         // Who asked before that was known is served by the other era.
         self.lane(era.other()).wanted.absorb(&self.lane(era).wanted);
+        if self.is_stopped() {
+            // What is kept belongs to the one that came after it.
+            return;
+        }
         // What an upstream before it offered there is known not to come back.
         if self.lane(era).listing.swap(None).is_some() {
             self.forget_kept(Some(era));
@@ -254,5 +278,43 @@ const fn restart_cause(lost: &ClientError) -> RestartCause {
         | ClientError::Busy
         | ClientError::Invalid(_)
         | ClientError::Closed { .. } => RestartCause::ConnectionLost,
+    }
+}
+
+/// Whether an upstream that answers in one era may speak the other, in which it failed so. No
+/// answer at all says nothing where one is likely.
+const fn may_be_spoken(error: &ClientError, is_likely: bool) -> bool {
+    match error {
+        ClientError::Refused(_)
+        | ClientError::Protocol(_)
+        | ClientError::TooLarge { .. }
+        | ClientError::Invalid(_) => false,
+        ClientError::Http { status, .. } => *status == 429 || *status >= 500,
+        ClientError::Timeout { .. } | ClientError::Closed { .. } => is_likely,
+        ClientError::Spawn { .. }
+        | ClientError::Connect(_)
+        | ClientError::Tls(_)
+        | ClientError::Auth { .. }
+        | ClientError::SessionLost
+        | ClientError::Busy
+        | ClientError::Unfinished(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_era_is_given_up_only_when_the_server_says_so() {
+        let http = |status| ClientError::Http { status, retry_after: None };
+        let silent = ClientError::Timeout { method: "initialize", after: HEALTHY };
+        for error in [http(429), http(503), ClientError::Connect("refused".to_owned())] {
+            assert!(may_be_spoken(&error, false), "{error}");
+        }
+        for error in [http(400), http(404), ClientError::Protocol("no answer".to_owned())] {
+            assert!(!may_be_spoken(&error, true), "{error}");
+        }
+        assert!(may_be_spoken(&silent, true) && !may_be_spoken(&silent, false));
     }
 }

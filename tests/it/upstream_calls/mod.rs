@@ -5,6 +5,7 @@ mod away;
 mod cuts;
 mod forgotten;
 mod hung;
+mod own;
 mod repeated;
 
 pub use cuts::cut_calls;
