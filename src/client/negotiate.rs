@@ -118,7 +118,7 @@ impl Approach<'_> {
         timeout(wait, wire.notify("notifications/initialized", None)).await.map_err(|_| {
             ClientError::Timeout { method: "notifications/initialized", after: wait }
         })??;
-        wire.listen();
+        wire.listen().await;
         Ok((revision, server))
     }
 

@@ -58,10 +58,10 @@ impl Wire {
     }
 
     /// Starts to hear what a legacy server sends unasked.
-    pub(crate) fn listen(&self) {
+    pub(crate) async fn listen(&self) {
         match self {
             Self::Stdio(_) => {}
-            Self::Http(wire) => wire.listen(),
+            Self::Http(wire) => wire.listen().await,
         }
     }
 

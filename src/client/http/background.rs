@@ -63,7 +63,9 @@ enum After {
 }
 
 async fn one(link: &Link, place: &mut Place) -> After {
-    let Ok(response) = link.get(place.last_id.as_deref()).await else { return After::Unreached };
+    let response = link.get(place.last_id.as_deref()).await;
+    link.listening.cancel();
+    let Ok(response) = response else { return After::Unreached };
     let status = response.status();
     if status.is_success() {
         if answer::kind(response.headers()) != Kind::Stream {

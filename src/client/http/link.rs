@@ -44,6 +44,8 @@ pub(super) struct Link {
     pub(super) questions: Arc<Questions>,
     pub(super) listeners: Listeners,
     pub(super) fate: Fate,
+    /// Cancelled when the stream in the background was first answered.
+    pub(super) listening: CancellationToken,
     /// The stream in the background could not reach the server.
     pub(super) doubt: Notify,
     /// Somebody who waits for it is told of the next answer to a message of ours.
@@ -79,6 +81,7 @@ impl Link {
                 questions: Questions::new(options.max_questions, tasks.clone(), reply),
                 listeners: Listeners::default(),
                 fate: Fate::default(),
+                listening: CancellationToken::new(),
                 doubt: Notify::new(),
                 answered: Notify::new(),
                 stop: CancellationToken::new(),

@@ -26,6 +26,8 @@ use tokio_util::sync::DropGuard;
 
 /// How long the end of a session, or of a call, may take to be told.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a server may take to begin the stream in the background before calls are sent.
+const LISTENING: Duration = Duration::from_secs(1);
 
 /// Whether a secure connection to the endpoint can be made.
 pub(crate) async fn try_tls(target: &HttpTarget, options: &Options) -> Result<(), ClientError> {
@@ -56,9 +58,12 @@ impl HttpWire {
         let _first_stays = self.link.agreed.set(revision);
     }
 
-    /// Opens the stream for what the server sends at other times; legacy only.
-    pub(crate) fn listen(&self) {
+    /// Opens the stream for what the server sends at other times; legacy only. A server may put a
+    /// question about our first call there, and lose it where there is no stream: so this waits
+    /// for it, for a moment.
+    pub(crate) async fn listen(&self) {
         self.link.tasks.spawn(background::listen(Arc::clone(&self.link)));
+        let _in_time = timeout(LISTENING, self.link.listening.cancelled()).await;
     }
 
     /// Sends a call and waits for its end.
