@@ -36,7 +36,7 @@ async fn a_session_is_shown_as_it_is_and_after_its_end_as_it_was() {
     let client = Legacy::with(&server, "2025-06-18", json!({"roots": {}})).await;
     let path = format!("/api/sessions/{}", client.session);
     let stream = client.stream().await;
-    let sleep = json!({"name": "fix__sleep", "arguments": {"ms": 800}});
+    let sleep = json!({"name": "fix__sleep", "arguments": {"ms": 3_000}});
     let mut call = client.start("tools/call", sleep).await;
     let shown = server.json(&path).await;
     let expected = json!({

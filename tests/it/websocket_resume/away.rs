@@ -49,7 +49,7 @@ async fn several_calls_run_on_while_the_client_is_away() {
     let server = server_with(Setup::new()).await;
     let mut client = Client::open(&server).await;
     let mut ids = Vec::new();
-    for ms in [600, 500, 400] {
+    for ms in [3_000, 2_900, 2_800] {
         ids.push(client.call(&server, "fix__sleep", json!({"ms": ms})).await);
     }
     until("they are in flight", || async {

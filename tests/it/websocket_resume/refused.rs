@@ -79,7 +79,7 @@ async fn a_client_that_asks_for_nothing_gets_nothing() {
     let mut plain = Client::hello(&server, Value::Null, server.token()).await;
     assert_eq!(plain.told, Value::Null);
     plain.say(json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
-    plain.call(&server, "fix__sleep", json!({"ms": 400})).await;
+    plain.call(&server, "fix__sleep", json!({"ms": 3_000})).await;
     until("the call is in flight", || async {
         server.scrape().await.sum("mcp_requests_in_flight", &[("method", "tools/call")]) == 1.0
     })
