@@ -1,0 +1,8 @@
+//! The reliability lab: runs scenarios against any MCP server, sees it only from outside, and tells
+//! when and why its tools were gone.
+//!
+//! [`result`] is what a run found out, as values that can be written and read again. [`progress`] is
+//! what is shown while it runs.
+
+pub mod progress;
+pub mod result;
