@@ -5,4 +5,5 @@
 //! what is shown while it runs.
 
 pub mod progress;
+pub mod report;
 pub mod result;
