@@ -7,6 +7,7 @@ use super::{
     words::{clean, many},
 };
 use crate::result::{RunResult, Verdict};
+use indexmap::IndexMap;
 use maud::html;
 use serde::Serialize;
 
@@ -31,9 +32,9 @@ pub struct Standing {
     /// Scenarios that did not run.
     pub skipped: usize,
     /// How each scenario ended.
-    pub verdicts: Vec<(String, Verdict)>,
+    pub verdicts: IndexMap<String, Verdict>,
     /// What was measured, by measure; its name tells its unit.
-    pub figures: Vec<(Measure, Option<f64>)>,
+    pub figures: IndexMap<Measure, Option<f64>>,
     /// Why it could not be tested.
     pub error: Option<String>,
 }
@@ -66,8 +67,8 @@ impl Leaderboard {
             passed: 0,
             failed: 0,
             skipped: 0,
-            verdicts: Vec::new(),
-            figures: Vec::new(),
+            verdicts: IndexMap::new(),
+            figures: IndexMap::new(),
             error: Some(error.to_owned()),
         });
     }
@@ -75,10 +76,7 @@ impl Leaderboard {
     /// Figures that at least one target has.
     fn measures(&self) -> Vec<Measure> {
         let is_known = |measure: &Measure| {
-            self.rows
-                .iter()
-                .flat_map(|row| &row.figures)
-                .any(|(of, figure)| of == measure && figure.is_some())
+            self.rows.iter().any(|row| row.figures.get(measure).is_some_and(Option::is_some))
         };
         Measure::ALL.into_iter().filter(is_known).collect()
     }
@@ -105,7 +103,7 @@ impl Leaderboard {
 
     fn verdicts(&self) -> Table {
         let mut names: Vec<&str> = Vec::new();
-        for (name, _) in self.rows.iter().flat_map(|row| &row.verdicts) {
+        for name in self.rows.iter().flat_map(|row| row.verdicts.keys()) {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
@@ -168,15 +166,13 @@ impl Leaderboard {
 
 impl Standing {
     fn cell(&self, measure: Measure) -> Cell {
-        let figure =
-            self.figures.iter().find(|(of, _)| *of == measure).and_then(|(_, figure)| *figure);
+        let figure = self.figures.get(&measure).copied().flatten();
         let Some(figure) = figure else { return Cell::from("–".to_owned()) };
         Cell::bad_if(measure.is_fault(figure), measure.written(figure))
     }
 
     fn verdict(&self, scenario: &str) -> Cell {
-        let found = self.verdicts.iter().find(|(name, _)| name == scenario);
-        match found.map(|(_, verdict)| *verdict) {
+        match self.verdicts.get(scenario) {
             Some(Verdict::Passed) => Cell::toned("held", Tone::Good),
             Some(Verdict::Failed) => Cell::toned("failed", Tone::Bad),
             Some(Verdict::Skipped) => Cell::toned("skipped", Tone::Plain),

@@ -46,7 +46,8 @@ fn write_scenario(text: &mut String, scenario: &Scenario) -> std::fmt::Result {
         writeln!(text, "Reason: {}\n", escape(&clean(reason)))?;
     }
     writeln!(text, "{}\n", escape(&story::of_scenario(scenario)))?;
-    for table in tables::of_scenario(scenario) {
+    let expectations = Some(tables::expectations(scenario)).filter(|table| !table.is_empty());
+    for table in expectations.into_iter().chain(tables::of_scenario(scenario)) {
         writeln!(text, "### {}\n\n{}", table.title, table.markdown())?;
     }
     match story::memory(scenario) {

@@ -1,14 +1,14 @@
 //! The figures by which runs and targets are compared.
 
 use super::{
-    story, summary, tables,
+    gap, summary, tables,
     words::{bytes, count, duration, millis, percent},
 };
 use crate::result::{Oracle, RunResult, Scenario};
 use serde::Serialize;
 
 /// A figure by which runs and targets are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// How much of the time tools were listed.
@@ -153,7 +153,7 @@ impl Measure {
             Self::ListedPercent => availability.map(|a| a.listed_percent),
             Self::CallablePercent => availability.map(|a| a.callable_percent),
             Self::GoneSeconds => {
-                availability.map(|_| story::gaps(scenario).iter().map(story::Gap::length_s).sum())
+                availability.map(|_| gap::gaps(scenario).iter().map(gap::Gap::length_s).sum())
             }
             Self::SlowestDetectionSeconds => {
                 most(recoveries.iter().filter_map(|r| r.detected_after_s))

@@ -4,6 +4,7 @@
 mod chart;
 mod diff;
 mod folder;
+mod gap;
 mod html;
 mod junit;
 mod leaderboard;

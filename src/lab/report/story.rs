@@ -1,104 +1,13 @@
 //! When and why tools were gone, found in the figures and said in sentences.
 
-use super::words::{bytes, clean, duration, list, many, percent};
+use super::{
+    gap::{Gap, gaps},
+    words::{bytes, clean, duration, list, many, percent},
+};
 use crate::result::{RunResult, Scenario, UNEXPLAINED, Verdict};
 
-/// How long after the end of a fault what happens is still put down to it, in seconds, where
-/// nothing else was on.
-const AFTERMATH_S: f64 = 5.0;
 /// Stretches a sentence names.
 const NAMED: usize = 3;
-
-/// A stretch of time in which not every tool was there.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Gap {
-    /// When the first was gone.
-    pub(crate) from_s: f64,
-    /// When all were back, or the scenario ended.
-    pub(crate) to_s: f64,
-    /// The fewest that were listed.
-    pub(crate) listed: u32,
-    /// The fewest that could be called.
-    pub(crate) callable: u32,
-    /// The faults that were on.
-    pub(crate) faults: Vec<String>,
-}
-
-impl Gap {
-    /// How long it was.
-    pub(crate) fn length_s(&self) -> f64 {
-        (self.to_s - self.from_s).max(0.0)
-    }
-
-    /// What was behind it, in words.
-    pub(crate) fn why(&self) -> String {
-        match self.faults.len() {
-            0 => "no fault was on".to_owned(),
-            1 => format!("fault {}", self.faults[0]),
-            _ => format!("faults {}", list(&self.faults)),
-        }
-    }
-}
-
-/// The stretches in which not every tool of a scenario was there.
-pub(crate) fn gaps(scenario: &Scenario) -> Vec<Gap> {
-    let Some(availability) = &scenario.availability else { return Vec::new() };
-    let tools = availability.tools;
-    let mut gaps: Vec<Gap> = Vec::new();
-    let mut is_open = false;
-    for sample in &availability.series {
-        let is_whole = sample.listed >= tools && sample.callable >= tools;
-        match gaps.last_mut().filter(|_| is_open) {
-            Some(gap) if is_whole => gap.to_s = sample.at_s,
-            Some(gap) => {
-                gap.listed = gap.listed.min(sample.listed);
-                gap.callable = gap.callable.min(sample.callable);
-            }
-            None if is_whole => {}
-            None => gaps.push(Gap {
-                from_s: sample.at_s,
-                to_s: scenario.duration_s,
-                listed: sample.listed,
-                callable: sample.callable,
-                faults: Vec::new(),
-            }),
-        }
-        is_open = !is_whole;
-    }
-    for gap in &mut gaps {
-        gap.faults = faults_behind(scenario, gap);
-    }
-    gaps
-}
-
-/// The faults that were on in a gap; without one, the last that had just ended. Where the run
-/// itself says which faults cost anything, only those.
-fn faults_behind(scenario: &Scenario, gap: &Gap) -> Vec<String> {
-    let blamed = scenario.availability.iter().flat_map(|a| &a.unavailable_by_cause);
-    let blamed: Vec<&str> = blamed.map(|by| by.cause.as_str()).collect();
-    let ended = |to: Option<f64>| to.unwrap_or(f64::INFINITY);
-    let on: Vec<_> = scenario
-        .faults
-        .iter()
-        .filter(|fault| fault.from_s <= gap.to_s && ended(fault.to_s) >= gap.from_s)
-        .collect();
-    let before = scenario
-        .faults
-        .iter()
-        .filter(|fault| {
-            ended(fault.to_s) < gap.from_s && ended(fault.to_s) + AFTERMATH_S >= gap.from_s
-        })
-        .max_by(|a, b| ended(a.to_s).total_cmp(&ended(b.to_s)));
-    let candidates = if on.is_empty() { before.into_iter().collect() } else { on };
-    let mut names: Vec<String> = Vec::new();
-    for fault in &candidates {
-        let counts = blamed.is_empty() || blamed.contains(&fault.name.as_str());
-        if counts && !names.contains(&clean(&fault.name)) {
-            names.push(clean(&fault.name));
-        }
-    }
-    names
-}
 
 /// What became of the tools in a scenario, in a sentence or two.
 pub(crate) fn of_scenario(scenario: &Scenario) -> String {
@@ -124,38 +33,43 @@ pub(crate) fn of_scenario(scenario: &Scenario) -> String {
     }
     let unlisted = gaps.iter().filter(|gap| gap.listed < availability.tools).count();
     let stayed = match unlisted {
-        0 => "They stayed listed throughout.".to_owned(),
-        some if some == gaps.len() => "They were missing from the list too.".to_owned(),
-        some => format!("In {some} of these they were missing from the list too."),
+        0 => "All stayed listed throughout.".to_owned(),
+        _ if gaps.len() == 1 => "Some were missing from the list too.".to_owned(),
+        some if some == gaps.len() => "Each time some were missing from the list too.".to_owned(),
+        some => format!("In {some} of these some were missing from the list too."),
     };
-    format!("{} {stayed}", stretches(&gaps, availability.tools, scenario.duration_s))
+    let gone = if unlisted == 0 { "could be called" } else { "was listed and could be called" };
+    let worst = gaps.iter().map(|gap| gap.callable.min(gap.listed)).min().unwrap_or(0);
+    let lost = duration(lost_s(&gaps));
+    let tools = availability.tools;
+    format!(
+        "For {lost} of {watched} not every tool {gone} (at worst {worst} of {tools}){}. {stayed}",
+        stretches(scenario, &gaps)
+    )
 }
 
-fn stretches(gaps: &[Gap], tools: u32, watched_s: f64) -> String {
-    let lost: f64 = gaps.iter().map(Gap::length_s).sum();
-    let worst = gaps.iter().map(|gap| gap.callable.min(gap.listed)).min().unwrap_or(0);
-    let whose = match (tools, tools.saturating_sub(worst)) {
-        (1, _) => "The tool was".to_owned(),
-        (all, gone) if gone >= all => format!("All {all} tools were"),
-        (all, 1) => format!("1 of {all} tools was"),
-        (all, gone) => format!("Up to {gone} of {all} tools were"),
-    };
+/// When it was and why: the longest stretches, in the order of time.
+fn stretches(scenario: &Scenario, gaps: &[Gap]) -> String {
     let each = |gap: &Gap| {
         let (from, to) = (duration(gap.from_s), duration(gap.to_s));
-        format!("from {from} to {to} ({})", gap.why())
+        format!("from {from} to {to} ({})", gap.why(scenario))
     };
-    let (lost, watched) = (duration(lost), duration(watched_s));
     if let [gap] = gaps {
-        return format!("{whose} gone for {lost} of {watched}: {}.", each(gap));
+        return format!(", {}", each(gap));
     }
+    let mut longest = longest(gaps);
+    longest.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
+    let named: Vec<String> = longest.into_iter().map(each).collect();
+    let some = if gaps.len() > NAMED { ", the longest of them " } else { ": " };
+    format!(", in {} stretches{some}{}", gaps.len(), list(&named))
+}
+
+/// The longest of them, as many as a sentence names.
+fn longest(gaps: &[Gap]) -> Vec<&Gap> {
     let mut longest: Vec<&Gap> = gaps.iter().collect();
     longest.sort_by(|a, b| b.length_s().total_cmp(&a.length_s()));
     longest.truncate(NAMED);
-    longest.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
-    let named: Vec<String> = longest.into_iter().map(each).collect();
-    let named =
-        if gaps.len() > NAMED { format!("the longest {}", list(&named)) } else { list(&named) };
-    format!("{whose} gone for {lost} of {watched}, {} times: {named}.", gaps.len())
+    longest
 }
 
 /// What the run came to, in a few words.
@@ -189,45 +103,41 @@ pub(crate) fn of_run(run: &RunResult) -> String {
         return "Nobody watched the tools.".to_owned();
     }
     let time: f64 = watched.iter().map(|scenario| scenario.duration_s).sum();
-    let mut gone: Vec<(&str, Vec<Gap>)> =
-        watched.iter().map(|scenario| (scenario.name.as_str(), gaps(scenario))).collect();
+    let mut gone: Vec<(&Scenario, Vec<Gap>)> =
+        watched.iter().map(|scenario| (*scenario, gaps(scenario))).collect();
     gone.retain(|(_, gaps)| !gaps.is_empty());
     if gone.is_empty() {
         return format!("All the time ({}) every tool was listed and callable.", duration(time));
     }
-    let lost_s = |gaps: &[Gap]| gaps.iter().map(Gap::length_s).sum::<f64>();
     gone.sort_by(|a, b| lost_s(&b.1).total_cmp(&lost_s(&a.1)));
-    let all: f64 = gone.iter().map(|(_, gaps)| lost_s(gaps)).sum();
+    let lost: f64 = gone.iter().map(|(_, gaps)| lost_s(gaps)).sum();
     let named: Vec<String> =
-        gone.iter().take(NAMED).map(|(name, gaps)| in_scenario(name, gaps, lost_s(gaps))).collect();
+        gone.iter().take(NAMED).map(|(s, gaps)| in_scenario(s, gaps)).collect();
     let most = if gone.len() > NAMED { "most of it in" } else { "in" };
-    let stayed = if watched
-        .iter()
-        .all(|s| s.availability.as_ref().is_some_and(|a| a.listed_percent >= 100.0))
-    {
-        "Tools were listed all the time"
+    let listed = |s: &&Scenario| s.availability.as_ref().is_some_and(|a| a.listed_percent >= 100.0);
+    let (what, stayed) = if watched.iter().all(listed) {
+        ("could be called", "All stayed listed throughout")
     } else {
-        "Tools were missing from the list for a while"
+        ("was listed and could be called", "Some were missing from the list too")
     };
-    format!(
-        "Tools were gone for {} of {}: {most} {}. {stayed}{}.",
-        duration(all),
-        duration(time),
-        list(&named),
-        unexplained(&watched)
-    )
+    let (lost, time, named) = (duration(lost), duration(time), list(&named));
+    let rest = unexplained(&watched);
+    format!("For {lost} of {time} not every tool {what}: {most} {named}. {stayed}{rest}.")
 }
 
-fn in_scenario(name: &str, gaps: &[Gap], lost_s: f64) -> String {
+fn lost_s(gaps: &[Gap]) -> f64 {
+    gaps.iter().map(Gap::length_s).sum()
+}
+
+fn in_scenario(scenario: &Scenario, gaps: &[Gap]) -> String {
     let mut faults: Vec<String> = Vec::new();
-    for fault in gaps.iter().flat_map(|gap| &gap.faults) {
-        if !faults.contains(fault) {
-            faults.push(fault.clone());
+    for fault in longest(gaps).into_iter().flat_map(|gap| gap.faults(scenario)) {
+        if !faults.contains(&fault) && faults.len() < NAMED {
+            faults.push(fault);
         }
     }
-    faults.truncate(NAMED);
     let why = if faults.is_empty() { "no fault was on".to_owned() } else { list(&faults) };
-    format!("{} ({}; {why})", clean(name), duration(lost_s))
+    format!("{} ({}; {why})", clean(&scenario.name), duration(lost_s(gaps)))
 }
 
 /// What nothing explains is said last, since it is the first thing to look into.
@@ -261,4 +171,25 @@ pub(crate) fn memory(scenario: &Scenario) -> Option<String> {
             "Memory did not grow beyond what measuring leaves open: {shown} an hour (± {margin})."
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::Resources;
+
+    #[test]
+    fn memory_grew_only_beyond_twice_the_error() {
+        let grown = |slope: f64, error: f64| {
+            let resources = Resources {
+                rss_slope_bytes_per_hour: Some(slope),
+                rss_slope_error_bytes_per_hour: Some(error),
+                ..Resources::default()
+            };
+            memory(&Scenario { resources: Some(resources), ..Scenario::default() }).unwrap()
+        };
+        assert_eq!(grown(3072.0, 1024.0), "Memory grew by 3 KiB an hour (± 1 KiB).");
+        assert!(grown(2000.0, 1024.0).starts_with("Memory did not grow beyond"));
+        assert!(grown(-9000.0, 1024.0).starts_with("Memory did not grow beyond"));
+    }
 }

@@ -5,6 +5,7 @@
 //! newer version wrote is never half understood.
 
 mod client;
+mod event_log;
 mod events;
 mod latency;
 mod measured;
@@ -13,7 +14,8 @@ mod scenario;
 mod target;
 
 pub use client::{Client, FinalStatus};
-pub use events::{EventLog, EventWriter, Line, Phase, What, Written};
+pub use event_log::{EventLog, EventWriter};
+pub use events::{Line, Phase, What, Written};
 pub use latency::{Latency, Percentiles};
 pub use measured::{
     Availability, AvailabilitySample, Calls, Outcome, ResourceSample, ResourceSource, Resources,

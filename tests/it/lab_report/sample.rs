@@ -9,8 +9,7 @@ use mcp_lab::result::{
 };
 
 /// Everything that could mean something to HTML, Markdown, XML or a terminal.
-pub const HOSTILE: &str =
-    "</script><img src=x onerror=\"alert('1')\">|`**x**`|[a](javascript:alert(1))&amp;\u{202e}\u{1b}[31m\n# y";
+pub const HOSTILE: &str = "</script><img src=x onerror=\"alert('1')\">|`**x**`|[a](javascript:alert(1))&amp;\u{202e}\u{1b}[31m\n# y";
 
 /// The run.
 pub fn run() -> RunResult {
@@ -72,7 +71,12 @@ fn resources(duration_s: f64, samples: u32) -> Resources {
         let at_s = duration_s * f64::from(n) / f64::from(samples - 1);
         let warm = 1.0 - (-f64::from(n) / 12.0).exp();
         let rss = 31.0e6 + 9.0e6 * warm + 0.8e6 * noise(n);
-        ResourceSample { at_s, rss_bytes: rss as u64, fds: Some(24 + u64::from(n % 7)), cpu_seconds: Some(at_s * 0.02) }
+        ResourceSample {
+            at_s,
+            rss_bytes: rss as u64,
+            fds: Some(24 + u64::from(n % 7)),
+            cpu_seconds: Some(at_s * 0.02),
+        }
     };
     Resources {
         source: ResourceSource::Process,
@@ -99,16 +103,25 @@ fn latency(p50_ms: f64, worst_ms: f64) -> Latency {
 }
 
 fn calls(outcomes: &[(Outcome, u64)]) -> Calls {
-    Calls { started: outcomes.iter().map(|(_, calls)| calls).sum(), outcomes: outcomes.iter().copied().collect() }
+    Calls {
+        started: outcomes.iter().map(|(_, calls)| calls).sum(),
+        outcomes: outcomes.iter().copied().collect(),
+    }
 }
 
 fn series(changes: &[(f64, u32, u32)]) -> Vec<AvailabilitySample> {
-    changes.iter().map(|&(at_s, listed, callable)| AvailabilitySample { at_s, listed, callable }).collect()
+    changes
+        .iter()
+        .map(|&(at_s, listed, callable)| AvailabilitySample { at_s, listed, callable })
+        .collect()
 }
 
 fn stability() -> Scenario {
-    let mut scenario =
-        named("connection-stability", "Calls once a second for an hour and watches for silent failures.", 3_600.0);
+    let mut scenario = named(
+        "connection-stability",
+        "Calls once a second for an hour and watches for silent failures.",
+        3_600.0,
+    );
     scenario.expectations = vec![
         expectation("tools listed", "100 %", "100 %", None),
         expectation("calls without result", "0", "0", None),
@@ -126,19 +139,29 @@ fn stability() -> Scenario {
     scenario.oracle = Some(Oracle { sent: 3_600, ran: 3_600, ..Oracle::default() });
     scenario.latency = Some(latency(1.4, 38.0));
     scenario.resources = Some(resources(3_600.0, 361));
-    scenario.sessions =
-        Some(Sessions { opened: 2, average_duration_s: Some(3_599.0), heartbeat_effectiveness: Some(1.0) });
+    scenario.sessions = Some(Sessions {
+        opened: 2,
+        average_duration_s: Some(3_599.0),
+        heartbeat_effectiveness: Some(1.0),
+    });
     scenario.target_metrics.insert("mcp_requests_total".to_owned(), [0.0, 3_600.0]);
     scenario
 }
 
-fn fault(name: &str, kind: &str, direction: Option<Direction>, from_s: f64, to_s: Option<f64>) -> Fault {
+fn fault(
+    name: &str,
+    kind: &str,
+    direction: Option<Direction>,
+    from_s: f64,
+    to_s: Option<f64>,
+) -> Fault {
     let injected = if direction.is_some() { 731 } else { 1 };
     Fault { name: name.to_owned(), kind: kind.to_owned(), direction, from_s, to_s, injected }
 }
 
 fn restart() -> Scenario {
-    let mut scenario = named("server-restart", "Kills the server three times while ten clients call it.", 60.0);
+    let mut scenario =
+        named("server-restart", "Kills the server three times while ten clients call it.", 60.0);
     scenario.expectations = vec![
         expectation("tools listed", "100 %", "100 %", None),
         expectation("recovery", "at most 1 s after each fault", "0.92 s", None),
@@ -167,7 +190,8 @@ fn restart() -> Scenario {
             recovered_after_s: Some(back),
         })
         .into();
-    scenario.calls = calls(&[(Outcome::Ok, 5_980), (Outcome::OutcomeUnknown, 12), (Outcome::Unavailable, 8)]);
+    scenario.calls =
+        calls(&[(Outcome::Ok, 5_980), (Outcome::OutcomeUnknown, 12), (Outcome::Unavailable, 8)]);
     scenario.oracle = Some(Oracle { sent: 6_000, ran: 5_989, ..Oracle::default() });
     scenario.latency = Some(latency(0.8, 940.0));
     scenario.resources = Some(resources(60.0, 61));
@@ -182,8 +206,18 @@ fn chaos() -> Scenario {
     );
     scenario.verdict = Verdict::Failed;
     scenario.expectations = vec![
-        expectation("tools listed", "100 %", "97.5 %", Some("the list came back shorter after the fault `pause`")),
-        expectation("nothing runs twice", "0", "2", Some("the server ran a call again after the fault `cut`")),
+        expectation(
+            "tools listed",
+            "100 %",
+            "97.5 %",
+            Some("the list came back shorter after the fault `pause`"),
+        ),
+        expectation(
+            "nothing runs twice",
+            "0",
+            "2",
+            Some("the server ran a call again after the fault `cut`"),
+        ),
         expectation("nothing hangs", "0", "0", None),
     ];
     scenario.faults = vec![
@@ -199,9 +233,21 @@ fn chaos() -> Scenario {
         callable_percent: 86.25,
         tool_seconds: 1_440.0,
         unavailable_by_cause: vec![
-            UnavailableBy { cause: "pause".to_owned(), unlisted_tool_seconds: 36.0, uncallable_tool_seconds: 132.0 },
-            UnavailableBy { cause: "cut".to_owned(), unlisted_tool_seconds: 0.0, uncallable_tool_seconds: 48.0 },
-            UnavailableBy { cause: UNEXPLAINED.to_owned(), unlisted_tool_seconds: 0.0, uncallable_tool_seconds: 6.0 },
+            UnavailableBy {
+                cause: "pause".to_owned(),
+                unlisted_tool_seconds: 36.0,
+                uncallable_tool_seconds: 132.0,
+            },
+            UnavailableBy {
+                cause: "cut".to_owned(),
+                unlisted_tool_seconds: 0.0,
+                uncallable_tool_seconds: 48.0,
+            },
+            UnavailableBy {
+                cause: UNEXPLAINED.to_owned(),
+                unlisted_tool_seconds: 0.0,
+                uncallable_tool_seconds: 6.0,
+            },
         ],
         series: series(&[
             (0.0, 12, 12),
@@ -216,18 +262,7 @@ fn chaos() -> Scenario {
             (116.0, 12, 11),
         ]),
     });
-    let recovery = |fault: &str, at_s, noticed, back| Recovery {
-        fault: fault.to_owned(),
-        at_s,
-        detected_after_s: noticed,
-        recovered_after_s: back,
-    };
-    scenario.recoveries = vec![
-        recovery("loss", 20.0, None, Some(0.0)),
-        recovery("cut", 40.0, Some(0.2), Some(2.0)),
-        recovery("cut", 70.0, Some(0.2), Some(1.0)),
-        recovery("pause", 85.0, Some(0.5), None),
-    ];
+    scenario.recoveries = slow_recoveries();
     scenario.failures = (0..40).map(failed_call).collect();
     scenario.failures_left_out = 17;
     scenario.calls = calls(&[
@@ -242,6 +277,21 @@ fn chaos() -> Scenario {
     scenario
 }
 
+fn slow_recoveries() -> Vec<Recovery> {
+    let recovery = |fault: &str, at_s, noticed, back| Recovery {
+        fault: fault.to_owned(),
+        at_s,
+        detected_after_s: noticed,
+        recovered_after_s: back,
+    };
+    vec![
+        recovery("loss", 20.0, None, Some(0.0)),
+        recovery("cut", 40.0, Some(0.2), Some(2.0)),
+        recovery("cut", 70.0, Some(0.2), Some(1.0)),
+        recovery("pause", 85.0, Some(0.5), None),
+    ]
+}
+
 fn failed_call(n: u32) -> Failure {
     Failure {
         at_s: 85.5 + f64::from(n) * 0.3,
@@ -253,8 +303,11 @@ fn failed_call(n: u32) -> Failure {
 }
 
 fn sessions() -> Scenario {
-    let mut scenario =
-        named("concurrent-sessions", "Sessions that end, go stale, come back and last, side by side.", 90.0);
+    let mut scenario = named(
+        "concurrent-sessions",
+        "Sessions that end, go stale, come back and last, side by side.",
+        90.0,
+    );
     let roles =
         [("normal", 5), ("stale", 2), ("simultaneous", 5), ("reconnecting", 3), ("heartbeat", 1)];
     for (role, clients) in roles {
@@ -264,8 +317,11 @@ fn sessions() -> Scenario {
         }
     }
     scenario.expectations = vec![expectation("clients that succeeded", "16", "16", None)];
-    scenario.sessions =
-        Some(Sessions { opened: 19, average_duration_s: Some(41.5), heartbeat_effectiveness: Some(0.98) });
+    scenario.sessions = Some(Sessions {
+        opened: 19,
+        average_duration_s: Some(41.5),
+        heartbeat_effectiveness: Some(0.98),
+    });
     scenario.calls = calls(&[(Outcome::Ok, 640)]);
     scenario
 }
@@ -346,6 +402,7 @@ fn hostile() -> Scenario {
 fn skipped() -> Scenario {
     let mut scenario = named("half-open", "A connection that accepts and then says nothing.", 0.0);
     scenario.verdict = Verdict::Skipped;
-    scenario.reason = Some("the target speaks over stdio, which has no connection to hold open".to_owned());
+    scenario.reason =
+        Some("the target speaks over stdio, which has no connection to hold open".to_owned());
     scenario
 }

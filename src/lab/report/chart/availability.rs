@@ -32,7 +32,7 @@ pub(crate) fn availability(scenario: &Scenario) -> Option<Markup> {
     let tools = availability.tools.max(most(|s| s.listed)).max(most(|s| s.callable));
     let mut plot = Plot {
         time: Axis::exact(end, 6, &TIMES),
-        figures: Axis::rounded(f64::from(tools.max(1)), 4, &[1.0, 2.0, 5.0]),
+        figures: Axis::to(f64::from(tools.max(1)), 4, &[1.0, 2.0, 5.0]),
         written: |figure| format!("{figure:.0}"),
         shapes: Vec::new(),
         below: Some(lanes(scenario)),
@@ -51,14 +51,16 @@ pub(crate) fn availability(scenario: &Scenario) -> Option<Markup> {
         says:
             "How many tools were listed and how many could be called; a shaded stretch is a fault."
                 .to_owned(),
-        legend: &[
-            ("listed", "listed"),
-            ("callable", "callable"),
-            ("fault", "a fault is on"),
-            ("failure", "a failure"),
-        ],
+        legend: &legend(scenario),
     };
     Some(figure.around(&plot.draw(&says)))
+}
+
+fn legend(scenario: &Scenario) -> Vec<(&'static str, &'static str)> {
+    let mut legend = vec![("listed", "listed"), ("callable", "callable")];
+    legend.extend((!scenario.faults.is_empty()).then_some(("fault", "a fault is on")));
+    legend.extend((!scenario.failures.is_empty()).then_some(("failure", "a failure")));
+    legend
 }
 
 fn title(fault: &Fault, end: f64) -> String {
@@ -86,7 +88,8 @@ fn lanes(scenario: &Scenario) -> Markup {
                 div.lane { @for failure in scenario.failures.iter().take(FAILURES) {
                     i.failure style={ "left:" (css(axis.place(failure.at_s))) }
                         title={ (duration(failure.at_s)) ": " (clean(&failure.message)) } {}
-                } }
+                }
+                span { "failures" } }
             }
             @for name in names {
                 div.lane {

@@ -28,6 +28,15 @@ impl Axis {
         Self::exact(top, ticks, units)
     }
 
+    /// An axis that reaches to `most` exactly and says so.
+    pub(super) fn to(most: f64, ticks: u32, units: &[f64]) -> Self {
+        let mut axis = Self::exact(most, ticks, units);
+        // Two figures must not stand on each other.
+        axis.ticks.retain(|tick| *tick < 0.9 * axis.most);
+        axis.ticks.push(axis.most);
+        axis
+    }
+
     /// Where a figure stands, from 0 to 1.
     pub(super) fn place(&self, figure: f64) -> f64 {
         (figure / self.most).clamp(0.0, 1.0)

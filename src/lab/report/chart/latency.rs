@@ -11,6 +11,11 @@ use crate::{
 };
 use maud::Markup;
 
+/// A power of ten of milliseconds: beside `10 s` stands `100 s`.
+fn decade(tick: f64) -> String {
+    if tick < 1000.0 { millis(tick) } else { format!("{} s", tick / 1000.0) }
+}
+
 /// The chart, when calls were timed.
 pub(crate) fn latency(scenario: &Scenario) -> Option<Markup> {
     let latency = scenario.latency.as_ref().filter(|latency| latency.corrected.count > 0)?;
@@ -21,7 +26,10 @@ pub(crate) fn latency(scenario: &Scenario) -> Option<Markup> {
         .zip(sent)
         .map(|((name, due), (_, sent))| Row {
             name: name.to_owned(),
-            says: vec![("due", millis(due)), ("sent", millis(sent))],
+            says: vec![
+                ("due", format!("due {}", millis(due))),
+                ("sent", format!("sent {}", millis(sent))),
+            ],
             marks: vec![
                 Mark::Bar("between", axis.place(sent.min(due)), axis.place(due.max(sent))),
                 Mark::Point("sent", axis.place(sent)),
@@ -30,7 +38,7 @@ pub(crate) fn latency(scenario: &Scenario) -> Option<Markup> {
         })
         .collect();
     let ticks: Vec<(f64, String)> =
-        axis.ticks().into_iter().map(|tick| (axis.place(tick), millis(tick))).collect();
+        axis.ticks().into_iter().map(|tick| (axis.place(tick), decade(tick))).collect();
     let figure = Figure {
         title: "Latency",
         says:

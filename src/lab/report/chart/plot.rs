@@ -81,7 +81,8 @@ impl Plot {
                 }
                 @if let Some(below) = &self.below { (below) }
                 div.xs aria-hidden="true" { @for (at, tick) in self.time.ticks.iter().enumerate() {
-                    span.minor[at % 2 == 1] style={ "left:" (css(self.time.place(*tick))) } { (duration(*tick)) }
+                    @let place = self.time.place(*tick);
+                    span.minor[at % 2 == 1].last[place > 0.95] style={ "left:" (css(place)) } { (duration(*tick)) }
                 } }
             }
         }

@@ -21,7 +21,7 @@ pub(crate) fn recovery(scenario: &Scenario) -> Option<Markup> {
         return None;
     }
     let times = recoveries.iter().flat_map(|r| [r.detected_after_s, r.recovered_after_s]).flatten();
-    let axis = Axis::rounded(times.fold(0.0, f64::max), 4, &TIMES);
+    let axis = Axis::rounded(times.fold(0.0, f64::max), 2, &TIMES);
     let rows: Vec<Row> =
         recoveries.iter().take(DRAWN).map(|recovery| row(recovery, &axis)).collect();
     let ticks: Vec<(f64, String)> =
@@ -46,10 +46,12 @@ fn row(recovery: &Recovery, axis: &Axis) -> Row {
     let marks =
         [bar("noticed", recovery.detected_after_s), bar("back", recovery.recovered_after_s)];
     let back = match recovery.recovered_after_s {
-        Some(time) => ("back", duration(time)),
+        Some(time) => ("back", format!("back {}", duration(time))),
         None => ("bad", "not back".to_owned()),
     };
-    let noticed = recovery.detected_after_s.map_or_else(|| "not noticed".to_owned(), duration);
+    let noticed = recovery
+        .detected_after_s
+        .map_or_else(|| "not noticed".to_owned(), |time| format!("noticed {}", duration(time)));
     Row {
         name: format!("{} at {}", clean(&recovery.fault), duration(recovery.at_s)),
         says: vec![("noticed", noticed), back],

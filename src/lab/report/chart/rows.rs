@@ -36,7 +36,7 @@ pub(super) fn draw(rows: &[Row], ticks: &[(f64, String)]) -> Markup {
             div.row.scale aria-hidden="true" {
                 span.name {}
                 span.track { @for (at, (place, text)) in ticks.iter().enumerate() {
-                    span.minor[at % 2 == 1] style={ "left:" (css(*place)) } { (text) }
+                    span.minor[at % 2 == 1].last[*place > 0.95] style={ "left:" (css(*place)) } { (text) }
                 } }
                 span.says {}
             }

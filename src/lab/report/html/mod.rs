@@ -5,7 +5,7 @@ use super::{
     chart, markdown, story,
     table::Table,
     tables,
-    words::{clean, count, duration, many, percent},
+    words::{clean, count, duration, many, percent, short},
 };
 use crate::result::{RunResult, Scenario, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -16,6 +16,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src dat
 
 /// Scenarios that get charts and tables; all are in the overview.
 const SCENARIOS: usize = 200;
+/// Expectations that are shown.
+const EXPECTATIONS: usize = 100;
 
 /// The result as a page.
 #[must_use]
@@ -72,7 +74,8 @@ fn head(run: &RunResult, target: &str) -> Markup {
 fn tiles(run: &RunResult) -> Markup {
     let summary = super::Summary::of(run);
     let share = |share: Option<f64>| share.map(percent);
-    let rate = |rate: Option<f64>| rate.map(|rate| percent(100.0 * rate));
+    let rate =
+        |rate: Option<f64>| rate.map(|rate| format!("{} %", short((1000.0 * rate).floor() / 10.0)));
     let tiles = [
         ("Tools listed", share(summary.listed_percent)),
         ("Tools callable", share(summary.callable_percent)),
@@ -102,6 +105,7 @@ fn section(at: usize, scenario: &Scenario) -> Markup {
             @if let Some(reason) = &scenario.reason { p { "Reason: " (clean(reason)) } }
             @if scenario.availability.is_some() { p.story { (story::of_scenario(scenario)) } }
             (brief(scenario))
+            (expectations(scenario))
             @let charts = charts(scenario);
             @if !charts.is_empty() { div.charts { @for chart in charts { (chart) } } }
             @for table in tables::of_scenario(scenario) { (folded(&table)) }
@@ -115,10 +119,28 @@ fn brief(scenario: &Scenario) -> Markup {
     let calls = many(scenario.calls.started, "call");
     html! {
         p.brief {
-            (duration(scenario.duration_s)) ", " (clients)
-            @if !personas.is_empty() { " (" (personas.join(", ")) ")" }
-            ", " (calls)
+            (duration(scenario.duration_s)) ", " (calls)
+            @if !scenario.clients.is_empty() { ", " (clients) }
+            @if !personas.is_empty() { "; personas: " (personas.join(", ")) }
         }
+    }
+}
+
+/// What was expected, first what did not hold. A list, since causes are sentences.
+fn expectations(scenario: &Scenario) -> Markup {
+    let (held, failed): (Vec<_>, Vec<_>) = scenario.expectations.iter().partition(|e| e.passed);
+    let rest = scenario.expectations.len().saturating_sub(EXPECTATIONS);
+    html! {
+        ul.expectations { @for expectation in failed.into_iter().chain(held).take(EXPECTATIONS) {
+            li class=(if expectation.passed { "good" } else { "bad" }) {
+                strong { (if expectation.passed { "held" } else { "failed" }) }
+                span { b { (clean(&expectation.name)) }
+                    ": expected " (clean(&expectation.expected)) ", measured " (clean(&expectation.measured))
+                    @if let Some(cause) = &expectation.cause { em { "Cause: " (clean(cause)) } }
+                }
+            }
+        } }
+        @if rest > 0 { p.rest { "and " (rest) " more" } }
     }
 }
 

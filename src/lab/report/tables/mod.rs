@@ -1,11 +1,15 @@
 //! What of a result is shown in tables: in the HTML page and in Markdown alike.
 
+mod measured;
+
+pub(crate) use measured::percentiles;
+
 use super::{
-    story,
+    gap,
     table::{Cell, Table, Tone},
-    words::{bytes, clean, count, duration, millis, percent, short},
+    words::{clean, count, duration, millis, percent, short},
 };
-use crate::result::{Client, FinalStatus, Outcome, Percentiles, RunResult, Scenario, Verdict};
+use crate::result::{Client, FinalStatus, Outcome, RunResult, Scenario, Verdict};
 
 /// Stands for what was not measured.
 const NONE: &str = "–";
@@ -43,7 +47,7 @@ pub(crate) fn overview(run: &RunResult) -> Table {
 }
 
 fn overview_row(scenario: &Scenario) -> [Cell; 9] {
-    let gone: f64 = story::gaps(scenario).iter().map(story::Gap::length_s).sum();
+    let gone: f64 = gap::gaps(scenario).iter().map(gap::Gap::length_s).sum();
     let availability = scenario.availability.as_ref();
     let unanswered = unanswered(scenario);
     [
@@ -78,26 +82,26 @@ fn slowest_recovery(scenario: &Scenario) -> Cell {
     known(slowest.reduce(f64::max).map(duration))
 }
 
-/// The tables of a scenario that have something in them.
+/// The tables of a scenario that have something in them, but for what was expected.
 pub(crate) fn of_scenario(scenario: &Scenario) -> Vec<Table> {
     let tables = [
-        expectations(scenario),
         gaps(scenario),
         causes(scenario),
         faults(scenario),
         recoveries(scenario),
         failures(scenario),
-        calls(scenario),
-        latency(scenario),
-        oracle(scenario),
-        resources(scenario),
+        measured::calls(scenario),
+        measured::latency(scenario),
+        measured::oracle(scenario),
+        measured::resources(scenario),
         clients(scenario),
-        target_metrics(scenario),
+        measured::target_metrics(scenario),
     ];
     tables.into_iter().filter(|table| !table.is_empty()).collect()
 }
 
-fn expectations(scenario: &Scenario) -> Table {
+/// What was expected, first what did not hold.
+pub(crate) fn expectations(scenario: &Scenario) -> Table {
     let mut table =
         Table::new("What was expected", ["Expectation", "Held", "Expected", "Measured", "Cause"]);
     let (held, failed): (Vec<_>, Vec<_>) = scenario.expectations.iter().partition(|e| e.passed);
@@ -123,14 +127,14 @@ pub(crate) fn gaps(scenario: &Scenario) -> Table {
     let mut table =
         Table::new("When tools were gone", ["#From", "#To", "#For", "#Listed", "#Callable", "Why"]);
     let tools = scenario.availability.as_ref().map_or(0, |availability| availability.tools);
-    for gap in story::gaps(scenario) {
+    for gap in gap::gaps(scenario) {
         table.row([
             duration(gap.from_s).into(),
             duration(gap.to_s).into(),
             duration(gap.length_s()).into(),
             Cell::bad_if(gap.listed < tools, format!("{} of {tools}", gap.listed)),
             Cell::bad_if(gap.callable < tools, format!("{} of {tools}", gap.callable)),
-            gap.why().into(),
+            gap.why(scenario).into(),
         ]);
     }
     table
@@ -200,104 +204,6 @@ fn failures(scenario: &Scenario) -> Table {
     table
 }
 
-fn calls(scenario: &Scenario) -> Table {
-    let mut table = Table::new("Calls", ["Outcome", "#Calls", "#Share"]);
-    let started = scenario.calls.started;
-    for (outcome, &calls) in &scenario.calls.outcomes {
-        let share = if started == 0 { 0.0 } else { 100.0 * calls as f64 / started as f64 };
-        table.row([
-            self::outcome(*outcome).to_owned().into(),
-            count(calls).into(),
-            percent(share).into(),
-        ]);
-    }
-    table
-}
-
-/// An outcome in words.
-pub(crate) fn outcome(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ok => "result",
-        Outcome::ToolError => "the tool failed",
-        Outcome::ClientError => "refused, the client's fault",
-        Outcome::ServerError => "refused, the server's fault",
-        Outcome::Unavailable => "unavailable, did not run",
-        Outcome::OutcomeUnknown => "outcome unknown",
-        Outcome::RateLimited => "too many calls",
-        Outcome::Timeout => "no answer in time",
-        Outcome::Disconnected => "connection lost",
-        Outcome::Cancelled => "cancelled",
-    }
-}
-
-/// The figures of a distribution, in the order in which they are shown.
-pub(crate) fn percentiles(of: &Percentiles) -> [(&'static str, f64); 5] {
-    [
-        ("p50", of.p50_ms),
-        ("p90", of.p90_ms),
-        ("p99", of.p99_ms),
-        ("p99.9", of.p99_9_ms),
-        ("max", of.max_ms),
-    ]
-}
-
-/// How long calls took.
-pub(crate) fn latency(scenario: &Scenario) -> Table {
-    let mut table =
-        Table::new("Latency", ["Percentile", "#From when it was due", "#From when it was sent"]);
-    let Some(latency) = &scenario.latency else { return table };
-    for ((name, corrected), (_, raw)) in
-        percentiles(&latency.corrected).into_iter().zip(percentiles(&latency.raw))
-    {
-        table.row([name.to_owned().into(), millis(corrected).into(), millis(raw).into()]);
-    }
-    table.row([
-        "calls".to_owned().into(),
-        count(latency.corrected.count).into(),
-        count(latency.raw.count).into(),
-    ]);
-    table
-}
-
-fn oracle(scenario: &Scenario) -> Table {
-    let mut table = Table::new("What really ran", ["Count", "#Amount"]);
-    let Some(oracle) = &scenario.oracle else { return table };
-    table.row(["calls sent".to_owned().into(), count(oracle.sent).into()]);
-    table.row(["calls that ran".to_owned().into(), count(oracle.ran).into()]);
-    let faults = [
-        ("ran more than once", oracle.ran_twice),
-        ("lost", oracle.lost),
-        ("hanging", oracle.hanging),
-        ("leaked to another client", oracle.leaked),
-        ("tools missing at the end", oracle.tools_missing),
-    ];
-    for (name, amount) in faults {
-        table.row([name.to_owned().into(), Cell::bad_if(amount > 0, count(amount))]);
-    }
-    table
-}
-
-/// What the target used.
-pub(crate) fn resources(scenario: &Scenario) -> Table {
-    let mut table = Table::new("What the target used", ["What", "#First", "#Last", "#Most"]);
-    let Some(resources) = &scenario.resources else { return table };
-    let samples = &resources.samples;
-    let (Some(first), Some(last)) = (samples.first(), samples.last()) else { return table };
-    let most = samples.iter().map(|sample| sample.rss_bytes).max().unwrap_or(0);
-    let memory = [first.rss_bytes, last.rss_bytes, most].map(|amount| bytes(amount as f64).into());
-    table.row([Cell::from("memory (resident)".to_owned())].into_iter().chain(memory));
-    if let (Some(from), Some(to)) = (first.fds, last.fds) {
-        let most = samples.iter().filter_map(|sample| sample.fds).max().unwrap_or(0);
-        let files = [from, to, most].map(|amount| count(amount).into());
-        table.row([Cell::from("open files".to_owned())].into_iter().chain(files));
-    }
-    if let (Some(from), Some(to)) = (first.cpu_seconds, last.cpu_seconds) {
-        let used = [from, to, to].map(|amount| duration(amount).into());
-        table.row([Cell::from("processor time".to_owned())].into_iter().chain(used));
-    }
-    table
-}
-
 fn clients(scenario: &Scenario) -> Table {
     let columns = [
         "Client",
@@ -348,12 +254,4 @@ fn final_status(status: FinalStatus) -> &'static str {
         FinalStatus::GaveUp => "gave up",
         FinalStatus::NeverConnected => "never connected",
     }
-}
-
-fn target_metrics(scenario: &Scenario) -> Table {
-    let mut table = Table::new("Metrics of the target", ["Metric", "#First", "#Last"]);
-    for (name, [first, last]) in &scenario.target_metrics {
-        table.row([clean(name).into(), short(*first).into(), short(*last).into()]);
-    }
-    table
 }
