@@ -23,6 +23,7 @@ mod disk;
 mod embedding;
 mod handshakes;
 mod killing;
+mod lab_report;
 mod layers;
 mod lifecycle;
 mod limits;
