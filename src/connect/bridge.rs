@@ -183,20 +183,17 @@ impl Bridge {
         era: Era,
     ) -> Arc<Server> {
         let start = || {
-            let eras = match era {
-                Era::Legacy => Eras::PreferLegacy,
-                Era::Modern => Eras::PreferModern,
+            let eras = match (self.settings.client.eras, era) {
+                (Eras::Only(era), _) => Eras::Only(era),
+                (_, Era::Legacy) => Eras::PreferLegacy,
+                (_, Era::Modern) => Eras::PreferModern,
             };
-            let config = ClientConfig {
-                eras,
-                lists: false,
-                monitoring: None,
-                ..ClientConfig::patient(self.settings.target.clone())
-            };
+            let config = self.settings.client.clone();
+            let config = ClientConfig { eras, lists: false, monitoring: None, ..config };
             let news = Arc::new(News::new(self, &self.changes));
             #[expect(clippy::expect_used, reason = "the text is the proof")]
-            let client = Client::start(config, identity(), news)
-                .expect("the defaults for a server of one's own can be used");
+            let client =
+                Client::start(config, identity(), news).expect("the settings have checked it");
             let events = client.events();
             let server = Arc::new(Server::new(client));
             let changes = self.changes.subscribe();

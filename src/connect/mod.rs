@@ -14,6 +14,7 @@ mod bridge;
 mod cut;
 mod forms;
 mod forward;
+mod headers;
 mod kept;
 mod known;
 mod listening;
@@ -22,7 +23,7 @@ mod pages;
 mod server;
 mod settings;
 
-pub(crate) use settings::Given;
+pub(crate) use settings::{Given, LONGEST};
 
 use crate::{config::Environment, failure::Failure};
 use agent::Agent;
@@ -55,7 +56,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// When what was given cannot be used.
 pub(crate) fn connect(given: Given, environment: &Environment) -> Result<(), Failure> {
     let settings = Settings::new(given, environment)?;
-    let kept = Kept::at(settings.data_dir.as_deref(), &settings.url, settings.token.as_ref());
+    let kept = Kept::at(settings.data_dir.as_deref(), &settings.url, &settings.headers);
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
     let ended = runtime.block_on(run(settings, kept));
