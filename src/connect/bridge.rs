@@ -122,9 +122,11 @@ impl Bridge {
         // The handshake with the server is ours, and tokens of questions are not carried over.
         let stays_here = matches!(notification.method, Method::Initialized | Method::Progress);
         if let Some(server) = self.server.get().filter(|_| !stays_here) {
-            // What is dropped is told as an event.
-            let _queued =
-                server.client.notify(notification.name.clone(), notification.params.clone());
+            let (name, params) = (notification.name.clone(), notification.params.clone());
+            // What is dropped later is told as an event.
+            if let Err(why) = server.client.notify(name, params) {
+                super::say(&format!("`{}` was not sent: {why}", notification.name));
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! One call forwarded to one upstream: its tries until one of them is answered, or none is to
-//! follow (`resend`); what it ends in. A single try is in `attempt`.
+//! follow (`mcp_client::Tried`); what it ends in. A single try is in `attempt`.
 
 use super::{
     Reply,
@@ -9,13 +9,12 @@ use super::{
     link::is_lost,
     one::Upstream,
     own::NoWay,
-    resend::{self, Next, Tried},
     results::{self, Untranslatable},
 };
 use crate::call::{Caller, code};
-use mcp_client::{ClientError, Network, Ran};
+use mcp_client::{ClientError, Network, Next, Ran, Stop, Tried, chance};
 use mcp_protocol::{Era, Method, Payload, RawValue, RpcError, headers::ParamHeader};
-use mcp_telemetry::{Event, Outcome};
+use mcp_telemetry::{Event, Outcome, Replay};
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -50,7 +49,7 @@ struct Tries {
     last: Option<u64>,
     /// How often it was sent again to a server that may have had it.
     resent: u32,
-    /// How often a session of the client's own failed it.
+    /// How often a session failed it.
     lost: u32,
     /// Whether one of the tries may have run.
     may_have_run: bool,
@@ -115,17 +114,18 @@ impl Upstream {
             };
             self.doubt_lists(route.link.era(), &error);
             tries.may_have_run |= error.ran() == Ran::Unknown;
-            tries.lost += u32::from(route.own.is_some());
+            tries.lost += u32::from(route.own.is_some() || error == ClientError::SessionLost);
             self.look_after(&route, &error, &mut tries);
             let tried = Tried {
                 error: &error,
-                is_repeatable: outgoing.is_repeatable,
+                may_repeat: outgoing.is_repeatable,
                 resent: tries.resent,
                 lost: tries.lost,
                 left: deadline.left(),
+                chance: chance(),
             };
-            let next = resend::next(tried, || self.budget().spend(Instant::now()));
-            let (upstream, decision) = (&self.label, next.decision());
+            let next = tried.next(|| self.budget().spend(Instant::now()));
+            let (upstream, decision) = (&self.label, decision(next));
             self.shared.telemetry.emit(&Event::ReplayDecided { upstream, decision });
             let Next::Again { wait, counts } = next else {
                 return Err(tries.told(Failure::of_error(&error)));
@@ -219,5 +219,14 @@ impl Upstream {
         };
         let outcome = results::outcome(&payload);
         Reply { payload, outcome }
+    }
+}
+
+/// What is counted of a decision.
+const fn decision(next: Next) -> Replay {
+    match next {
+        Next::Again { .. } => Replay::Resent,
+        Next::Stop(Stop::Unsafe) => Replay::RefusedUnsafe,
+        Next::Stop(Stop::Useless) => Replay::NotNeeded,
     }
 }

@@ -38,7 +38,6 @@ mod params;
 mod relist;
 mod reload;
 mod report;
-mod resend;
 mod results;
 mod retry;
 mod seal;
