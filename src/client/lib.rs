@@ -47,7 +47,7 @@ mod stdio;
 mod target;
 mod wire;
 
-pub use again::{Budget, BudgetRule, Next, Stop, Tried};
+pub use again::{Budget, BudgetRule, Correction, Next, Stop, Tried};
 pub use backoff::{Backoff, Tries, chance};
 pub use call::OutCall;
 pub use connection::{Connection, ServerInfo};

@@ -10,6 +10,7 @@ use super::{
     news::News,
     server::{self, Server},
     settings::Settings,
+    wishes::Wishes,
 };
 use mcp_client::{Client, ClientConfig, Eras, Identity, ServerInfo};
 use mcp_protocol::{
@@ -38,6 +39,7 @@ pub(super) struct Bridge {
     pub(super) agent: Arc<Agent>,
     pub(super) settings: Settings,
     pub(super) listeners: Listeners,
+    pub(super) wishes: Wishes,
     server: OnceLock<Arc<Server>>,
     known: Mutex<Known>,
     kept: Kept,
@@ -70,6 +72,7 @@ impl Bridge {
             agent,
             settings,
             listeners: Listeners::default(),
+            wishes: Wishes::default(),
             server: OnceLock::new(),
             known,
             kept,

@@ -3,7 +3,7 @@
 //!
 //! `bridge` finds who answers what the agent sends: `answers` from what is `known` (and `kept` on
 //! disk for the next time), `forward` with what the server says, `listening` for modern
-//! subscriptions. `server` is the way there, `agent` the way back, `news`
+//! subscriptions, `wishes` what is set while the server is away. `server` is the way there, `agent` the way back, `news`
 //! what the server sends unasked, `forms` the words of the other era.
 //!
 //! Nothing but MCP is written to standard output; what a person should know goes to standard error.
@@ -22,6 +22,7 @@ mod news;
 mod pages;
 mod server;
 mod settings;
+mod wishes;
 
 pub(crate) use settings::{Given, LONGEST};
 

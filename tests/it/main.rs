@@ -20,6 +20,7 @@ mod connect;
 mod connect_agents;
 mod connect_modern;
 mod connect_settings;
+mod connect_starting;
 mod disk;
 mod embedding;
 mod handshakes;

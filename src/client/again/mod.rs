@@ -3,7 +3,9 @@
 //! are passed in.
 
 mod budget;
+mod correction;
 mod verdict;
 
 pub use budget::{Budget, BudgetRule};
+pub use correction::Correction;
 pub use verdict::{Next, Stop, Tried};

@@ -8,8 +8,10 @@ use super::{
     shared::{Live, Shared, lock},
     wishes::Wish,
 };
-use crate::{ClientError, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished, chance};
-use mcp_protocol::Payload;
+use crate::{
+    ClientError, Correction, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished, chance,
+};
+use mcp_protocol::{Era, Payload, RpcError};
 use std::{
     future::poll_fn,
     pin::pin,
@@ -52,6 +54,8 @@ pub(super) struct OneCall {
     lost: u32,
     /// Whether it may have run when it was sent before.
     may_have_run: bool,
+    /// Whether it was sent again after a refusal.
+    mended: bool,
 }
 
 /// How one sending ended.
@@ -89,6 +93,7 @@ impl OneCall {
             resent: 0,
             lost: 0,
             may_have_run: false,
+            mended: false,
         }
     }
 
@@ -115,6 +120,7 @@ impl OneCall {
         loop {
             let (live, turn) = self.turn(after).await?;
             let error = match self.send(&live, turn).await {
+                Sent::Answer(Err(refused)) if self.is_mended(&live, &refused) => continue,
                 Sent::Answer(payload) => return Ok(self.answered(&live, payload)),
                 Sent::TooLate => {
                     let after = self.terms.deadline;
@@ -124,6 +130,17 @@ impl OneCall {
             };
             after = self.judge(&live, error).await?;
         }
+    }
+
+    /// Whether the server refused it unrun for what another sending mends. There is one.
+    fn is_mended(&mut self, live: &Live, refused: &RpcError) -> bool {
+        let is_modern = live.connection.era() == Era::Modern;
+        let again = is_modern && Correction::of(refused) == Some(Correction::SendAgain);
+        if !again || std::mem::replace(&mut self.mended, true) {
+            return false;
+        }
+        self.shared.ledger().resent += 1;
+        true
     }
 
     /// What becomes of it after a failed sending: the epoch after which it is sent again.

@@ -15,7 +15,7 @@ use crate::call::{Caller, code};
 use mcp_client::{ClientError, Network, Next, Ran, Stop, Tried, chance};
 use mcp_protocol::{Era, Method, Payload, RawValue, RpcError, headers::ParamHeader};
 use mcp_telemetry::{Event, Outcome, Replay};
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Params that are set anew, by name.
@@ -34,7 +34,7 @@ pub(super) struct Outgoing<'a> {
     /// Params that are set anew.
     pub(super) replaced: Replaced,
     /// Arguments that headers repeat.
-    pub(super) headers: &'a [ParamHeader],
+    pub(super) headers: Cow<'a, [ParamHeader]>,
     /// Whether running it twice does no harm.
     pub(super) is_repeatable: bool,
 }
@@ -53,11 +53,13 @@ struct Tries {
     lost: u32,
     /// Whether one of the tries may have run.
     may_have_run: bool,
+    /// Whether it was refused unrun before, and mended if that could be.
+    mended: bool,
 }
 
 impl Tries {
     const fn new(park: Duration) -> Self {
-        Self { park, not: None, last: None, resent: 0, lost: 0, may_have_run: false }
+        Self { park, not: None, last: None, resent: 0, lost: 0, may_have_run: false, mended: false }
     }
 
     /// The failure as the client may hear it: of all tries, not of the last one alone.
@@ -88,7 +90,7 @@ impl Upstream {
             return reply;
         }
         let deadline = Arc::new(self.deadline(outgoing.method));
-        match self.send(caller, &outgoing, &deadline).await {
+        match self.send(caller, &mut outgoing, &deadline).await {
             Ok((era, payload)) => self.reply(caller, &outgoing, era, payload),
             Err(failure) => self.fail(failure, outgoing.method, caller.era),
         }
@@ -98,7 +100,7 @@ impl Upstream {
     async fn send(
         self: &Arc<Self>,
         caller: &Caller,
-        outgoing: &Outgoing<'_>,
+        outgoing: &mut Outgoing<'_>,
         deadline: &Arc<Deadline>,
     ) -> Result<(Era, Payload), Failure> {
         self.budget().earn();
@@ -108,6 +110,12 @@ impl Upstream {
             let route = route.map_err(|failure| tries.told(failure))?;
             let answer = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await;
             let error = match answer {
+                Some(Ok(Err(refused)))
+                    if !std::mem::replace(&mut tries.mended, true)
+                        && self.mend(outgoing, &route, &refused, deadline).await =>
+                {
+                    continue;
+                }
                 Some(Ok(payload)) => return Ok((route.link.era(), payload)),
                 Some(Err(error)) => error,
                 None => return Err(Failure::Timeout { after: deadline.limit }),

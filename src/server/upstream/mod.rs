@@ -20,6 +20,7 @@ mod attempt;
 mod availability;
 mod calls;
 mod catalogue;
+mod correct;
 mod deadline;
 mod expiry;
 mod failure;
