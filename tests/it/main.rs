@@ -19,6 +19,8 @@ mod clients;
 mod connect;
 mod connect_agents;
 mod connect_modern;
+mod connect_settings;
+mod connect_starting;
 mod disk;
 mod embedding;
 mod handshakes;
