@@ -154,14 +154,27 @@ impl Shared {
         written
     }
 
-    /// Changes a task that has not ended, and writes and tells it.
-    async fn change(&self, id: &str, change: impl FnOnce(&mut Kept)) {
-        if self.state().change(id, change).map(|kept| self.report(kept)).is_none() {
-            return;
-        }
-        // The store reports what it could not write; it is tried again with the next change.
-        let _written = self.write_down(id).await.is_ok();
+    /// Changes a task that has not ended, writes it down and tells of it; whether it is safe. `None`
+    /// when there is no such task. In turn, so that what is written last is what it was last.
+    async fn change(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Kept),
+    ) -> Option<Result<(), StoreError>> {
+        let turn = self.state().get(id).map(|kept| Arc::clone(&kept.turn))?;
+        let _turn = turn.lock().await;
+        let changed = self.state().change(id, change).map(|kept| {
+            self.report(kept);
+            kept.change()
+        });
+        let written = self.write(changed?).await;
         self.tell(id);
+        Some(written)
+    }
+
+    /// The same for its end. The store reports what it could not write, and tries again.
+    async fn settle(&self, id: &str, change: impl FnOnce(&mut Kept)) {
+        let _safe = self.change(id, change).await.is_some_and(|written| written.is_ok());
     }
 
     fn report(&self, kept: &Kept) {
@@ -170,16 +183,6 @@ impl Shared {
         let elapsed = now().since(kept.record.created);
         let ended = AgentEvent::TaskEnded { task, kind, state, code, elapsed };
         self.telemetry.emit(&Event::Agent(ended));
-    }
-
-    /// Writes a task as it is now; safe when this is `Ok`.
-    async fn write_down(&self, id: &str) -> Result<(), StoreError> {
-        let Some(turn) = self.state().get(id).map(|kept| Arc::clone(&kept.turn)) else {
-            return Ok(());
-        };
-        let _turn = turn.lock().await;
-        let Some(change) = self.state().get(id).map(Kept::change) else { return Ok(()) };
-        self.write(change).await
     }
 
     fn tell(&self, id: &str) {

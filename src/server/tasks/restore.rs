@@ -29,7 +29,7 @@ impl Tasks {
             let (id, ran) = (Arc::clone(&kept.record.id), kept.record.state == TaskState::Running);
             shared.state().insert(kept);
             if ran {
-                shared.change(&id, |kept| kept.fail(&lost(), now())).await;
+                shared.settle(&id, |kept| kept.fail(&lost(), now())).await;
             }
         }
     }

@@ -40,11 +40,11 @@ impl Shared {
         while let Some((caller, params, cancel)) = self.call(principal, id) {
             let call = Box::pin(self.upstreams.tool(&caller, tool, Some(&params)));
             let Some(reply) = cancel.run_until_cancelled(call).await else {
-                return self.change(id, |kept| kept.give_up(now())).await;
+                return self.settle(id, |kept| kept.give_up(now())).await;
             };
             let mut goes_on = false;
             let payload = bounded(reply);
-            self.change(id, |kept| goes_on = kept.answered(payload, now())).await;
+            self.settle(id, |kept| goes_on = kept.answered(payload, now())).await;
             if !goes_on {
                 return;
             }

@@ -21,6 +21,15 @@ async fn a_call_goes_on_without_its_connection_and_runs_once() {
     assert_eq!(get(&client, &id).await, told, "it stays as it is");
     assert_eq!(logged(&log, "ran mine"), 1);
     assert_eq!(codes(&client, "no-such-task").await, [-32602, -32602, -32602]);
+    let scrape = server.scrape().await;
+    let ended = |method: &str, status: &str| {
+        scrape.sum("mcp_requests_total", &[("method", method), ("status", status)])
+    };
+    assert_eq!(ended("tools/call", "ok"), 1.0, "a task counts as one");
+    assert!(ended("tasks/get", "ok") >= 3.0);
+    for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+        assert_eq!(ended(method, "client_error"), 1.0, "{method}");
+    }
     server.finish().await;
 }
 

@@ -4,6 +4,7 @@
 mod agents;
 mod kept;
 mod listening;
+mod once;
 mod questions;
 mod relayed;
 mod restart;
