@@ -47,6 +47,7 @@ mod sessions_api;
 mod soak;
 mod stopping;
 mod support;
+mod tasks;
 mod tls;
 mod traces;
 mod transports;

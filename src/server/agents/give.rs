@@ -10,7 +10,7 @@ use super::{
     task::{Code, End, Task},
 };
 use futures_util::future::join_all;
-use mcp_store::{StoreError, TaskRecord, TaskState, WorkChange};
+use mcp_store::{StoreError, TaskRecord, TaskRunner, TaskState, WorkChange};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -248,6 +248,7 @@ fn record(order: Order, kind: Arc<str>) -> TaskRecord {
     TaskRecord {
         id: uuid::Uuid::new_v4().to_string().into(),
         principal,
+        runner: TaskRunner::Agent,
         kind,
         task: task.into(),
         tool: tool.as_deref().unwrap_or("perform").into(),

@@ -236,6 +236,11 @@ impl Table {
         self.tasks.get(id)
     }
 
+    /// How long what has ended is kept.
+    pub(super) const fn kept(&self) -> Duration {
+        self.bounds.kept
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Task> {
         self.tasks.values()
     }

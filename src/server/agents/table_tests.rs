@@ -1,5 +1,5 @@
 use super::*;
-use mcp_store::TaskRecord;
+use mcp_store::{TaskRecord, TaskRunner};
 
 const START: UtcMillis = UtcMillis::from_millis(1_795_219_200_000);
 
@@ -17,6 +17,7 @@ fn task(id: &str, seconds: u64) -> Task {
     Task::new(TaskRecord {
         id: id.into(),
         principal: "alice".into(),
+        runner: TaskRunner::Agent,
         kind: "worker".into(),
         task: "count".into(),
         tool: "perform".into(),

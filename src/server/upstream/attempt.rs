@@ -67,6 +67,7 @@ impl Upstream {
             to: link.era(),
             client_info: &self.shared.info,
             capabilities: caller.modern.as_ref().map(|meta| &*meta.client_capabilities),
+            relays_tasks: self.shared.relays_tasks,
             log_level: level.map(Level::as_str),
             trace: &scope.context(),
         };

@@ -7,7 +7,7 @@ use super::{
     one::Upstream,
     results,
 };
-use crate::call::{Caller, code as own};
+use crate::call::{Caller, Pattern, code as own};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_string, raw_value};
 use mcp_telemetry::Outcome;
 use serde_json::json;
@@ -145,6 +145,15 @@ impl Upstreams {
         let mut upstreams: Vec<_> = names.iter().filter_map(|name| self.upstream(name)).collect();
         upstreams.sort_by_key(|upstream| upstream.lane_for(era).link().is_none());
         upstreams
+    }
+
+    /// Whether the calls of a tool are to become tasks for clients that take them.
+    pub(crate) fn is_long_running(&self, tool: &ToolEntry) -> bool {
+        let named = |upstream: Arc<Upstream>| {
+            let config = upstream.config();
+            config.long_running.iter().any(|name| Pattern::new(name).matches(&tool.original))
+        };
+        self.upstream(&tool.upstream).is_some_and(named)
     }
 
     /// The upstream of that name.
