@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it. What a flag means
 //! is settled in `config`.
 
-use crate::{config::Given, connect};
+use crate::{chaos_command::Chaos, config::Given, connect};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Metrics(MetricsCommand),
     /// Be an agent: a small MCP server on standard input and output, as `agent_spawn` starts it
     Agent,
+    /// Stand before a server and inject faults: into bytes, MCP messages and its process
+    Chaos(Box<Chaos>),
 }
 
 /// Where the server is, and what lets us in. Holds a secret, so it cannot be printed with `Debug`.
