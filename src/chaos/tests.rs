@@ -159,3 +159,62 @@ async fn a_fault_keeps_its_times() {
     let due = [50, 100, 250, 300].map(Duration::from_millis);
     assert!(told.iter().zip(due).all(|((_, at), due)| *at >= due), "{told:?}");
 }
+
+fn fault(kind: Kind) -> Fault {
+    Fault::new("f", kind)
+}
+
+#[tokio::test]
+async fn a_connection_is_cut_after_so_many_bytes() {
+    let echo = Echo::start().await;
+    for (how, reset) in [(crate::End::Close, false), (crate::End::Reset, true)] {
+        let cut = kind::cut::Cut { after: 10, how };
+        let proxy = before(&echo, vec![fault(Kind::Cut(cut))]).await;
+        let (mut socket, mut back) = (connect(&proxy).await, Vec::new());
+        socket.write_all(&[b'a'; 25]).await.expect("sent");
+        let ended = socket.read_to_end(&mut back).await;
+        assert!(back.len() <= 10, "no byte more");
+        if reset {
+            let error = ended.expect_err("a reset");
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        } else {
+            assert!(ended.is_ok() && back.len() == 10, "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_end_is_told_late() {
+    let echo = Echo::start().await;
+    let delay = Duration::from_millis(200);
+    let slow = Kind::SlowClose(kind::slow_close::SlowClose { delay });
+    let proxy = before(&echo, vec![fault(slow)]).await;
+    let mut socket = connect(&proxy).await;
+    assert!(echoed(&mut socket, b"a").await.is_ok());
+    let from = Instant::now();
+    socket.shutdown().await.expect("told");
+    assert_eq!(socket.read(&mut [0]).await.expect("an end"), 0);
+    assert!(from.elapsed() >= delay);
+}
+
+#[tokio::test]
+async fn one_byte_of_a_message_is_changed() {
+    let echo = Echo::start().await;
+    let proxy = before(&echo, vec![fault(Kind::Corrupt(kind::corrupt::Corrupt {}))]).await;
+    let mut socket = connect(&proxy).await;
+    for _ in 0..20 {
+        let back = echoed(&mut socket, &[b'a'; 20]).await.expect("an answer");
+        assert_eq!(back.iter().filter(|byte| **byte != b'a').count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_message_comes_in_pieces() {
+    let echo = Echo::start().await;
+    let gap = Duration::from_millis(20);
+    let slice = Kind::Slice(kind::slice::Slice { size: 10, variation: 0, gap });
+    let proxy = before(&echo, vec![fault(slice)]).await;
+    let (mut socket, from) = (connect(&proxy).await, Instant::now());
+    assert_eq!(echoed(&mut socket, &[b'a'; 50]).await.expect("an answer"), [b'a'; 50]);
+    assert!(from.elapsed() >= gap * 4, "four gaps between five pieces");
+}

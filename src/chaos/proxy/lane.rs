@@ -224,7 +224,13 @@ impl<'a> Lane<'a> {
             since: active.since,
         };
         let struck = effect.strike(&mut scene, passing);
-        if matches!(passing.fate, Fate::Answered(_)) && !self.is_only_one(passing.request()) {
+        let out_of_place = match passing.fate {
+            Fate::Answered(_) => !self.is_only_one(passing.request()),
+            // It is what another goes behind.
+            Fate::Behind(_) => self.held.is_some(),
+            Fate::Pass | Fate::Lost => false,
+        };
+        if out_of_place {
             passing.fate = Fate::Pass;
         } else if struck {
             book.injected(active, self.direction, Some(*connection), Some(self.messages));
@@ -258,7 +264,6 @@ impl<'a> Lane<'a> {
                 let _sent = self.shared.answers.try_send(answer.clone());
             }
             Fate::Behind(wait) => {
-                self.let_go_of_held();
                 self.held = Some((leaves + *wait, passing.bytes));
             }
         }

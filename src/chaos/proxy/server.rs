@@ -23,32 +23,30 @@ pub(super) async fn keep(book: Arc<Book>, process: Option<Process>) {
     let mut done = Vec::new();
     loop {
         let now = Arc::clone(&in_force.borrow_and_update());
-        let settled = settle(&book, process.as_ref(), &now, &mut done).await;
-        if let Err(error) = settled {
-            let detail = error.to_string();
-            book.telemetry().emit(&Event::InternalError { what: "chaos process", detail: &detail });
-        }
+        end_old(&book, process.as_ref(), &now, &mut done).await;
+        begin_new(&book, process.as_ref(), &now, &mut done).await;
         if in_force.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Undoes what is in force no longer, then does what is new.
-async fn settle(
-    book: &Book,
-    process: Option<&Process>,
-    now: &InForce,
-    done: &mut Vec<Done>,
-) -> io::Result<()> {
-    let same =
-        |one: &Active, other: &Active| one.id == other.id && one.occurrence == other.occurrence;
+fn same(one: &Active, other: &Active) -> bool {
+    one.id == other.id && one.occurrence == other.occurrence
+}
+
+/// Undoes what is in force no longer.
+async fn end_old(book: &Book, process: Option<&Process>, now: &InForce, done: &mut Vec<Done>) {
     let (kept, over): (Vec<_>, Vec<_>) =
         done.drain(..).partition(|done| now.iter().any(|active| same(active, &done.active)));
     *done = kept;
     for over in over {
-        undo(&over, process).await?;
+        tell(book, undo(&over, process).await);
     }
+}
+
+/// Does what is new.
+async fn begin_new(book: &Book, process: Option<&Process>, now: &InForce, done: &mut Vec<Done>) {
     for active in now.iter() {
         let Site::Process(act) = active.fault.kind.effect().site() else { continue };
         let known = done.iter().any(|done| same(&done.active, active));
@@ -56,13 +54,19 @@ async fn settle(
             continue;
         }
         book.injected(active, Direction::Both, None, None);
-        let pressure = pressure(act);
-        done.push(Done { active: active.clone(), act, _pressure: pressure });
+        done.push(Done { active: active.clone(), act, _pressure: pressure(act) });
         if let Some(process) = process {
-            act_on(process, act).await?;
+            tell(book, act_on(process, act).await);
         }
     }
-    Ok(())
+}
+
+/// Tells what could not be done.
+fn tell(book: &Book, result: io::Result<()>) {
+    if let Err(error) = result {
+        let detail = error.to_string();
+        book.telemetry().emit(&Event::InternalError { what: "chaos process", detail: &detail });
+    }
 }
 
 fn pressure(act: Act) -> Option<Pressure> {
