@@ -13,6 +13,7 @@ mod auth;
 mod builtins;
 mod cancelling;
 mod catalogue;
+mod chaos;
 mod churn;
 mod cli;
 mod clients;

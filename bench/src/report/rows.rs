@@ -134,6 +134,8 @@ const STORE: &str = "session store on (SQLite)";
 const TRACING: &str = "tracing at 100 %";
 const HELD_HTTP: &str = "10,000 messages/s held, HTTP";
 const HELD_WS: &str = "10,000 messages/s held, WebSocket";
+const CHAOS_1: &str = "chaos proxy without faults, c=1";
+const CHAOS_64: &str = "chaos proxy without faults, c=64";
 
 /// The table.
 pub(crate) const ROWS: &[Row] = &[
@@ -203,4 +205,9 @@ pub(crate) const ROWS: &[Row] = &[
     held_p99(HELD_HTTP, "held-http"),
     held_rate(HELD_WS, "held-ws"),
     held_p99(HELD_WS, "held-ws"),
+    forwarded(CHAOS_1, "p50, ms", "chaos-1", "/latency_ms/p50", Target::MoreAtMost(0.1)),
+    forwarded(CHAOS_1, "p99, ms", "chaos-1", "/latency_ms/p99", Target::None),
+    // A call is two messages: the request and its answer.
+    forwarded(CHAOS_64, "messages/s", "chaos-64", "/ops_per_s", Target::AtLeast(20_000.0))
+        .in_units_of(0.5),
 ];
