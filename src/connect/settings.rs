@@ -46,7 +46,7 @@ impl Settings {
         let bearer = token.iter().map(|token| {
             ("Authorization".to_owned(), Secret::from(format!("Bearer {}", token.expose())))
         });
-        let target = Target::http(&url, bearer.collect::<BTreeMap<_, _>>())
+        let target = Target::url(&url, bearer.collect::<BTreeMap<_, _>>())
             .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", shown(&url))))?;
         let data_dir =
             given.data_dir.or_else(|| variable("MCP_ORCHESTRATOR_DATA_DIR").map(PathBuf::from));
