@@ -99,6 +99,27 @@ async fn after_sigkill_sessions_go_on() {
     restart_with("KILL").await;
 }
 
+/// Forty at once, so that those that hear of the stop before their streams do are among them.
+#[tokio::test]
+async fn no_call_that_a_stop_takes_back_ends_in_silence() {
+    let mut server = server().await;
+    let (session, left) = {
+        let client = Legacy::open(&server).await;
+        let calls = (0..40).map(|_| left_alone(&client, 60_000));
+        (client.session.clone(), futures_util::future::join_all(calls).await)
+    };
+    server.start_again("TERM").await;
+    let client = Legacy::knowing(&server, &session);
+    for last in left {
+        let messages = rest(&client, &last).await;
+        assert_eq!(messages.len(), 1, "{last}: {messages:?}");
+        let told = &messages[0]["result"]["_meta"]["mcp-orchestrator/code"];
+        assert_eq!(told, "outcome_unknown", "{last}: {messages:?}");
+    }
+    client.close().await;
+    server.finish().await;
+}
+
 #[tokio::test]
 async fn a_session_that_was_deleted_stays_deleted_and_one_of_others_stays_theirs() {
     let tokens = toml::toml! {

@@ -173,30 +173,48 @@ impl EventLog {
 
     /// Adds a message. A closed log takes none; whether it was taken.
     pub(crate) fn push(&self, json: impl Into<Bytes>) -> bool {
-        let json = json.into();
-        {
-            let mut inner = self.lock();
-            if inner.closed {
-                return false;
-            }
-            inner.touched = true;
-            inner.last_number += 1;
-            inner.bytes += json.len();
-            let entry = Entry { number: inner.last_number, json };
-            // Under the lock, so that the journal has the same order.
-            if let Some(journal) = self.journal.get() {
-                journal.appended(&entry);
-            }
-            inner.entries.push_back(entry);
-            inner.make_room(self.bounds);
+        let mut inner = self.lock();
+        if inner.closed {
+            return false;
         }
+        self.append(&mut inner, json.into());
+        drop(inner);
         self.waker.wake();
         true
     }
 
+    /// Adds the last messages and ends the stream, in one step: a log that somebody else has ended
+    /// has its last words already, and takes no others.
+    pub(crate) fn end_with(&self, last: impl IntoIterator<Item = String>) {
+        let mut inner = self.lock();
+        if inner.closed {
+            return;
+        }
+        for json in last {
+            self.append(&mut inner, json.into());
+        }
+        self.shut(inner);
+    }
+
+    fn append(&self, inner: &mut Inner, json: Bytes) {
+        inner.touched = true;
+        inner.last_number += 1;
+        inner.bytes += json.len();
+        let entry = Entry { number: inner.last_number, json };
+        // Under the lock, so that the journal has the same order.
+        if let Some(journal) = self.journal.get() {
+            journal.appended(&entry);
+        }
+        inner.entries.push_back(entry);
+        inner.make_room(self.bounds);
+    }
+
     /// Ends the stream after what is in it.
     pub(crate) fn close(&self) {
-        let mut inner = self.lock();
+        self.shut(self.lock());
+    }
+
+    fn shut(&self, mut inner: MutexGuard<'_, Inner>) {
         if !std::mem::replace(&mut inner.closed, true)
             && let Some(journal) = self.journal.get()
         {

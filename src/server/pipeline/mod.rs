@@ -1,5 +1,6 @@
 //! The life of a call, from the message to its outcome, in one place that reads top to bottom.
 
+mod bound;
 mod bridges;
 mod housekeeping;
 mod legacy;
@@ -18,15 +19,12 @@ use crate::{
     call::{Caller, EventLog, Principal, Refusal, Rejection, code},
     config::LiveLimits,
     dispatch::{Dispatch, NamedTool, OtherTool},
-    session::{
-        Bound, CallOutlet, Filter, Listener, Listeners, LogLevel, ModernOutlet, Opened, Presences,
-        Session, Sessions, StreamPlaces, Unbound,
-    },
-    tools::ToolCaller,
+    session::{Filter, Listener, Listeners, Opened, Presences, Session, Sessions, StreamPlaces},
     upstream::{Listening, Reply},
 };
 use arc_swap::ArcSwap;
-use mcp_protocol::{Era, Id, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
+use bound::{bind, caller, tool_caller, withdrawn};
+use mcp_protocol::{Era, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
 use mcp_telemetry::{
     AuthCause, CallEnd, CallInfo, CallScope, Event, Limit, Outcome, Success, Telemetry, Transport,
 };
@@ -104,8 +102,8 @@ impl Origin {
 impl Stages {
     /// Runs one call to its end. What it tells the client on the way goes to `log`.
     ///
-    /// `None` when the client withdrew it: nothing is answered then. Dropping the future
-    /// cancels the call, upstream too.
+    /// `None` when the client withdrew it: nothing is answered then. One whose session ended is
+    /// answered with that. Dropping the future cancels the call, upstream too.
     pub(crate) async fn run(
         &self,
         arrival: &Arrival,
@@ -158,8 +156,7 @@ impl Stages {
             None => Some(answering.await),
         };
         let Some(Reply { payload, outcome }) = reply else {
-            scope.finish(CallEnd::of(Outcome::Cancelled));
-            return None;
+            return withdrawn(scope, bound.as_ref(), request.method);
         };
         let error = payload.as_ref().err();
         if let Origin::Session(session) = origin {
@@ -286,56 +283,4 @@ fn refuse(scope: CallScope, error: &RpcError) {
     let is_too_fast = error.code == self::code::RATE_LIMITED;
     let outcome = if is_too_fast { Outcome::RateLimited } else { Outcome::ClientError };
     scope.finish(CallEnd { outcome, code, message });
-}
-
-/// A modern call has no place to leave: its client withdraws it by going away.
-fn bind(origin: &Origin, id: &Id, log: &Arc<EventLog>) -> Result<Option<Bound>, RpcError> {
-    let Origin::Session(session) = origin else { return Ok(None) };
-    session.bind(id, log).map(Some).map_err(|unbound| match unbound {
-        Unbound::IdInUse => RpcError::new(
-            mcp_protocol::code::INVALID_REQUEST,
-            "A request with this id is still in flight in this session. Use a new id.",
-        ),
-        Unbound::TooMany => RpcError::new(
-            code::OVER_CAPACITY,
-            "This session has too many calls in flight. Wait for one to end.",
-        ),
-        Unbound::Ended => RpcError::new(
-            mcp_protocol::code::SESSION_NOT_FOUND,
-            "The session has ended. Send `initialize` to open a new one.",
-        ),
-    })
-}
-
-fn caller(arrival: &Arrival, origin: &Origin, log: &Arc<EventLog>) -> Caller {
-    let principal = arrival.principal.clone();
-    match origin {
-        Origin::Session(session) => Caller {
-            principal,
-            era: Era::Legacy,
-            session: Some(session.reference()),
-            modern: None,
-            downstream: Arc::new(CallOutlet::new(session, log)),
-        },
-        Origin::Modern(meta) => {
-            let level = meta.log_level.as_deref().and_then(LogLevel::parse);
-            Caller {
-                principal,
-                era: Era::Modern,
-                session: None,
-                modern: Some(Arc::clone(meta)),
-                downstream: Arc::new(ModernOutlet::new(log, level)),
-            }
-        }
-    }
-}
-
-/// The caller as our own tools know it: they say nothing on their way, so they need no way back.
-fn tool_caller(arrival: &Arrival, origin: &Origin) -> ToolCaller {
-    let session_id = match origin {
-        Origin::Session(session) => Some(Arc::clone(&session.id)),
-        Origin::Modern(_) => None,
-    };
-    let (era, revision) = (origin.era(), origin.revision());
-    ToolCaller { principal: arrival.principal.shared_name(), era, revision, session_id }
 }

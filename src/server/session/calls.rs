@@ -3,6 +3,7 @@
 use super::{Session, lock};
 use crate::call::{EventLog, Withdrawal};
 use mcp_protocol::Id;
+use mcp_telemetry::Reason;
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
@@ -41,11 +42,26 @@ pub(crate) struct Bound {
     pub(crate) withdrawal: Arc<Withdrawal>,
 }
 
+impl Bound {
+    /// Why the session ended, in the words its client is told; `None` while it lives.
+    pub(crate) fn session_ended(&self) -> Option<String> {
+        self.session.ended_because().map(why_ended)
+    }
+}
+
 impl Drop for Bound {
     fn drop(&mut self) {
         lock(&self.session.calls).running.remove(&self.id);
         self.session.touch();
     }
+}
+
+/// The end of a session, in the words of an answer that is lost with it.
+pub(super) fn why_ended(reason: Reason) -> String {
+    if reason == Reason::ServerShutdown {
+        return "the server stopped".to_owned();
+    }
+    format!("the session ended: {}", reason.as_str())
 }
 
 impl Session {

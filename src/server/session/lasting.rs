@@ -1,6 +1,6 @@
 //! What of a session goes to the store, and what is left of it when it ends.
 
-use super::{Kept, LogLevel, Session, StreamId, lock};
+use super::{Kept, LogLevel, Session, StreamId, calls::why_ended, lock};
 use mcp_store::{SessionRecord, Status};
 use mcp_telemetry::Reason;
 use std::sync::{Arc, atomic::Ordering};
@@ -56,13 +56,13 @@ impl Session {
         let Some(connection) = lock(&self.connection).take() else { return true };
         let _first = self.ended.set(Reason::ServerShutdown).is_ok();
         self.record.active(self.last_activity(), self.counts());
-        self.let_go("the server stopped", true);
+        self.let_go(Reason::ServerShutdown, true);
         self.note_left(epoch);
         connection.hand_over();
         true
     }
 
-    fn let_go(&self, why: &str, withdraw: bool) {
+    fn let_go(&self, reason: Reason, withdraw: bool) {
         // A legacy client that goes away has withdrawn nothing: its calls run to their end.
         if withdraw {
             for call in lock(&self.calls).running.values() {
@@ -70,7 +70,7 @@ impl Session {
             }
         }
         self.questions.close();
-        self.streams.close(why);
+        self.streams.close(&why_ended(reason));
         self.general.close();
     }
 
@@ -83,7 +83,7 @@ impl Session {
         }
         let went_away =
             matches!(reason, Reason::ClientClosed | Reason::ClientGone | Reason::HeartbeatLost);
-        self.let_go(&format!("the session ended: {}", reason.as_str()), !went_away);
+        self.let_go(reason, !went_away);
         self.note_left(epoch);
         self.record.active(self.last_activity(), self.counts());
         self.record.ended(reason);

@@ -139,10 +139,7 @@ impl Kept {
     /// Ends a stream whose answer will not come any more, and says so on it.
     pub(super) fn close_without_answer(&self, why: &str) {
         if !self.log.is_closed() {
-            for answer in Awaited::parse(&self.awaited).lost_answers(why) {
-                self.log.push(answer);
-            }
-            self.log.close();
+            self.log.end_with(Awaited::parse(&self.awaited).lost_answers(why));
         }
     }
 }

@@ -132,11 +132,16 @@ impl Client {
         }
     }
 
-    /// All messages up to the answer of that request.
+    /// All messages up to the answer of that request, without the word that lists changed: an
+    /// upstream that is found to speak the second era may cause it at any time.
     async fn up_to(&mut self, id: u64) -> Vec<Value> {
         let mut messages = Vec::new();
         loop {
-            messages.push(self.next().await);
+            let message = self.next().await;
+            if is_list_changed(&message) {
+                continue;
+            }
+            messages.push(message);
             if messages.last().is_some_and(|message| message["id"] == id) {
                 return messages;
             }
@@ -201,6 +206,10 @@ fn came_back(scrape: &Scrape, outcome: &str) -> f64 {
 
 fn ended(scrape: &Scrape, reason: &str) -> f64 {
     scrape.sum("mcp_disconnections_total", &[("transport", "websocket"), ("reason", reason)])
+}
+
+fn is_list_changed(message: &Value) -> bool {
+    message["method"].as_str().is_some_and(|method| method.ends_with("/list_changed"))
 }
 
 /// The progress that messages report, in their order.

@@ -67,10 +67,7 @@ impl Drop for RunsOn {
 
 /// Writes what a call ends with to its stream, and ends the stream.
 async fn finish(running: Running, log: Arc<EventLog>) {
-    for text in running.await {
-        log.push(text);
-    }
-    log.close();
+    log.end_with(running.await);
 }
 
 /// Waits a moment for the end of a call; `None` when it is time to stream.
@@ -106,10 +103,7 @@ pub(super) async fn legacy(
         if log.is_untouched() {
             return plain(texts);
         }
-        for text in texts {
-            log.push(text);
-        }
-        log.close();
+        log.end_with(texts);
     }
     call.detach();
     let kept = session.keep(&log, &awaited);
