@@ -3,11 +3,12 @@
 //! frames says what arrived: so every call ends in its result, and every key runs once.
 
 use super::{
-    call, client, config, server, target,
+    call, client, config, server, stands, target,
     wire::{Cut, Wire},
 };
 use crate::support::text;
 use futures_util::{StreamExt, stream};
+use mcp_client::State;
 use serde_json::json;
 use std::{
     collections::HashSet,
@@ -54,6 +55,8 @@ async fn every_call_has_its_result_and_none_runs_twice_on_a_wire_that_is_cut() {
     let server = server(&log).await;
     let wire = Wire::before(server.base(), plan(7));
     let (client, _) = client(config(target(&server, &wire.url())));
+    // A handshake that is cut leaves a session that nobody can come back to.
+    stands(&client, State::Connected).await;
     let one = async |number: usize| {
         let arguments = json!({"key": format!("key-{number}"), "ms": number % 3});
         let result = call(&client, "fix__record", arguments).await;
