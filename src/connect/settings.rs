@@ -91,7 +91,7 @@ fn client(file: Option<&Path>, url: Option<&str>) -> Result<(ClientConfig, HttpT
         }
     };
     match config.target.clone() {
-        Target::Http(place) => Ok((config, place)),
+        Target::Http(place) | Target::WebSocket(place) => Ok((config, place)),
         Target::Stdio(_) => {
             Err(Failure::usage("`command`: a server on standard input and output needs no bridge"))
         }
@@ -99,7 +99,7 @@ fn client(file: Option<&Path>, url: Option<&str>) -> Result<(ClientConfig, HttpT
 }
 
 fn target(url: &str, headers: Headers) -> Result<Target, Failure> {
-    Target::http(url, headers)
+    Target::url(url, headers)
         .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", shown(url))))
 }
 
@@ -111,7 +111,9 @@ fn all_headers(
     variables: &Variables<'_>,
 ) -> Result<Headers, Failure> {
     let is_elsewhere = match target(url, Headers::new())? {
-        Target::Http(target) => target.url.origin() != file.url.origin(),
+        Target::Http(target) | Target::WebSocket(target) => {
+            target.url.origin() != file.url.origin()
+        }
         Target::Stdio(_) => true,
     };
     if is_elsewhere && !file.headers.is_empty() {

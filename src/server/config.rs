@@ -383,7 +383,7 @@ impl TryFrom<UpstreamFile> for UpstreamConfig {
         let target = match (file.command, file.url) {
             (Some(command), None) => Target::stdio(command, file.args, file.env, file.cwd),
             (None, Some(url)) => {
-                Target::http(&url, file.headers).map_err(|error| error.to_string())?
+                Target::url(&url, file.headers).map_err(|error| error.to_string())?
             }
             _ => return Err("an upstream has either `command` or `url`".to_owned()),
         };

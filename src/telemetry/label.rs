@@ -452,6 +452,8 @@ pub enum ConnectionKind {
 pub enum Network {
     /// Streamable HTTP.
     Http,
+    /// A WebSocket.
+    WebSocket,
     /// A child process.
     Stdio,
 }

@@ -55,4 +55,5 @@ mod transports;
 mod upstream_calls;
 mod upstreams;
 mod websocket;
+mod websocket_client;
 mod websocket_resume;

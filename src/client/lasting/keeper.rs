@@ -147,6 +147,8 @@ impl Keeper {
                     self.endpoints.fail(Instant::now());
                 }
                 Err(why) if self.is_worth_keeping(&kept, &why) => {
+                    // What did not answer by now is not waited for: the next try takes another way.
+                    kept.hang_up();
                     self.kept = Some(kept);
                     return Err(why);
                 }
@@ -269,6 +271,11 @@ impl Keeper {
                 self.shared.tasks.spawn(async move { connection.close().await });
             }
             Network::Http => self.kept = Some(connection),
+            Network::WebSocket => {
+                // Whatever socket it has is the one that is in trouble.
+                connection.hang_up();
+                self.kept = Some(connection);
+            }
         }
     }
 }

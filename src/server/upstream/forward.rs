@@ -184,13 +184,13 @@ impl Upstream {
     }
 
     /// What a try without an answer says of its link: it is of no use, or should be looked after.
-    /// Over HTTP one connection of many may have broken, so the link is used once more first.
+    /// Over the network one connection of many may have broken, so the link is used once more first.
     fn look_after(&self, route: &Route, error: &ClientError, tries: &mut Tries) {
         let link = &route.link;
         let has_session = link.is_live() && !matches!(error, ClientError::SessionLost);
         let is_first = tries.last.replace(link.id) != Some(link.id);
         let is_lost = is_lost(error);
-        if has_session && (!is_lost || (is_first && link.network == Network::Http)) {
+        if has_session && (!is_lost || (is_first && link.network != Network::Stdio)) {
             self.lane(link.era()).suspect();
             return;
         }

@@ -53,6 +53,7 @@ impl Link {
     pub(super) const fn counted_network(&self) -> telemetry::Network {
         match self.network {
             Network::Http => telemetry::Network::Http,
+            Network::WebSocket => telemetry::Network::WebSocket,
             Network::Stdio => telemetry::Network::Stdio,
         }
     }

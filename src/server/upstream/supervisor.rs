@@ -250,7 +250,7 @@ impl Upstream {
     /// Closes a link that is lost. One to a server that still answers may have calls in flight
     /// whose answers are on their way: it goes with the last of them.
     fn let_go(&self, link: Arc<Link>, lost: &ClientError) {
-        if link.network == Network::Http && !is_silent(lost) {
+        if link.network != Network::Stdio && !is_silent(lost) {
             return;
         }
         self.shared.tasks.spawn(async move { link.connection.close().await });

@@ -105,7 +105,7 @@ fn target(file: &Table) -> Result<Target, ConfigError> {
             if let Some(token) = word("token")? {
                 headers.insert("authorization".to_owned(), Secret::from(format!("Bearer {token}")));
             }
-            Target::http(&url, headers).map_err(|error| ConfigError::of_target("url", &error))
+            Target::url(&url, headers).map_err(|error| ConfigError::of_target("url", &error))
         }
         (None, Some(command)) => {
             refuse(file, &["token", "headers"], "command")?;

@@ -1,7 +1,7 @@
 //! What a [`Client`](crate::Client) is told: where its server is, and how much trouble it may make
 //! to stay with it.
 
-use crate::{Backoff, BudgetRule, Options, Pulse, Target};
+use crate::{Backoff, BudgetRule, Network, Options, Pulse, Target};
 use std::time::Duration;
 
 /// How often the figures are told.
@@ -15,7 +15,8 @@ pub struct ClientConfig {
     /// Where else it is: endpoints that serve the same. One is drawn by health, and another when it
     /// fails. Sessions do not move between them.
     pub others: Vec<Target>,
-    /// Which era to speak.
+    /// Which era to speak (default modern first; over a WebSocket legacy first, as only its sessions
+    /// outlive their socket).
     pub eras: Eras,
     /// Bounds on each connection.
     pub options: Options,
@@ -44,7 +45,7 @@ pub enum Eras {
     /// The modern one, else the legacy one.
     #[default]
     PreferModern,
-    /// The legacy one, whose streams can be resumed, else the modern one.
+    /// The legacy one, whose streams and sockets can be resumed, else the modern one.
     PreferLegacy,
     /// Only this one.
     Only(mcp_protocol::Era),
@@ -109,10 +110,14 @@ impl ClientConfig {
     /// nobody.
     #[must_use]
     pub fn new(target: Target) -> Self {
+        let eras = match target.network() {
+            Network::WebSocket => Eras::PreferLegacy,
+            Network::Http | Network::Stdio => Eras::default(),
+        };
         Self {
             target,
             others: Vec::new(),
-            eras: Eras::default(),
+            eras,
             options: Options::default(),
             backoff: Backoff::default(),
             connection_rate: Some(ConnectionRate::default()),
