@@ -15,7 +15,7 @@ mod step;
 mod time;
 
 pub use expect::{Expect, Measure};
-pub use fault::{Fault, Of};
+pub use fault::{Fault, Of, ProcessFault, ProcessKind};
 pub use read::{ScenarioError, read_file, read_json, read_toml};
 pub use schema::schema;
 pub use shipped::{by_name, shipped};
