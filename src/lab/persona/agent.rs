@@ -6,7 +6,7 @@ use super::{
     sink::{Deaf, identity},
 };
 use mcp_client::{
-    Client, ClientConfig, ClientError, Connection, ConfigError, OutCall, State, Target, Terms,
+    Client, ClientConfig, ClientError, ConfigError, Connection, OutCall, State, Target, Terms,
     Unfinished,
 };
 use mcp_protocol::{Payload, RawObject};

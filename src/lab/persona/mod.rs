@@ -10,4 +10,4 @@ mod policed;
 mod sink;
 
 pub use agent::{Agent, Opened};
-pub use habits::{Failed, Habits, Next, Nature, Rule, SessionLost, State, all, by_name};
+pub use habits::{Failed, Habits, Nature, Next, Rule, SessionLost, State, all, by_name};

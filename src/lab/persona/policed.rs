@@ -116,9 +116,7 @@ impl Policed {
             return Err(ClientError::Unfinished(Unfinished::GivenUp { why: None }));
         }
         let began = Instant::now();
-        let late = |_| {
-            ClientError::Unfinished(Unfinished::NoAnswer { after: began.elapsed() })
-        };
+        let late = |_| ClientError::Unfinished(Unfinished::NoAnswer { after: began.elapsed() });
         let connection = timeout_at(until, self.live()).await.map_err(late)??;
         let Some(call) = call else { return Ok((connection, None)) };
         let answer = timeout_at(until, connection.call(call)).await.map_err(late)??;
