@@ -9,6 +9,7 @@ pub mod observe;
 pub mod oracle;
 pub mod persona;
 pub mod progress;
+pub mod report;
 pub mod result;
 pub mod run;
 pub mod scenario;

@@ -457,7 +457,8 @@ pub(super) fn steps_of(scenario: &Scenario) -> impl Iterator<Item = &Step> {
 }
 
 /// A moment in UTC, to the second.
-fn rfc3339(at: SystemTime) -> String {
+#[must_use]
+pub fn rfc3339(at: SystemTime) -> String {
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Years begin in March, so that the day of a leap year is the last one.
