@@ -24,7 +24,7 @@ pub struct Agent {
 
 enum Inner {
     Own(Client),
-    Policed(Policed),
+    Policed(Box<Policed>),
 }
 
 /// What a handshake brought.
@@ -50,7 +50,7 @@ impl Agent {
                 let client = Client::start(config, identity(name), Arc::new(Deaf))?;
                 Inner::Own(client)
             }
-            Nature::Rule(rule) => Inner::Policed(Policed::new(name, way, rule)),
+            Nature::Rule(rule) => Inner::Policed(Box::new(Policed::new(name, way, rule))),
         };
         Ok(Self { inner })
     }
