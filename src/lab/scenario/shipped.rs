@@ -17,6 +17,10 @@ const FILES: &[(&str, &str)] = files![
     "at-most-once",
     "connection-stability",
     "network-chaos",
+    "upstream-outage",
+    "half-open",
+    "reconnect-storm",
+    "high-load-stress",
 ];
 
 /// All of them.

@@ -71,6 +71,31 @@ async fn connection_stability() {
 }
 
 #[tokio::test]
+async fn upstream_outage() {
+    let scenario = passes("upstream-outage").await;
+    let kinds: Vec<&str> = scenario.faults.iter().map(|fault| fault.kind.as_str()).collect();
+    assert_eq!(kinds, ["kill", "stop"]);
+}
+
+#[tokio::test]
+async fn half_open() {
+    let scenario = passes("half-open").await;
+    assert!(scenario.faults.iter().all(|fault| fault.injected > 0), "{:?}", scenario.faults);
+}
+
+#[tokio::test]
+async fn reconnect_storm() {
+    let scenario = passes("reconnect-storm").await;
+    assert_eq!(scenario.clients.len(), 30);
+}
+
+#[tokio::test]
+async fn high_load_stress() {
+    let scenario = passes("high-load-stress").await;
+    assert!(scenario.calls.started > 200, "{:?}", scenario.calls);
+}
+
+#[tokio::test]
 async fn network_chaos() {
     let scenario = passes("network-chaos").await;
     let latency = scenario.latency.expect("calls were made");
