@@ -1,6 +1,6 @@
-//! `lab …`: reports of runs that are over.
+//! `lab …`: what it can run (`lab_run` runs it), and reports of runs that are over.
 
-use crate::{commands::print, failure::Failure};
+use crate::{commands::print, failure::Failure, lab_run};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use mcp_lab::{
     report::{self, Diff},
@@ -11,6 +11,10 @@ use std::path::{Path, PathBuf};
 /// What can be done in the lab.
 #[derive(Subcommand)]
 pub(crate) enum LabCommand {
+    /// List the scenarios and the personas
+    List,
+    /// Run scenarios against a server; exit code 1 when an expectation failed
+    Run(Box<lab_run::Given>),
     /// Write the reports of a run anew, from its result.json
     Report {
         /// The folder of the run
@@ -52,6 +56,8 @@ pub(crate) enum Form {
 /// `lab …`
 pub(crate) fn lab(command: LabCommand) -> Result<(), Failure> {
     match command {
+        LabCommand::List => lab_run::list(),
+        LabCommand::Run(given) => lab_run::run(*given),
         LabCommand::Report { dir, against: None } => render(&dir),
         LabCommand::Report { dir, against: Some(before) } => diff(&before, &dir, Form::Markdown),
         LabCommand::Diff(Two { before, after, form }) => diff(&before, &after, form),

@@ -1,7 +1,7 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
 //! `app` (the server), `connect` (the bridge), `agent` (a small MCP server),
-//! `chaos_command` (a proxy that injects faults), `lab_command` (the lab), `sessions` and
-//! `commands` (all others); nothing here knows a protocol.
+//! `chaos_command` (a proxy that injects faults), `lab_command` and `lab_run` (the lab), `sessions`
+//! and `commands` (all others); nothing here knows a protocol.
 
 mod agent;
 mod app;
@@ -14,6 +14,7 @@ mod data_dir;
 mod failure;
 mod health;
 mod lab_command;
+mod lab_run;
 mod mcp_servers;
 mod open_files;
 mod reload;

@@ -6,6 +6,13 @@
 //! shows it.
 
 pub mod live;
+pub mod load;
+pub mod observe;
+pub mod oracle;
+pub mod persona;
 pub mod progress;
 pub mod report;
 pub mod result;
+pub mod run;
+pub mod scenario;
+pub mod target;

@@ -26,6 +26,7 @@ mod disk;
 mod embedding;
 mod handshakes;
 mod killing;
+mod lab;
 mod lab_report;
 mod layers;
 mod lifecycle;

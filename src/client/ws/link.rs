@@ -67,6 +67,11 @@ pub(super) struct State {
 }
 
 impl Link {
+    /// The id of a session that can be resumed.
+    pub(super) fn session_id(&self) -> Option<String> {
+        self.state().session.as_ref().map(|session| session.id().to_owned())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -118,6 +118,11 @@ impl WsWire {
         self.link.hang_up.notify_waiters();
     }
 
+    /// The id of the session, if it outlives its socket: no other has one.
+    pub(crate) fn session_id(&self) -> Option<String> {
+        self.link.session_id()
+    }
+
     /// How the connection ends.
     pub(crate) fn fate(&self) -> &Fate {
         &self.link.fate

@@ -62,6 +62,11 @@ impl Asking {
 }
 
 impl Session {
+    /// Its id, which is the token by which it is had again.
+    pub(super) fn id(&self) -> &str {
+        &self.token
+    }
+
     /// What to send to come back to it, after so many frames of the server.
     pub(super) fn way_back(&self, received: u64) -> Option<String> {
         let wish = json!({ "token": self.token, "received": received });

@@ -1,0 +1,174 @@
+//! Runs scenarios: one task for each client, one for the script, one that looks at the tools, one
+//! for the load. Every wait is bounded, so a run ends whatever its target does.
+//!
+//! `one` runs one scenario, `play` lets all in it play, `stage` is what they share, `actor` does steps, `ask` makes requests, `line` is a client's way to
+//! the target, `watch` looks, `loading` loads, `notes` is what was noted, `verdict` what comes of it.
+
+mod actor;
+mod ask;
+mod date;
+mod line;
+mod loading;
+mod notes;
+mod one;
+mod play;
+mod stage;
+mod verdict;
+mod watch;
+
+pub use date::rfc3339;
+
+use crate::{
+    persona::{self, Habits},
+    progress::{Ended, Progress},
+    result::{self, EventLog, RunResult, SCHEMA},
+    scenario::{Scenario, ScenarioError, Step},
+    target::{TargetError, TargetSpec},
+};
+use one::One;
+use std::time::{Duration, SystemTime};
+use tokio::{sync::watch as channel, time::Instant};
+
+/// What is to be run.
+pub struct Run {
+    /// The scenarios, in their order.
+    pub scenarios: Vec<Scenario>,
+    /// Against what.
+    pub target: TargetSpec,
+    /// By whom, in place of the personas that the scenarios name; empty for those.
+    pub personas: Vec<String>,
+    /// What all chance comes from.
+    pub seed: u64,
+    /// How long.
+    pub pace: Pace,
+    /// Takes the raw events.
+    pub log: EventLog,
+    /// Is told how far it is.
+    pub progress: channel::Sender<Progress>,
+}
+
+/// How long scenarios take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// As they say.
+    Real,
+    /// In their quick form.
+    Quick,
+    /// As they say, times this.
+    Times(f64),
+    /// So long each.
+    Lasting(Duration),
+}
+
+/// Why nothing could be run.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The target cannot be tested.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A scenario cannot be read.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// No such persona.
+    #[error("there is no persona `{0}`: `lab list` tells which there are")]
+    Persona(String),
+    /// A proxy cannot be started.
+    #[error(transparent)]
+    Chaos(#[from] mcp_chaos::ChaosError),
+    /// A client cannot be made.
+    #[error("a client cannot be made: {0}")]
+    Client(#[from] mcp_client::ConfigError),
+}
+
+impl Pace {
+    fn scale(self, scenario: &Scenario) -> f64 {
+        match self {
+            Self::Real => 1.0,
+            Self::Quick => scenario.quick,
+            Self::Times(scale) => scale,
+            Self::Lasting(duration) => {
+                duration.as_secs_f64() / scenario.duration.get().max(f64::EPSILON)
+            }
+        }
+    }
+}
+
+impl Run {
+    /// Runs all of it.
+    ///
+    /// # Errors
+    /// When nothing could be run: what becomes of a scenario is in the result.
+    pub async fn run(self) -> Result<RunResult, LabError> {
+        self.target.check()?;
+        let all = self.all()?;
+        let (began, started) = (Instant::now(), SystemTime::now());
+        self.progress.send_modify(|progress| progress.scenarios = all.len());
+        let mut target = None;
+        let mut scenarios = Vec::with_capacity(all.len());
+        let scaled: f64 =
+            all.iter().map(|(one, _)| self.pace.scale(one) * one.duration.get()).sum();
+        let nominal: f64 = all.iter().map(|(scenario, _)| scenario.duration.get()).sum();
+        for (scenario, habits) in all {
+            let several = self.personas.len() > 1 || scenario.personas.len() > 1;
+            let one = One { run: &self, scenario, habits, several, began };
+            let (ended, facts) = Box::pin(one.run()).await;
+            target = target.or(facts);
+            self.ended(&ended);
+            scenarios.push(ended);
+        }
+        let place = || self.target.facts();
+        Ok(RunResult {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: rfc3339(started),
+            duration_s: began.elapsed().as_secs_f64(),
+            seed: self.seed,
+            time_scale: if nominal > 0.0 { scaled / nominal } else { 1.0 },
+            target: target.map_or_else(place, Ok)?,
+            events: None,
+            scenarios,
+        })
+    }
+
+    /// Every scenario with every persona.
+    fn all(&self) -> Result<Vec<(Scenario, &'static Habits)>, LabError> {
+        let mut all = Vec::new();
+        for scenario in &self.scenarios {
+            let names = if self.personas.is_empty() { &scenario.personas } else { &self.personas };
+            for name in names {
+                let habits =
+                    persona::by_name(name).ok_or_else(|| LabError::Persona(name.clone()))?;
+                all.push((scenario.clone(), habits));
+            }
+        }
+        Ok(all)
+    }
+
+    fn ended(&self, scenario: &result::Scenario) {
+        let failed = scenario.expectations.iter().find(|expectation| !expectation.passed);
+        let failed = failed.map(|one| {
+            format!("{}: {} expected, {} measured", one.name, one.expected, one.measured)
+        });
+        self.progress.send_modify(|progress| {
+            progress.now = None;
+            progress.ended.push(Ended {
+                scenario: scenario.name.clone(),
+                verdict: scenario.verdict,
+                duration_s: scenario.duration_s,
+                reason: scenario.reason.clone().or(failed),
+            });
+        });
+    }
+}
+
+/// All steps of a scenario, also those inside others.
+pub(super) fn steps_of(scenario: &Scenario) -> impl Iterator<Item = &Step> {
+    fn add<'a>(step: &'a Step, all: &mut Vec<&'a Step>) {
+        all.push(step);
+        step.inner().into_iter().for_each(|step| add(step, all));
+    }
+    let mut all = Vec::new();
+    let clients = scenario.clients.iter().flat_map(|group| &group.steps);
+    scenario.steps.iter().chain(clients).for_each(|step| add(step, &mut all));
+    all.into_iter()
+}
