@@ -1,6 +1,6 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions` and `commands`
-//! (all others); nothing here knows a protocol.
+//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions`, `metrics`
+//! and `commands` (all others); nothing here knows a protocol.
 
 mod agent;
 mod app;
@@ -12,6 +12,7 @@ mod data_dir;
 mod failure;
 mod health;
 mod mcp_servers;
+mod metrics;
 mod open_files;
 mod reload;
 mod sessions;
@@ -47,7 +48,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Token(command)) => commands::token(command, environment),
         Some(Command::Health(flags)) => commands::health(&flags.given(), environment),
         Some(Command::Sessions(command)) => sessions::sessions(command, environment),
-        Some(Command::Metrics(command)) => commands::metrics(&command),
+        Some(Command::Metrics(command)) => metrics::metrics(&command),
         Some(Command::Agent) => agent::run(),
     }
 }

@@ -2,9 +2,10 @@
 //! of it, each one exhaustive `match`.
 
 use crate::{
-    AgentEvent, AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit,
-    Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, Replay,
-    RestartCause, Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    AgentEvent, AttemptOutcome, AuthCause, ConfigEvent, ConnectionKind, ConnectionStatus,
+    Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome,
+    ReconnectSide, Replay, RestartCause, Restoration, StoreOperation, ToolLabel, Transport,
+    UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -115,31 +116,12 @@ pub enum StoreEvent<'a> {
     },
     /// It works again.
     Recovered,
-}
-
-/// What became of a configuration that was read again.
-#[derive(Debug, Clone, Copy)]
-pub enum ConfigEvent<'a> {
-    /// It was put in force. Texts are empty where nothing changed.
-    Reloaded {
-        /// Upstreams that are new, by name.
-        added: &'a str,
-        /// Upstreams that are gone.
-        removed: &'a str,
-        /// Upstreams that are set up otherwise.
-        changed: &'a str,
-        /// Other parts that changed.
-        sections: &'a str,
-    },
-    /// It is not valid; the one before it stays in force.
-    Refused {
-        /// Why; no secrets.
-        error: &'a str,
-    },
-    /// Log lines of another level are written from here on.
-    LogLevelChanged {
-        /// The level, as it was configured.
-        level: &'a str,
+    /// The disk that it is on was looked at.
+    DiskLookedAt {
+        /// Bytes that may still be written there.
+        free: u64,
+        /// Bytes that it holds in all.
+        size: u64,
     },
 }
 
@@ -474,7 +456,7 @@ pub enum Event<'a> {
     /// Something happened in the store.
     Store(StoreEvent<'a>),
 
-    /// The configuration was read again.
+    /// A configuration was put in force, or refused.
     Config(ConfigEvent<'a>),
     /// Something in the configuration is odd and was accepted.
     ConfigWarning {

@@ -10,6 +10,7 @@ mod agent_event;
 mod catalogue;
 #[cfg(test)]
 mod checks;
+mod config_event;
 mod current;
 mod event;
 mod export;
@@ -29,15 +30,14 @@ mod span;
 
 pub use agent_event::AgentEvent;
 pub use catalogue::catalogue;
-pub use event::{
-    AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event, StoreEvent,
-};
+pub use config_event::{Bounds, ConfigEvent, FixedConfig};
+pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Event, StoreEvent};
 pub use family::{MetricInfo, MetricKind};
 pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
 };
 pub use label::{
-    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
+    AttemptOutcome, AuthCause, Bound, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
     OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome,
     Replay, RestartCause, Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
 };

@@ -251,6 +251,9 @@ impl Log {
                     operation = operation.as_str(), error,
                 });
             }
+            StoreEvent::DiskLookedAt { free, size } => {
+                line!(TRACE, "store_disk", "disk of the store", { free, size, });
+            }
             StoreEvent::Recovered => {
                 limited!(self, "", INFO, "store_recovered", "the store works again", {});
             }
@@ -354,6 +357,9 @@ fn configuration(event: ConfigEvent<'_>) {
         }
         ConfigEvent::Refused { error } => {
             line!(ERROR, "config_refused", "new configuration refused, the old one stays", { error, });
+        }
+        ConfigEvent::InForce { .. } => {
+            line!(DEBUG, "config_in_force", "configuration in force", {})
         }
         ConfigEvent::LogLevelChanged { level } => {
             line!(INFO, "log_level_changed", "log level changed", { level, });
