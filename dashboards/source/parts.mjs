@@ -4,8 +4,8 @@
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 const WIDTH = 24;
 
-/** A query with its legend; `range` false asks for the present alone. */
-export const query = (expr, legend = "", options = {}) => ({ expr, legendFormat: legend || "__auto", ...options });
+/** A query with its legend. */
+export const query = (expr, legend = "") => ({ expr, legendFormat: legend || "__auto" });
 
 /** The selectors that every dashboard's variables stand for. */
 export const I = 'instance=~"$instance"';
@@ -55,7 +55,8 @@ const thresholds = (steps) => ({
 });
 
 const panel = (type, title, description, queries, settings) => {
-  const { unit, size = [8, 8], links = [logs(), traces()], steps, options, custom, instant, defaults, ...rest } = settings;
+  const { unit, size = [8, 8], links = [logs(), traces()], steps, options, custom, instant, defaults, empty, ...rest } =
+    settings;
   return {
     type,
     title,
@@ -65,7 +66,7 @@ const panel = (type, title, description, queries, settings) => {
     links,
     targets: targets(queries, instant),
     fieldConfig: {
-      defaults: { unit, thresholds: thresholds(steps), color: { mode: "palette-classic" }, custom, ...defaults },
+      defaults: { unit, thresholds: thresholds(steps), color: { mode: "palette-classic" }, custom, noValue: empty, ...defaults },
       overrides: rest.overrides ?? [],
     },
     options,
@@ -73,6 +74,7 @@ const panel = (type, title, description, queries, settings) => {
   };
 };
 
+const LEAST = { cps: 0.1, reqps: 0.1, ops: 0.1, none: 1 };
 const LEGEND = { displayMode: "list", placement: "bottom", showLegend: true, calcs: [] };
 
 /** Lines over time. */
@@ -81,7 +83,16 @@ export const lines = (title, description, queries, settings = {}) =>
     options: { legend: LEGEND, tooltip: { mode: "multi", sort: "desc" } },
     ...settings,
     defaults: { min: 0, ...settings.defaults },
-    custom: { drawStyle: "line", lineWidth: 1, fillOpacity: 10, showPoints: "never", ...settings.custom },
+    custom: {
+      drawStyle: "line",
+      lineWidth: 1,
+      fillOpacity: 10,
+      showPoints: "never",
+      spanNulls: false,
+      // Nothing at all is a line at the foot, not in the middle of a scale up to 100.
+      axisSoftMax: LEAST[settings.unit],
+      ...settings.custom,
+    },
   });
 
 /** Areas over time that add up. */
@@ -111,6 +122,7 @@ export const stat = (title, description, queries, settings = {}) =>
 /** States over time, as bars of colour. */
 export const states = (title, description, queries, mappings, settings = {}) =>
   panel("state-timeline", title, description, queries, {
+    unit: "none",
     ...settings,
     options: { mergeValues: true, showValue: "never", rowHeight: 0.9, legend: LEGEND, tooltip: { mode: "single", sort: "none" } },
     custom: { fillOpacity: 80, lineWidth: 0 },

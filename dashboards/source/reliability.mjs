@@ -28,7 +28,7 @@ export const reliability = dashboard(
       { unit: "none", steps: [[null, "green"], [1, "orange"], [14.4, "red"]], defaults: { decimals: 1 } },
     ),
     stat(
-      "Tools that cannot be called",
+      "Tools away",
       "Listed tools that no call would reach in time. More than none: the upstream named in the table below is away; follow the runbook of McpUpstreamDown.",
       [query(`count(mcp_tool_available{${U}} == 0) or vector(0)`)],
       { unit: "none", steps: [[null, "green"], [1, "red"]], links: [logs('event = "upstream_state_changed"')] },
@@ -80,10 +80,10 @@ export const reliability = dashboard(
     ),
     row("What was lost, and why"),
     stacked(
-      "Unavailable seconds by cause",
-      "Seconds per second and tool for which calls could not be made. exited, silent, connection_lost: the upstream; refused: our credentials; never_reached: its configuration; orchestrator_down: us.",
+      "Tools away, by cause",
+      "How many tools could not be called, on the average. exited, silent, connection_lost: the upstream; refused: our credentials; never_reached: its configuration; orchestrator_down: us.",
       [query(`sum by (cause) (rate(mcp_tool_unavailable_seconds_total{${U}}[${RATE}]))`, "{{cause}}")],
-      { unit: "s", size: [12, 8], links: [logs('event = "upstream_state_changed"')] },
+      { unit: "none", size: [12, 8], links: [logs('event = "upstream_state_changed"')] },
     ),
     stacked(
       "Tool seconds by upstream",
@@ -95,13 +95,13 @@ export const reliability = dashboard(
       "Reconnects",
       "Tries to come back: clients to their session, we to upstreams, the stdio bridge to us. Many failed: the other side is away; refused: sessions were lost, or credentials are wrong.",
       [query(`sum by (side, outcome) (rate(mcp_reconnect_attempts_total{${I}}[${RATE}]))`, "{{side}} {{outcome}}")],
-      { unit: "cps", links: [logs('event = "upstream_state_changed"')] },
+      { size: [12, 8], unit: "cps", links: [logs('event = "upstream_state_changed"')] },
     ),
     lines(
       "Recovery time of upstreams",
       "From the loss of an upstream until it was connected again. Longer than `limits.park`: calls ended as unavailable; see what keeps it from starting.",
       percentiles("mcp_upstream_recovery_duration_seconds", U),
-      { unit: "s", links: [logs('event = "upstream_restarted"')] },
+      { size: [12, 8], empty: "no upstream was lost", unit: "s", links: [logs('event = "upstream_restarted"')] },
     ),
     stacked(
       "Clients lost by reason",
@@ -120,12 +120,6 @@ export const reliability = dashboard(
       "resent: sent again, since that does no harm; refused_unsafe: it may have run, so it was not; not_needed: it would have ended the same way. Many refused: declare tools idempotent, or name them in `safe_to_repeat`.",
       [query(`sum by (decision) (rate(mcp_replays_total{${U}}[${RATE}]))`, "{{decision}}")],
       { unit: "cps", links: [traces()] },
-    ),
-    stacked(
-      "Outcome unknown by upstream",
-      "Calls that may or may not have run. See why the upstream is lost in mid-call: its memory, its timeouts, a proxy before it.",
-      [query(`sum by (upstream) (rate(mcp_calls_outcome_unknown_total{${U}}[${RATE}]))`, "{{upstream}}")],
-      { unit: "cps", links: [logs('event = "outcome_unknown"'), traces()] },
     ),
   ],
 );

@@ -133,7 +133,7 @@ metrics! {
     tool_calls: Open<IntCounterVec> = "mcp_tool_calls_total" ["upstream", "tool", "status"];
     /// Duration of calls of tools.
     tool_call_duration: Open<HistogramVec> = "mcp_tool_call_duration_seconds" ["upstream", "tool"] buckets TOOL_SECONDS;
-    /// Whether a tool is listed and a call of it is known to reach its upstream within the time for which calls wait.
+    /// Whether a tool of an upstream is listed and a call of it is known to reach its upstream within the time for which calls wait.
     tool_available: Open<IntGaugeVec> = "mcp_tool_available" ["upstream", "tool"];
     /// Time for which tools should have been available, summed over them; an upstream that was never reached counts as one.
     tool_seconds: Open<CounterVec> = "mcp_tool_seconds_total" ["upstream"];

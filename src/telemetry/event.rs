@@ -360,6 +360,15 @@ pub enum Event<'a> {
         /// From the loss until it was there again.
         after: Duration,
     },
+    /// A call waited until its upstream could be reached, or in vain.
+    UpstreamAwaited {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// How long.
+        elapsed: Duration,
+        /// Whether it can be reached now.
+        is_there: bool,
+    },
     /// A try at an upstream got no answer, and it was decided whether to send the call again.
     ReplayDecided {
         /// The upstream.

@@ -111,6 +111,11 @@ impl Telemetry {
     pub fn emit(&self, event: &Event<'_>) {
         self.0.metrics.record(event);
         self.0.log.write(event);
+        if let (Event::UpstreamAwaited { upstream, elapsed, is_there }, Some(tracer)) =
+            (*event, self.tracer())
+        {
+            span::waited(tracer, upstream, elapsed, is_there);
+        }
     }
 
     /// The Prometheus text for a scrape.

@@ -117,6 +117,9 @@ impl Log {
             Event::UpstreamRestarted { upstream, cause, after } => {
                 self.restarted(upstream, cause, after)
             }
+            Event::UpstreamAwaited { upstream, elapsed, is_there } => {
+                line!(DEBUG, "upstream_awaited", "a call waited for its upstream", { upstream = upstream.name(), duration_ms = millis(elapsed), is_there, });
+            }
             Event::ReplayDecided { upstream, decision } => {
                 line!(DEBUG, "replay_decided", "a call got no answer", { upstream = upstream.name(), decision = decision.as_str(), });
             }

@@ -218,6 +218,7 @@ impl Metrics {
             | Event::ServerStopping { .. }
             | Event::ServerStopped
             | Event::AttemptStarted { .. }
+            | Event::UpstreamAwaited { .. }
             | Event::UpstreamLog { .. }
             | Event::UpstreamMessageDropped { .. }
             | Event::CatalogueWithdrawn { .. }

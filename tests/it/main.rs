@@ -19,6 +19,7 @@ mod clients;
 mod connect;
 mod connect_agents;
 mod connect_modern;
+mod dashboards;
 mod disk;
 mod embedding;
 mod handshakes;

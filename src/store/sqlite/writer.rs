@@ -134,6 +134,8 @@ impl Writer {
 
     fn written(&mut self, work: &mut Work, written: Written, begun: Instant) {
         (self.alive, self.failed) = (work.alive, None);
+        // Before anybody is told that it is safe.
+        self.condition.works();
         self.pruner.grew(written.grown);
         self.unchecked += self.kept.drain(..).map(|batch| batch.rows).sum::<usize>();
         self.queue.keep(0, 0);
@@ -153,7 +155,6 @@ impl Writer {
         for (operation, elapsed) in written.times {
             self.condition.done(operation, elapsed);
         }
-        self.condition.works();
         if work.flush {
             self.finish_flush(work, begun);
         }
