@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `FIXTURE_ERAS` | `legacy`, `modern` or `both` (default): what it speaks |
 //! | `FIXTURE_DELAY_MS` | how long it waits before it reads its first message |
-//! | `FIXTURE_LOG` | a file to which `sleep` appends `start`, `done` and `cancelled` lines, and `record` `ran` lines |
+//! | `FIXTURE_LOG` | a file to which `sleep` and `slow_compute` append `start`, `done` and `cancelled` lines, and `record` `ran` lines |
 //! | `FIXTURE_PAGE_SIZE` | how many entries a list answers at a time; all by default |
 //! | `FIXTURE_NAME` | the name it gives itself (default `fixture`) |
 //! | `FIXTURE_WARMING_UP` | a file with a number: so many more lists of tools are empty |
@@ -39,6 +39,8 @@ mod rounds;
 mod settings;
 #[path = "fixture/state.rs"]
 mod state;
+#[path = "fixture/tasks.rs"]
+mod tasks;
 #[path = "fixture/tools.rs"]
 mod tools;
 

@@ -1,9 +1,11 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions`, `metrics`
+//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server),
+//! `chaos_command` (a proxy that injects faults), `lab_command` (the lab), `sessions`, `metrics`
 //! and `commands` (all others); nothing here knows a protocol.
 
 mod agent;
 mod app;
+mod chaos_command;
 mod cli;
 mod commands;
 mod config;
@@ -11,6 +13,7 @@ mod connect;
 mod data_dir;
 mod failure;
 mod health;
+mod lab_command;
 mod mcp_servers;
 mod metrics;
 mod open_files;
@@ -50,6 +53,8 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Sessions(command)) => sessions::sessions(command, environment),
         Some(Command::Metrics(command)) => metrics::metrics(&command),
         Some(Command::Agent) => agent::run(),
+        Some(Command::Chaos(chaos)) => chaos_command::run(*chaos, environment),
+        Some(Command::Lab(command)) => lab_command::lab(command),
     }
 }
 

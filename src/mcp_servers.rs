@@ -88,7 +88,7 @@ fn table(entry: &Map<String, Value>) -> Result<toml::Table, String> {
             }
         }
         (None, Some(address)) => {
-            check_type(entry, &["http", "streamable-http", "streamableHttp", "streamable_http"])?;
+            check_type(entry, types_of(address))?;
             table.insert("url".to_owned(), text("url", address)?);
             copy(entry, "headers", named_texts, &mut table)?;
         }
@@ -108,6 +108,20 @@ fn copy(
         table.insert(key.to_owned(), read(key, value)?);
     }
     Ok(())
+}
+
+/// The types that fit an address, as far as it shows what it is.
+fn types_of(address: &Value) -> &'static [&'static str] {
+    const ALL: &[&str] =
+        &["http", "streamable-http", "streamableHttp", "streamable_http", "ws", "websocket"];
+    let address = address.as_str().unwrap_or_default();
+    if address.starts_with("${") {
+        ALL
+    } else if address.starts_with("ws://") || address.starts_with("wss://") {
+        &ALL[4..]
+    } else {
+        &ALL[..4]
+    }
 }
 
 fn check_type(entry: &Map<String, Value>, fitting: &[&str]) -> Result<(), String> {
@@ -182,6 +196,9 @@ mod tests {
                 "url = \"https://h/mcp\"\n\n[headers]\nAuthorization = \"Bearer ${T}\"\n",
             ),
             (r#"{"serverUrl":"https://h/mcp"}"#, "url = \"https://h/mcp\"\n"),
+            (r#"{"type":"ws","url":"wss://h/ws"}"#, "url = \"wss://h/ws\"\n"),
+            (r#"{"type":"websocket","url":"${URL}"}"#, "url = \"${URL}\"\n"),
+            (r#"{"url":"ws://h/ws"}"#, "url = \"ws://h/ws\"\n"),
             (r#"{"command":"a","disabled":false,"enabled":true}"#, "command = \"a\"\n"),
         ] {
             assert_eq!(only(entry).as_deref(), Ok(expected), "{entry}");
@@ -200,6 +217,7 @@ mod tests {
             (r#"{"type":"sse","url":"http://h"}"#, "Streamable HTTP"),
             (r#"{"type":"http","command":"a"}"#, "does not fit"),
             (r#"{"type":"ws","url":"http://h"}"#, "does not fit"),
+            (r#"{"type":"http","url":"ws://h"}"#, "does not fit"),
             (r#"{"url":"http://h","headers":[]}"#, "not an object"),
         ] {
             let refused = only(entry).expect_err(entry);

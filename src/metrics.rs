@@ -11,12 +11,19 @@ use serde_json::json;
 /// `metrics …`
 pub(crate) fn metrics(command: &MetricsCommand) -> Result<(), Failure> {
     let MetricsCommand::List { format } = command;
-    let catalogue = mcp_telemetry::catalogue();
+    let catalogue = catalogue();
     print(&match format {
         ListFormat::Table => table(&catalogue),
         ListFormat::Json => json_list(&catalogue),
         ListFormat::Markdown => page(&catalogue),
     })
+}
+
+/// What the server exposes, and what `chaos` does.
+fn catalogue() -> Vec<MetricInfo> {
+    let mut all = mcp_telemetry::catalogue();
+    all.extend(mcp_telemetry::chaos_catalogue());
+    all
 }
 
 fn json_list(catalogue: &[MetricInfo]) -> String {
@@ -64,8 +71,8 @@ fn span(metric: &MetricInfo) -> String {
 const PREFACE: &str = "\
 # Metrics
 
-What `/metrics` exposes, as `mcp-orchestrator metrics list --format markdown` prints it. Seconds and
-bytes throughout; a counter ends with `_total`. Every label is a closed set that is there from the
+What `/metrics` exposes, as `mcp-orchestrator metrics list --format markdown` prints it; `mcp_chaos_*`
+is on the `/metrics` of `mcp-orchestrator chaos`. Seconds and bytes throughout; a counter ends with `_total`. Every label is a closed set that is there from the
 first scrape, or a name that the configuration bounds (upstreams and their tools).
 ";
 
@@ -98,7 +105,7 @@ mod tests {
 
     #[test]
     fn every_metric_has_a_line_and_columns_line_up() {
-        let catalogue = mcp_telemetry::catalogue();
+        let catalogue = catalogue();
         let table = table(&catalogue);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), catalogue.len() + 1);
@@ -112,7 +119,7 @@ mod tests {
 
     #[test]
     fn every_form_holds_every_metric() {
-        let catalogue = mcp_telemetry::catalogue();
+        let catalogue = catalogue();
         let parsed: serde_json::Value = serde_json::from_str(&json_list(&catalogue)).expect("JSON");
         assert_eq!(parsed.as_array().map(Vec::len), Some(catalogue.len()));
         let page = page(&catalogue);

@@ -109,7 +109,8 @@ impl Connection {
     }
 
     /// Resolves when the connection is dead, with the reason. An HTTP connection is dead only
-    /// when its session is lost, or it was closed by us.
+    /// when its session is lost, or it was closed by us; so is a WebSocket's, where the server can
+    /// resume its session. All others are dead when their socket or process is.
     pub async fn closed(&self) -> ClientError {
         self.inner.agreed.wire.fate().wait().await
     }
@@ -120,9 +121,15 @@ impl Connection {
         self.inner.agreed.wire.doubted().await;
     }
 
+    /// Gives a WebSocket up that may only look open; its session goes on in another one where the
+    /// server can do that, and calls in flight wait for it. Other transports are left alone.
+    pub fn hang_up(&self) {
+        self.inner.agreed.wire.hang_up();
+    }
+
     /// Ends the connection; calls in flight end at once. A child process has 2 s after its
     /// stdin is closed and 1 s more after SIGTERM; then its process group is killed. An HTTP
-    /// session is deleted.
+    /// session is deleted, a WebSocket is closed.
     pub async fn close(&self) {
         self.inner.agreed.wire.close().await;
     }

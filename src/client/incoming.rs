@@ -1,4 +1,4 @@
-//! What a server sent, read: messages, and texts that only look like some. Shared by both
+//! What a server sent, read: messages, and texts that only look like some. Shared by all
 //! transports.
 
 use mcp_protocol::{

@@ -1,4 +1,4 @@
-//! Speaks to one MCP server, over stdio or Streamable HTTP, in either era.
+//! Speaks to one MCP server, over stdio, Streamable HTTP or a WebSocket, in either era.
 //!
 //! There are two layers. A [`Client`] is for who wants the server to be there: it connects by
 //! itself, comes back when the server does, sets again what was set, and carries calls over where
@@ -20,18 +20,22 @@
 //!
 //! Below it, a [`Target`] says where the server is. [`Connection::open`] reaches it, finds out which
 //! era it speaks, and gives a [`Connection`] on which many calls run side by side. What the
-//! server sends unasked goes to a [`Sink`]. A connection never heals itself: when it is dead
-//! it says why ([`Connection::closed`]), and every error says whether the call may have run
+//! server sends unasked goes to a [`Sink`]. A connection never heals itself, beyond going on with
+//! the streams and the session that its server kept for it: when it is dead it says why
+//! ([`Connection::closed`]), and every error says whether the call may have run
 //! ([`ClientError::ran`]). When to open another one, and what to send again, is the user's
 //! decision.
 
+mod again;
 mod backoff;
 mod call;
 mod connection;
 mod error;
+mod exchange;
 mod fate;
 mod guard;
 mod http;
+mod inbox;
 mod incoming;
 mod kind;
 mod lasting;
@@ -44,16 +48,19 @@ mod secret;
 mod sink;
 mod stdio;
 mod target;
+mod waiting;
 mod wire;
+mod ws;
 
-pub use backoff::{Backoff, Tries};
+pub use again::{Budget, BudgetRule, Correction, Next, Stop, Tried};
+pub use backoff::{Backoff, Tries, chance};
 pub use call::OutCall;
 pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use guard::{Guard, GuardError};
-pub use kind::{ErrorKind, ErrorSource, Retry};
+pub use kind::{ErrorKind, ErrorSource, Retry, Trouble};
 pub use lasting::{
-    BreakerRule, BudgetRule, Check, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,
+    BreakerRule, Check, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,
     ConnectionRate, Diagnosis, DiagnosisStep, Eras, List, ListChange, QueueRule, Return, State,
     Stats, Terms, Traffic, Unfinished,
 };

@@ -17,6 +17,8 @@ pub enum Target {
     Stdio(StdioTarget),
     /// A Streamable HTTP endpoint.
     Http(HttpTarget),
+    /// A WebSocket, which begins as an HTTP request.
+    WebSocket(HttpTarget),
 }
 
 /// What carries the messages.
@@ -24,6 +26,8 @@ pub enum Target {
 pub enum Network {
     /// Streamable HTTP over TCP.
     Http,
+    /// A WebSocket over TCP.
+    WebSocket,
     /// The pipes of a child process.
     Stdio,
 }
@@ -41,12 +45,12 @@ pub struct StdioTarget {
     pub cwd: Option<PathBuf>,
 }
 
-/// How to reach a server over HTTP.
+/// How to reach a server over HTTP, or over a WebSocket.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpTarget {
     /// The endpoint. May hold secrets: it is shown without its user, password and query.
     pub url: Url,
-    /// Headers sent with every request, checked to be valid.
+    /// Headers sent with every request, or with the one that opens a socket; checked to be valid.
     pub headers: BTreeMap<String, Secret>,
 }
 
@@ -56,8 +60,8 @@ pub enum TargetError {
     /// The text is no URL.
     #[error("the URL is not valid: {0}")]
     Url(String),
-    /// The URL is neither http nor https.
-    #[error("the URL must start with http:// or https://, not {0}:")]
+    /// The URL is of no transport that is spoken.
+    #[error("the URL must start with http://, https://, ws:// or wss://, not {0}:")]
     Scheme(String),
     /// A header's name or value cannot be sent.
     #[error("the header `{0}` has a name or a value that HTTP does not allow")]
@@ -76,18 +80,31 @@ impl Target {
         Self::Stdio(StdioTarget { command, args, env, cwd })
     }
 
+    /// A server at a URL: over Streamable HTTP (`http`, `https`) or a WebSocket (`ws`, `wss`).
+    ///
+    /// # Errors
+    /// When the URL is none of these, or a header cannot be sent.
+    pub fn url(url: &str, headers: BTreeMap<String, Secret>) -> Result<Self, TargetError> {
+        let url = Url::parse(url).map_err(|error| TargetError::Url(error.to_string()))?;
+        let kind = match url.scheme() {
+            "http" | "https" => Self::Http,
+            "ws" | "wss" => Self::WebSocket,
+            other => return Err(TargetError::Scheme(other.to_owned())),
+        };
+        let target = HttpTarget { url, headers };
+        target.header_map()?;
+        Ok(kind(target))
+    }
+
     /// A Streamable HTTP endpoint.
     ///
     /// # Errors
     /// When the URL is no http(s) URL, or a header cannot be sent.
     pub fn http(url: &str, headers: BTreeMap<String, Secret>) -> Result<Self, TargetError> {
-        let url = Url::parse(url).map_err(|error| TargetError::Url(error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(TargetError::Scheme(url.scheme().to_owned()));
+        match Self::url(url, headers)? {
+            Self::WebSocket(target) => Err(TargetError::Scheme(target.url.scheme().to_owned())),
+            target @ (Self::Http(_) | Self::Stdio(_)) => Ok(target),
         }
-        let target = HttpTarget { url, headers };
-        target.header_map()?;
-        Ok(Self::Http(target))
     }
 
     /// What carries the messages.
@@ -96,6 +113,7 @@ impl Target {
         match self {
             Self::Stdio(_) => Network::Stdio,
             Self::Http(_) => Network::Http,
+            Self::WebSocket(_) => Network::WebSocket,
         }
     }
 }
@@ -105,7 +123,7 @@ impl fmt::Display for Target {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stdio(target) => out.write_str(&target.command),
-            Self::Http(target) => out.write_str(&target.shown_url()),
+            Self::Http(target) | Self::WebSocket(target) => out.write_str(&target.shown_url()),
         }
     }
 }
@@ -122,6 +140,20 @@ impl HttpTarget {
             map.insert(header, value);
         }
         Ok(map)
+    }
+
+    /// Whether the URL asks for a secure connection.
+    pub(crate) fn is_secure(&self) -> bool {
+        matches!(self.url.scheme(), "https" | "wss")
+    }
+
+    /// The same as the HTTP request with which a WebSocket begins sees it.
+    pub(crate) fn over_http(&self) -> Self {
+        let mut target = self.clone();
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        // Cannot fail: all of these are special schemes.
+        let _set = target.url.set_scheme(scheme);
+        target
     }
 
     /// Whether the endpoint is on this machine.
@@ -164,7 +196,7 @@ mod tests {
 
     #[test]
     fn no_view_of_a_target_shows_a_secret() {
-        let http = Target::http(
+        let http = Target::url(
             "https://me:hunter2@example.test/mcp?key=hunter2#hunter2",
             secrets(&[("authorization", "Bearer hunter2")]),
         )
@@ -176,18 +208,37 @@ mod tests {
     }
 
     #[test]
+    fn the_scheme_says_what_carries_the_messages() {
+        for (url, network, asked) in [
+            ("http://x/mcp", Network::Http, "http://x/mcp"),
+            ("https://x/mcp", Network::Http, "https://x/mcp"),
+            ("ws://x/ws", Network::WebSocket, "http://x/ws"),
+            ("wss://x/ws", Network::WebSocket, "https://x/ws"),
+            ("wss://x:80/ws", Network::WebSocket, "https://x:80/ws"),
+        ] {
+            let target = Target::url(url, secrets(&[])).expect(url);
+            assert_eq!(target.network(), network);
+            let (Target::Http(target) | Target::WebSocket(target)) = target else {
+                panic!("{url}")
+            };
+            assert_eq!(target.over_http().url.as_str(), asked);
+            assert_eq!(target.is_secure(), asked.starts_with("https"));
+        }
+    }
+
+    #[test]
     fn what_cannot_be_sent_is_refused_by_name() {
-        assert_eq!(Target::http("ftp://x/", secrets(&[])), Err(TargetError::Scheme("ftp".into())));
-        assert!(matches!(Target::http("nowhere", secrets(&[])), Err(TargetError::Url(_))));
+        assert_eq!(Target::url("ftp://x/", secrets(&[])), Err(TargetError::Scheme("ftp".into())));
+        assert!(matches!(Target::url("nowhere", secrets(&[])), Err(TargetError::Url(_))));
         let refused =
-            Target::http("http://x/", secrets(&[("x-key", "line\nbreak")])).expect_err("no header");
+            Target::url("http://x/", secrets(&[("x-key", "line\nbreak")])).expect_err("no header");
         assert_eq!(refused, TargetError::Header("x-key".into()));
         assert!(!refused.to_string().contains("break"));
     }
 
     #[test]
     fn loopback_is_known_in_every_spelling() {
-        let loopback = |url: &str| match Target::http(url, secrets(&[])) {
+        let loopback = |url: &str| match Target::url(url, secrets(&[])) {
             Ok(Target::Http(target)) => target.is_loopback(),
             other => panic!("{other:?}"),
         };

@@ -1,8 +1,8 @@
-//! The two transports behind one face.
+//! The transports behind one face.
 
 use crate::{
     ClientError, Options, Sink, Target, fate::Fate, http::HttpWire, prepare::Outgoing,
-    stdio::StdioWire,
+    stdio::StdioWire, ws::WsWire,
 };
 use mcp_protocol::{Payload, RawValue, Revision, encode_notification};
 use std::sync::Arc;
@@ -13,10 +13,12 @@ pub(crate) enum Wire {
     Stdio(StdioWire),
     /// To an HTTP endpoint.
     Http(HttpWire),
+    /// To a WebSocket.
+    Ws(WsWire),
 }
 
 impl Wire {
-    /// Starts the child process, or prepares the HTTP client.
+    /// Starts the child process, or prepares to reach the endpoint.
     pub(crate) fn open(
         target: &Target,
         sink: Arc<dyn Sink>,
@@ -25,6 +27,7 @@ impl Wire {
         match target {
             Target::Stdio(target) => StdioWire::open(target, sink, options).map(Self::Stdio),
             Target::Http(target) => HttpWire::open(target, sink, options).map(Self::Http),
+            Target::WebSocket(target) => WsWire::open(target, sink, options).map(Self::Ws),
         }
     }
 
@@ -33,6 +36,7 @@ impl Wire {
         match self {
             Self::Stdio(wire) => wire.agree(revision),
             Self::Http(wire) => wire.agree(revision),
+            Self::Ws(wire) => wire.agree(revision),
         }
     }
 
@@ -41,6 +45,7 @@ impl Wire {
         match self {
             Self::Stdio(wire) => wire.request(call).await,
             Self::Http(wire) => wire.request(call).await,
+            Self::Ws(wire) => wire.request(call).await,
         }
     }
 
@@ -54,13 +59,15 @@ impl Wire {
         match self {
             Self::Stdio(wire) => wire.send(text).await,
             Self::Http(wire) => wire.send(text, method).await,
+            Self::Ws(wire) => wire.send(text).await,
         }
     }
 
     /// Starts to hear what a legacy server sends unasked.
     pub(crate) async fn listen(&self) {
         match self {
-            Self::Stdio(_) => {}
+            // All comes the one way.
+            Self::Stdio(_) | Self::Ws(_) => {}
             Self::Http(wire) => wire.listen().await,
         }
     }
@@ -71,6 +78,16 @@ impl Wire {
             // The end of a child is seen at once.
             Self::Stdio(_) => std::future::pending().await,
             Self::Http(wire) => wire.doubted().await,
+            Self::Ws(wire) => wire.doubted().await,
+        }
+    }
+
+    /// Trusts the socket no more on which everything goes.
+    pub(crate) fn hang_up(&self) {
+        match self {
+            // Of a child there is one only, and HTTP takes another by itself.
+            Self::Stdio(_) | Self::Http(_) => {}
+            Self::Ws(wire) => wire.hang_up(),
         }
     }
 
@@ -78,7 +95,7 @@ impl Wire {
     pub(crate) fn process_id(&self) -> Option<u32> {
         match self {
             Self::Stdio(wire) => wire.process_id(),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Ws(_) => None,
         }
     }
 
@@ -87,6 +104,7 @@ impl Wire {
         match self {
             Self::Stdio(wire) => wire.fate(),
             Self::Http(wire) => wire.fate(),
+            Self::Ws(wire) => wire.fate(),
         }
     }
 
@@ -95,6 +113,7 @@ impl Wire {
         match self {
             Self::Stdio(wire) => wire.close().await,
             Self::Http(wire) => wire.close().await,
+            Self::Ws(wire) => wire.close().await,
         }
     }
 }

@@ -93,12 +93,18 @@ pub(crate) const KEYS: &[Key] = &[
     key("builtins.enabled", Kind::Switch),
     key("agents.enabled", Kind::Switch),
     key("agents.most_agents", Kind::Count),
+    key("agents.most_agents_per_principal", Kind::Count),
     key("agents.most_tasks", Kind::Count),
     key("agents.most_queued", Kind::Count),
+    key("agents.most_queued_per_principal", Kind::Count),
+    key("agents.ping", Kind::Seconds),
     key("agents.task_timeout", Kind::Seconds),
     key("agents.queue_timeout", Kind::Seconds),
     key("agents.restarts", Kind::Count),
     key("agents.templates", Kind::Templates),
+    key("tasks.enabled", Kind::Switch),
+    key("tasks.most", Kind::Count),
+    key("tasks.ttl", Kind::Seconds),
     key("limits.body_bytes", Kind::Count),
     key("limits.json_depth", Kind::Count),
     key("limits.receive_timeout", Kind::Seconds),
@@ -188,6 +194,7 @@ pub(crate) const UPSTREAM_KEYS: &[&str] = &[
     "tool_timeout",
     "safe_to_repeat",
     "trust_hints",
+    "long_running",
 ];
 
 /// What every variable of ours starts with.

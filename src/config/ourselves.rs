@@ -21,7 +21,9 @@ impl Ourselves<'_> {
     /// address.
     pub(crate) fn is(&self, target: &Target) -> bool {
         match target {
-            Target::Http(http) => self.is_at(http.url.host_str(), http.url.port_or_known_default()),
+            Target::Http(http) | Target::WebSocket(http) => {
+                self.is_at(http.url.host_str(), http.url.port_or_known_default())
+            }
             Target::Stdio(stdio) => {
                 stdio.args.iter().any(|arg| self.is_address(arg))
                     || (self.is_program(&stdio.command) && serves(&stdio.args))
@@ -30,8 +32,8 @@ impl Ourselves<'_> {
     }
 
     fn is_address(&self, arg: &str) -> bool {
-        match Target::http(arg, BTreeMap::<String, Secret>::new()) {
-            Ok(Target::Http(http)) => {
+        match Target::url(arg, BTreeMap::<String, Secret>::new()) {
+            Ok(Target::Http(http) | Target::WebSocket(http)) => {
                 self.is_at(http.url.host_str(), http.url.port_or_known_default())
             }
             Ok(Target::Stdio(_)) | Err(_) => false,
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     fn http(url: &str) -> Target {
-        Target::http(url, BTreeMap::new()).expect("a URL")
+        Target::url(url, BTreeMap::new()).expect("a URL")
     }
 
     fn stdio(command: &str, args: &[&str]) -> Target {
@@ -91,6 +93,8 @@ mod tests {
             ("[::]:3001", "http://[::1]:3001/mcp", true),
             ("127.0.0.1:80", "http://localhost/mcp", true),
             ("127.0.0.1:0", "http://localhost:3001/mcp", false),
+            ("127.0.0.1:3001", "ws://localhost:3001/ws", true),
+            ("127.0.0.1:3001", "wss://localhost:3002/ws", false),
         ] {
             let ourselves =
                 Ourselves { listen: listen.parse().expect("an address"), program: None };
@@ -112,6 +116,7 @@ mod tests {
             (own.as_str(), &["--no-auth"][..], true),
             ("mcp-orchestrator", &["agent"][..], false),
             ("mcp-orchestrator", &["connect", "http://localhost:3001/mcp"][..], true),
+            ("mcp-orchestrator", &["connect", "ws://localhost:3001/ws"][..], true),
             ("npx", &["mcp-remote", "http://localhost:3001/mcp"][..], true),
             ("npx", &["mcp-remote", "http://localhost:4001/mcp"][..], false),
             ("node", &["server.js"][..], false),

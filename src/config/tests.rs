@@ -121,6 +121,7 @@ fn every_key_of_the_server_is_in_our_list() {
         "names",
         "builtins",
         "agents",
+        "tasks",
     ] {
         let nested = |name: &str| {
             if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
@@ -140,6 +141,7 @@ fn every_key_of_the_server_is_in_our_list() {
                 "names",
                 "builtins",
                 "agents",
+                "tasks",
                 "upstreams",
             ]
             .contains(&name.as_str())

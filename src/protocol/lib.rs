@@ -14,6 +14,7 @@ mod method;
 mod object;
 mod revision;
 pub mod sse;
+mod task;
 
 pub use depth::is_deeper_than;
 pub use envelope::{
@@ -26,5 +27,8 @@ pub use meta::{META_PREFIX, ModernMeta, TraceContext, key};
 pub use method::Method;
 pub use object::{RawObject, raw, raw_string, raw_value, text};
 pub use revision::{Era, Revision};
+pub use task::{
+    TASKS_EXTENSION, Task, TaskStatus, tasks_capability, tasks_not_declared, without_extension,
+};
 
 pub use serde_json::value::RawValue;

@@ -95,8 +95,10 @@ methods! {
     PromptsListChanged = "notifications/prompts/list_changed",
     /// `notifications/elicitation/complete`
     ElicitationComplete = "notifications/elicitation/complete",
-    /// `notifications/tasks/status`
+    /// `notifications/tasks/status` (2025-11-25 only)
     TasksStatus = "notifications/tasks/status",
+    /// `notifications/tasks`
+    TasksChanged = "notifications/tasks",
     /// `notifications/subscriptions/acknowledged`
     SubscriptionsAcknowledged = "notifications/subscriptions/acknowledged",
 }
@@ -139,6 +141,12 @@ impl Method {
             Self::ServerDiscover | Self::SubscriptionsListen => matches!(era, Era::Modern),
             _ => false,
         }
+    }
+
+    /// Whether it is a request of the tasks extension of the modern era.
+    #[must_use]
+    pub const fn is_of_tasks(self) -> bool {
+        matches!(self, Self::TasksGet | Self::TasksUpdate | Self::TasksCancel)
     }
 
     /// Whether a complete modern result of it must carry `ttlMs` and `cacheScope` (SEP-2549).

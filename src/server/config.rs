@@ -4,11 +4,13 @@
 mod agents;
 mod auth;
 mod live;
+mod tasks;
 mod tls;
 
 pub use agents::{AgentTemplate, AgentsConfig};
 pub use auth::{AuthConfig, JwtConfig, NamedToken, RateLimits, ToolLists};
 pub(crate) use live::LiveLimits;
+pub use tasks::TasksConfig;
 pub use tls::TlsConfig;
 
 use indexmap::IndexMap;
@@ -44,6 +46,8 @@ pub struct Config {
     pub builtins: Builtins,
     /// Agents that clients may start.
     pub agents: AgentsConfig,
+    /// Calls that are answered with a task.
+    pub tasks: TasksConfig,
     /// Longest time to finish calls in flight after a stop was asked for (default 10 s).
     #[serde(deserialize_with = "seconds")]
     pub drain: Duration,
@@ -225,6 +229,9 @@ pub struct UpstreamConfig {
     /// Whether a tool that its upstream declares idempotent or read-only is taken to be so
     /// (default true).
     pub trust_hints: bool,
+    /// Tools, by the upstream's own names, whose calls become tasks for clients that take them;
+    /// `*` stands for any text.
+    pub long_running: Vec<String>,
 }
 
 impl UpstreamConfig {
@@ -238,6 +245,7 @@ impl UpstreamConfig {
             tool_timeout: None,
             safe_to_repeat: Vec::new(),
             trust_hints: true,
+            long_running: Vec::new(),
         }
     }
 }
@@ -256,6 +264,7 @@ impl Default for Config {
             names: Names::default(),
             builtins: Builtins::default(),
             agents: AgentsConfig::default(),
+            tasks: TasksConfig::default(),
             drain: Duration::from_secs(10),
             first_list_wait: Duration::from_secs(10),
             upstreams: IndexMap::new(),
@@ -363,6 +372,8 @@ struct UpstreamFile {
     #[serde(default)]
     safe_to_repeat: Vec<String>,
     trust_hints: Option<bool>,
+    #[serde(default)]
+    long_running: Vec<String>,
 }
 
 impl TryFrom<UpstreamFile> for UpstreamConfig {
@@ -372,7 +383,7 @@ impl TryFrom<UpstreamFile> for UpstreamConfig {
         let target = match (file.command, file.url) {
             (Some(command), None) => Target::stdio(command, file.args, file.env, file.cwd),
             (None, Some(url)) => {
-                Target::http(&url, file.headers).map_err(|error| error.to_string())?
+                Target::url(&url, file.headers).map_err(|error| error.to_string())?
             }
             _ => return Err("an upstream has either `command` or `url`".to_owned()),
         };
@@ -391,12 +402,16 @@ impl TryFrom<UpstreamFile> for UpstreamConfig {
         if file.safe_to_repeat.iter().any(String::is_empty) {
             return Err("`safe_to_repeat` holds an empty name".to_owned());
         }
+        if file.long_running.iter().any(String::is_empty) {
+            return Err("`long_running` holds an empty name".to_owned());
+        }
         Ok(Self {
             era,
             prefix: file.prefix,
             tool_timeout,
             safe_to_repeat: file.safe_to_repeat,
             trust_hints: file.trust_hints.unwrap_or(true),
+            long_running: file.long_running,
             ..Self::at(target)
         })
     }

@@ -13,6 +13,7 @@ mod dispatch;
 mod pipeline;
 mod serve;
 mod session;
+mod tasks;
 mod tools;
 mod transport;
 mod upstream;

@@ -36,7 +36,7 @@ pub use retention::Retention;
 pub use sqlite::{SqliteConfig, SqliteReader, SqliteStore};
 pub use store::{Beginning, Epoch, Health, Life, Store, StoreCounts};
 pub use time::UtcMillis;
-pub use work::{AgentRecord, TaskRecord, TaskState, Work, WorkChange};
+pub use work::{AgentRecord, TaskRecord, TaskRunner, TaskState, Work, WorkChange};
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Agents and their tasks, as values. A record is written whole each time it changes.
+//! Agents, and tasks of theirs and of upstreams, as values. A record is written whole each time it changes.
 
 use crate::UtcMillis;
 use std::sync::Arc;
@@ -16,14 +16,16 @@ pub struct AgentRecord {
     pub created: UtcMillis,
 }
 
-/// A task: a tool call to be made at an agent.
+/// A task: a tool call to be made at an agent, or at an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRecord {
     /// Its id.
     pub id: Arc<str>,
     /// Who gave it.
     pub principal: Arc<str>,
-    /// The template of the agents that may run it.
+    /// Who runs it.
+    pub runner: TaskRunner,
+    /// The template of the agents that may run it, or the upstream.
     pub kind: Arc<str>,
     /// What it is about, in the words of who gave it.
     pub task: Arc<str>,
@@ -47,14 +49,43 @@ pub struct TaskRecord {
     pub history: Arc<str>,
 }
 
+/// Who runs a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TaskRunner {
+    /// An agent.
+    Agent,
+    /// An upstream.
+    Upstream,
+}
+
+impl TaskRunner {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Agent, Self::Upstream];
+
+    /// The runner in one word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Upstream => "upstream",
+        }
+    }
+
+    /// The runner of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|runner| runner.as_str() == word)
+    }
+}
+
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TaskState {
-    /// It waits for an agent.
+    /// It waits: for an agent, or for answers of its client.
     Queued,
-    /// It was sent to an agent, or is about to be.
+    /// It was sent, or is about to be.
     Running,
-    /// The agent answered.
+    /// It was answered.
     Completed,
     /// There is no answer.
     Failed,

@@ -27,7 +27,7 @@ pub enum AgentEvent<'a> {
     TaskEnded {
         /// Its id.
         task: &'a str,
-        /// The template of the agents it was for.
+        /// The template of the agents it was for, or the upstream.
         kind: &'a str,
         /// Its state in one word.
         state: &'static str,

@@ -175,6 +175,7 @@ fn about_attempt(attempt: &AttemptInfo<'_>) -> Facts {
     let (transport, protocol) = match attempt.network {
         Network::Stdio => ("pipe", None),
         Network::Http => ("tcp", fact("network.protocol.name", "http")),
+        Network::WebSocket => ("tcp", fact("network.protocol.name", "websocket")),
     };
     let mut facts = about(attempt.method, attempt.target);
     facts.extend([

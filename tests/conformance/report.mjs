@@ -1,11 +1,12 @@
 // Counts what the suite wrote: node report.mjs REVISION FOLDER SUITE_EXIT_CODE [websocket]
 //
-// Only the scenarios that the revision requires decide. A required scenario without a result
-// is a failure too, as is an exit code of the suite that the counts do not explain. Over WebSocket
+// Only the scenarios that the revision requires decide, and those of extensions that we serve
+// (extensions.mjs). One of them without a result is a failure too, as is an exit code of the suite that the counts do not explain. Over WebSocket
 // what tests HTTP itself is left out (http_only.mjs), and everything is printed by name.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import * as extensions from './extensions.mjs';
 import * as httpOnly from './http_only.mjs';
 
 const [revision, folder, suite, transport = 'http'] = process.argv.slice(2);
@@ -39,7 +40,8 @@ const explain = (scenario, checks) => {
   }
 };
 
-const required = requiredScenarios();
+const ofExtensions = extensions.scenarios[revision] ?? [];
+const required = [...requiredScenarios(), ...ofExtensions];
 const results = readResults();
 const scored = required.filter(counts);
 const good = [];
@@ -78,11 +80,12 @@ if (isWebSocket) {
 }
 const name = isWebSocket ? `conformance over WebSocket ${revision}` : `conformance ${revision}`;
 const kept = isWebSocket ? `${good.length} of ${scored.length} scenarios passed, ${required.length - scored.length} left out` : '';
-console.log(`${name}: ${passed} checks passed, ${failed} failed (${kept || `${required.length} required scenarios`})`);
+console.log(`${name}: ${passed} checks passed, ${failed} failed (${kept || `${required.length} scenarios, ${ofExtensions.length} of them of extensions`})`);
 
 const others = [...results].filter(([scenario]) => !required.includes(scenario) && counts(scenario)).sort();
 for (const [scenario, checks] of others) {
   const failures = count(checks, 'FAILURE');
-  console.log(`  not scored: ${scenario}: ${count(checks, 'SUCCESS')} passed, ${failures} failed`);
+  const why = extensions.leftOut[scenario];
+  console.log(`  not scored: ${scenario}: ${count(checks, 'SUCCESS')} passed, ${failures} failed${why ? ` (${why})` : ''}`);
 }
 process.exitCode = failed === 0 && scored.length > 0 ? 0 : 1;

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The modules of the server in the order a message meets them.
-const STAGES: [&str; 10] = [
+const STAGES: [&str; 11] = [
     "serve",
     "transport",
     "pipeline",
@@ -16,6 +16,7 @@ const STAGES: [&str; 10] = [
     "session",
     "dispatch",
     "tools",
+    "tasks",
     "agents",
     "upstream",
     "call",

@@ -25,7 +25,7 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 13] = [
+const COMMANDS: [(&str, Tried); 14] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
@@ -38,6 +38,10 @@ const COMMANDS: [(&str, Tried); 13] = [
     ("mcp-orchestrator config show", Tried::Ends),
     ("mcp-orchestrator health", Tried::Ends),
     ("mcp-orchestrator token rotate", Tried::Ends),
+    (
+        "mcp-orchestrator chaos --upstream 127.0.0.1:3001 --plan plan.toml --control 127.0.0.1:8474",
+        Tried::Elsewhere("chaos/command.rs starts it with each of these flags"),
+    ),
     ("cargo run --example embed", Tried::Elsewhere("embedding.rs runs the example")),
 ];
 

@@ -4,6 +4,7 @@
 
 mod client;
 mod cold;
+mod connect;
 mod http;
 mod latency;
 mod message;
@@ -46,6 +47,14 @@ enum Work {
         whom: Whom,
         #[command(flatten)]
         load: Load,
+    },
+    /// Connect with the client library, each time anew, up to a session that calls may use
+    Connect {
+        #[command(flatten)]
+        whom: Whom,
+        /// How often
+        #[arg(long, default_value_t = 200)]
+        count: usize,
     },
     /// Hold many idle sessions open and close them again, several times
     Sessions {
@@ -154,6 +163,10 @@ async fn run(work: Work) -> anyhow::Result<()> {
         }
         Work::Handshake { whom, load } => {
             let report = steady::handshake(&target(&whom, "echo")?, load, whom.pid).await?;
+            (whom, report)
+        }
+        Work::Connect { whom, count } => {
+            let report = connect::connect(&whom.url, whom.token.as_deref(), count).await?;
             (whom, report)
         }
         Work::Sessions { whom, count, streams, rounds, probes, settle } => {

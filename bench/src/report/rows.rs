@@ -105,6 +105,14 @@ const fn growth(work: &'static str, label: &'static str) -> Row {
     row(work, "RSS with all open, last round / one before", at, FLOOR, Target::AtMost(1.05))
 }
 
+const fn connected(
+    work: &'static str,
+    figure: &'static str,
+    at: (&'static str, &'static str),
+) -> Row {
+    row(work, figure, at, Against::Nothing, Target::AtMost(100.0)).worst()
+}
+
 const fn held_rate(work: &'static str, label: &'static str) -> Row {
     row(work, "messages/s", (label, "/ops_per_s"), Against::Nothing, Target::AtLeast(9_900.0))
 }
@@ -132,8 +140,12 @@ const STREAMS: &str = "idle sessions, open GET stream";
 const SOCKETS: &str = "idle sessions, WebSocket";
 const STORE: &str = "session store on (SQLite)";
 const TRACING: &str = "tracing at 100 %";
+const CONNECTED_HTTP: &str = "client library connects, HTTP";
+const CONNECTED_WS: &str = "client library connects, WebSocket";
 const HELD_HTTP: &str = "10,000 messages/s held, HTTP";
 const HELD_WS: &str = "10,000 messages/s held, WebSocket";
+const CHAOS_1: &str = "chaos proxy without faults, c=1";
+const CHAOS_64: &str = "chaos proxy without faults, c=64";
 
 /// The table.
 pub(crate) const ROWS: &[Row] = &[
@@ -199,8 +211,17 @@ pub(crate) const ROWS: &[Row] = &[
         .in_units_of(MIB),
     row("at rest", "RSS, MiB", ("cold", "/rss_kib/median"), Against::Nothing, Target::AtMost(12.0))
         .in_units_of(MIB_IN_KIB),
+    connected(CONNECTED_HTTP, "median, ms", ("connect-http", "/latency_ms/p50")),
+    connected(CONNECTED_HTTP, "maximum, ms", ("connect-http", "/latency_ms/max")),
+    connected(CONNECTED_WS, "median, ms", ("connect-ws", "/latency_ms/p50")),
+    connected(CONNECTED_WS, "maximum, ms", ("connect-ws", "/latency_ms/max")),
     held_rate(HELD_HTTP, "held-http"),
     held_p99(HELD_HTTP, "held-http"),
     held_rate(HELD_WS, "held-ws"),
     held_p99(HELD_WS, "held-ws"),
+    forwarded(CHAOS_1, "p50, ms", "chaos-1", "/latency_ms/p50", Target::MoreAtMost(0.1)),
+    forwarded(CHAOS_1, "p99, ms", "chaos-1", "/latency_ms/p99", Target::None),
+    // A call is two messages: the request and its answer.
+    forwarded(CHAOS_64, "messages/s", "chaos-64", "/ops_per_s", Target::AtLeast(20_000.0))
+        .in_units_of(0.5),
 ];

@@ -15,13 +15,14 @@ use reqwest::Url;
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
 /// Where a client may connect to, and whom it believes there.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Guard {
-    /// Only `https`, no user in the URL, no proxy, and no address that is not public: not
+    /// Only `https` and `wss`, no user in the URL, no proxy, and no address that is not public: not
     /// loopback, private, link-local, or one where a cloud keeps its metadata.
     pub production: bool,
     /// The only hosts allowed; `*.example.test` stands for all below. Empty allows all.
@@ -36,7 +37,7 @@ pub struct Guard {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
     /// The URL is not encrypted.
-    #[error("the URL must start with https:// in production, not {0}:")]
+    #[error("the URL must start with https:// or wss:// in production, not {0}:")]
     Scheme(String),
     /// The URL holds a user, which hides where it leads to.
     #[error("the URL must not hold a user in production")]
@@ -55,6 +56,20 @@ pub enum GuardError {
 }
 
 impl Guard {
+    /// Reads a file of certificates in PEM, for [`Guard::authorities`].
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds none; names the file.
+    pub fn read_authorities(path: &Path) -> Result<Arc<[u8]>, String> {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+        match certificates.map(|all| all.len()) {
+            Ok(1..) => Ok(pem.into()),
+            Ok(0) | Err(_) => Err(format!("{shown} holds no certificate in PEM")),
+        }
+    }
+
     /// Whether the URL of the target may be used at all. What its name stands for is looked at
     /// when it is known.
     pub(crate) fn check(&self, target: &HttpTarget) -> Result<(), GuardError> {
@@ -70,7 +85,7 @@ impl Guard {
         if !self.production {
             return Ok(());
         }
-        if url.scheme() != "https" {
+        if !matches!(url.scheme(), "https" | "wss") {
             return Err(GuardError::Scheme(url.scheme().to_owned()));
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -189,14 +204,25 @@ mod tests {
             "[fec0::1]",
             "[ff02::1]",
         ] {
-            let refused = check(&production(), &format!("https://{host}/mcp"));
-            assert!(matches!(refused, Err(GuardError::Address { .. })), "{host}: {refused:?}");
-            assert_eq!(check(&Guard::default(), &format!("http://{host}/mcp")), Ok(()), "{host}");
+            for scheme in ["https", "wss"] {
+                let refused = check(&production(), &format!("{scheme}://{host}/mcp"));
+                assert!(matches!(refused, Err(GuardError::Address { .. })), "{host}: {refused:?}");
+            }
+            for scheme in ["http", "ws"] {
+                let url = format!("{scheme}://{host}/mcp");
+                assert_eq!(check(&Guard::default(), &url), Ok(()), "{host}");
+            }
         }
         for host in
             ["example.test", "8.8.8.8", "172.32.0.1", "[2606:4700::1111]", "[64:ff9b::8.8.8.8]"]
         {
-            assert_eq!(check(&production(), &format!("https://{host}/mcp")), Ok(()), "{host}");
+            for scheme in ["https", "wss"] {
+                assert_eq!(
+                    check(&production(), &format!("{scheme}://{host}/mcp")),
+                    Ok(()),
+                    "{host}"
+                );
+            }
         }
     }
 
@@ -219,11 +245,14 @@ mod tests {
             "https://example.test@10.0.0.1/",
             "https://me:pw@example.test/",
             "https://me@example.test/",
+            "wss://me:pw@example.test/",
         ] {
             assert_eq!(check(&production(), url), Err(GuardError::User), "{url}");
         }
-        let plain = Err(GuardError::Scheme("http".to_owned()));
-        assert_eq!(check(&production(), "http://example.test/"), plain);
+        for plain in ["http", "ws"] {
+            let refused = Err(GuardError::Scheme(plain.to_owned()));
+            assert_eq!(check(&production(), &format!("{plain}://example.test/")), refused);
+        }
         // What looks like a host in the path, the query or behind a backslash is none.
         for url in [
             "https://10.0.0.1/example.test",
@@ -247,6 +276,7 @@ mod tests {
             "http://example.test.evil.test/",
             "http://example.test@evil.test/",
             "http://sub.example.test/",
+            "ws://sub.example.test/",
         ] {
             assert!(matches!(check(&guard, url), Err(GuardError::Host(_))), "{url}");
         }

@@ -142,7 +142,7 @@ pub(super) fn session_lost(link: &Link) -> ClientError {
 }
 
 /// `Retry-After` in seconds; dates are not read.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?;
     value.trim().parse().ok().map(Duration::from_secs)
 }

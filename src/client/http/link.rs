@@ -201,7 +201,8 @@ impl Drop for Listening<'_> {
     }
 }
 
-pub(super) fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
+/// An HTTP client for that endpoint alone, behind the guard of the options.
+pub(crate) fn client(target: &HttpTarget, options: &Options) -> Result<Client, ClientError> {
     secure::provide_crypto();
     let mut builder = Client::builder()
         .user_agent(concat!("mcp-orchestrator/", env!("CARGO_PKG_VERSION")))

@@ -29,6 +29,10 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a server may take to begin the stream in the background before calls are sent.
 const LISTENING: Duration = Duration::from_secs(1);
 
+pub(crate) use answer::retry_after;
+pub(crate) use link::client;
+pub(crate) use secure::failure;
+
 /// Whether a secure connection to the endpoint can be made.
 pub(crate) async fn try_tls(target: &HttpTarget, options: &Options) -> Result<(), ClientError> {
     secure::try_tls(&link::client(target, options)?, target).await

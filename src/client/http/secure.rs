@@ -43,7 +43,7 @@ pub(super) fn guarded(
 }
 
 /// Why a request was not sent, or not answered.
-pub(super) fn failure(error: &reqwest::Error) -> ClientError {
+pub(crate) fn failure(error: &reqwest::Error) -> ClientError {
     let reason = reason(error);
     if !error.is_connect() {
         // What no connection took up was not written. What one took up may have reached the

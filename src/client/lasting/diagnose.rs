@@ -76,7 +76,7 @@ impl Diagnosis {
         let limit = options.connect_timeout;
         let addresses = self.step(Check::Resolve, limit, resolve(target, &options.guard)).await?;
         self.step(Check::Connect, limit, connect(&addresses)).await?;
-        if target.url.scheme() == "https" {
+        if target.is_secure() {
             self.step(Check::Tls, limit, secure(target, options)).await?;
         }
         Some(())
@@ -99,7 +99,7 @@ impl Check {
 pub(super) async fn diagnose(config: &ClientConfig, identity: &Identity) -> Diagnosis {
     let mut diagnosis = Diagnosis { steps: Vec::new() };
     let options = &config.options;
-    if let Target::Http(target) = &config.target
+    if let Target::Http(target) | Target::WebSocket(target) = &config.target
         && diagnosis.network(target, options).await.is_none()
     {
         return diagnosis;
@@ -140,7 +140,7 @@ async fn connect(addresses: &[SocketAddr]) -> Result<((), String), ClientError> 
 
 /// Over a connection of its own: the very way that messages take.
 async fn secure(target: &HttpTarget, options: &Options) -> Result<((), String), ClientError> {
-    crate::http::try_tls(target, options).await.map(|()| ((), "secure".to_owned()))
+    crate::http::try_tls(&target.over_http(), options).await.map(|()| ((), "secure".to_owned()))
 }
 
 async fn shake(

@@ -15,6 +15,7 @@ mod table;
 mod task;
 
 pub(crate) use give::{Order, Refused};
+pub(crate) use seen::Seen;
 
 use crate::{call::Principal, config::AgentsConfig};
 use agent::{Agent, AgentState};
@@ -28,7 +29,7 @@ use std::{
 use table::{Bounds, Table};
 use task::{End, Task};
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::{Notify, Semaphore, broadcast},
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -40,6 +41,8 @@ const WRITES: usize = 10;
 const BETWEEN_WRITES: Duration = Duration::from_millis(200);
 /// How often it is looked for tasks that have waited too long.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Ends of tasks that a slow listener may be behind.
+const CHANGES: usize = 1_024;
 /// Longest time for all agents to end.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
@@ -54,6 +57,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes whoever waits for a task to end.
     ended: Notify,
+    /// Tells which task has ended.
+    changes: broadcast::Sender<Arc<str>>,
     starts: Semaphore,
     stop: CancellationToken,
     work: TaskTracker,
@@ -78,6 +83,7 @@ impl Agents {
         let bounds = Bounds {
             most_tasks: config.most_tasks,
             most_queued: config.most_queued,
+            most_queued_of_one: config.most_queued_per_principal,
             queue_timeout: config.queue_timeout,
             kept,
         };
@@ -87,6 +93,7 @@ impl Agents {
             telemetry,
             state: Mutex::new(State { agents: BTreeMap::new(), tasks: Table::new(bounds) }),
             ended: Notify::new(),
+            changes: broadcast::Sender::new(CHANGES),
             starts: Semaphore::new(MOST_STARTING),
             stop: CancellationToken::new(),
             work: TaskTracker::new(),
@@ -146,8 +153,13 @@ impl Shared {
             }));
         }
         // The store reports what it could not write; it is tried again with the next change.
+        let id = task_of(&change);
         let _written = self.write(change).await.is_ok();
         self.ended.notify_waiters();
+        if let Some(id) = id {
+            // Fails only when nobody listens.
+            let _listeners = self.changes.send(id);
+        }
     }
 
     /// Writes that these tasks are forgotten, many at once.
@@ -203,6 +215,13 @@ fn may_see(who: &str, owner: &str) -> bool {
 
 fn change_of(task: &Task) -> WorkChange {
     WorkChange::Task(task.record.clone())
+}
+
+fn task_of(change: &WorkChange) -> Option<Arc<str>> {
+    match change {
+        WorkChange::Task(task) => Some(Arc::clone(&task.id)),
+        WorkChange::Agent(_) | WorkChange::AgentGone(_) | WorkChange::TaskGone(_) => None,
+    }
 }
 
 fn now() -> UtcMillis {

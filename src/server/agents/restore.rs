@@ -3,7 +3,7 @@
 
 use super::{Agents, Shared, change_of, now, roster::start, sweep, task::Task};
 use mcp_client::Ran;
-use mcp_store::{TaskState, WorkChange};
+use mcp_store::{TaskRunner, TaskState, WorkChange};
 use mcp_telemetry::Event;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ impl Agents {
                 return shared.telemetry.emit(&Event::ConfigWarning { text });
             }
         };
-        for task in work.tasks {
+        for task in work.tasks.into_iter().filter(|task| task.runner == TaskRunner::Agent) {
             shared.take_over(Task::stored(task)).await;
         }
         shared.bound().await;

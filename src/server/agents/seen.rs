@@ -6,14 +6,39 @@ use super::{
     may_see,
     task::Task,
 };
-use mcp_store::TaskState;
+use mcp_store::{TaskRecord, TaskState};
 use serde_json::{Map, Value, json};
-use std::{cmp::Reverse, collections::BTreeMap, fs};
+use std::{cmp::Reverse, collections::BTreeMap, fs, sync::Arc, time::Duration};
+use tokio::sync::broadcast;
 
 /// Most tasks that are listed: the newest.
 const MOST_LISTED: usize = 100;
 
+/// A task as it stands in the store, and how long it is kept after it has ended.
+pub(crate) struct Seen {
+    pub(crate) record: TaskRecord,
+    pub(crate) kept: Duration,
+}
+
 impl Agents {
+    /// The task of that id, whoever gave it.
+    pub(crate) fn seen(&self, id: &str) -> Option<Seen> {
+        let state = self.0.state();
+        let record = state.tasks.get(id)?.record.clone();
+        Some(Seen { record, kept: state.tasks.kept() })
+    }
+
+    /// Whether there is a task of that id, and it is that principal's.
+    pub(crate) fn is_of(&self, principal: &str, id: &str) -> bool {
+        let state = self.0.state();
+        state.tasks.get(id).is_some_and(|task| *task.record.principal == *principal)
+    }
+
+    /// Which tasks have ended, from now on.
+    pub(crate) fn changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.0.changes.subscribe()
+    }
+
     /// The agents, by id.
     pub(crate) fn list(&self, principal: &str) -> Value {
         let state = self.0.state();

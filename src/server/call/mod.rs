@@ -12,7 +12,7 @@ pub(crate) use policy::{Pattern, ToolPolicy};
 pub(crate) use rejection::{Refusal, Rejection};
 pub(crate) use waiting::{Withdrawal, at_once, within};
 
-use mcp_protocol::{Era, ModernMeta, Payload, RawValue};
+use mcp_protocol::{Era, ModernMeta, Payload, RawValue, TASKS_EXTENSION};
 use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
 
 /// A boxed future, for traits that are used as objects.
@@ -132,4 +132,11 @@ pub(crate) struct Caller {
     pub(crate) modern: Option<Arc<ModernMeta>>,
     /// The way to the client that waits for this call.
     pub(crate) downstream: Arc<dyn Downstream>,
+}
+
+impl Caller {
+    /// Whether the call may be answered with a task.
+    pub(crate) fn takes_tasks(&self) -> bool {
+        self.modern.as_ref().is_some_and(|meta| meta.has_extension(TASKS_EXTENSION))
+    }
 }

@@ -1,6 +1,6 @@
 //! What we say of ourselves, in either era.
 
-use mcp_protocol::{Era, RawObject, RawValue, Revision, key, raw_value};
+use mcp_protocol::{Era, RawObject, RawValue, Revision, TASKS_EXTENSION, key, raw_value};
 use serde_json::{Value, json};
 
 /// What the server says of itself.
@@ -33,7 +33,7 @@ pub(crate) fn capabilities(era: Era) -> Value {
 
 /// The result of `server/discover`. Only modern revisions are named: a client that chose a
 /// legacy one from this list would send requests in a form that is refused.
-pub(crate) fn discovery(identity: &Identity) -> Box<RawValue> {
+pub(crate) fn discovery(identity: &Identity, serves_tasks: bool) -> Box<RawValue> {
     const TTL_MS: u64 = 3_600_000;
     let mut result = json!({
         "resultType": "complete",
@@ -42,6 +42,9 @@ pub(crate) fn discovery(identity: &Identity) -> Box<RawValue> {
         "ttlMs": TTL_MS,
         "cacheScope": "public",
     });
+    if serves_tasks {
+        result["capabilities"]["extensions"] = json!({ TASKS_EXTENSION: {} });
+    }
     if let Some(instructions) = &identity.instructions {
         result["instructions"] = json!(instructions);
     }

@@ -7,6 +7,7 @@ pub(crate) use identity::{Identity, capabilities, server_info};
 
 use crate::{
     call::{Caller, Principal},
+    tasks::Tasks,
     tools::{Registered, Registry, ToolCaller, ToolInput},
     upstream::{Reply, ToolEntry, Upstreams},
 };
@@ -19,6 +20,8 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 /// Routes calls. Holds all that can answer one. What a reload changes is swapped.
 pub(crate) struct Dispatch {
     pub(crate) tools: ArcSwap<Registry>,
+    /// `None` where the tasks extension is not served.
+    pub(crate) tasks: Option<Tasks>,
     pub(crate) upstreams: Upstreams,
     pub(crate) identity: ArcSwap<Identity>,
     server_info: Box<RawValue>,
@@ -77,13 +80,13 @@ pub(crate) fn client_error(error: RpcError) -> Reply {
 impl Dispatch {
     pub(crate) fn new(
         tools: Registry,
-        upstreams: Upstreams,
+        (upstreams, tasks): (Upstreams, Option<Tasks>),
         identity: Identity,
         first_list_wait: Duration,
     ) -> Self {
         let server_info = raw_value(&server_info(&identity));
         let (tools, identity) = (ArcSwap::from_pointee(tools), ArcSwap::from_pointee(identity));
-        Self { tools, upstreams, identity, server_info, first_list_wait }
+        Self { tools, tasks, upstreams, identity, server_info, first_list_wait }
     }
 
     /// Finds the tool that `tools/call` names, as a client of that era sees them. At the very
@@ -131,15 +134,23 @@ impl Dispatch {
         known.filter(|_| principal.tools().allows(name))
     }
 
-    /// Runs one of our own tools.
+    /// Runs one of our own tools. A client that takes tasks is told of the one that it gave.
     pub(crate) async fn run_own(
         &self,
         tool: &Registered,
         arguments: Option<&RawValue>,
         caller: ToolCaller,
+        takes_tasks: bool,
     ) -> Reply {
         let era = caller.era;
-        self.stamped(era, run_own(tool, arguments, caller).await)
+        let (mut reply, task) = run_own(tool, arguments, caller).await;
+        let task = task
+            .filter(|_| takes_tasks)
+            .and_then(|id| self.tasks.as_ref().and_then(|tasks| tasks.created_by_agent(&id)));
+        if let Some(created) = task {
+            reply.payload = Ok(created);
+        }
+        self.stamped(era, reply)
     }
 
     /// Answers any other request. `tool` is what [`Dispatch::named_tool`] found for `tools/call`.
@@ -160,6 +171,11 @@ impl Dispatch {
     }
 
     async fn route(&self, caller: &Caller, request: &Request, tool: &OtherTool) -> Reply {
+        if let Some(tasks) = self.tasks.as_ref().filter(|_| caller.era == Era::Modern)
+            && request.method.is_of_tasks()
+        {
+            return tasks.answer(caller, request.method, request.params.as_deref()).await;
+        }
         if !request.method.is_client_request(caller.era) {
             return client_error(RpcError::method_not_found(&request.name));
         }
@@ -171,7 +187,7 @@ impl Dispatch {
         match request.method {
             Method::Ping => own(&json!({})),
             Method::ServerDiscover => Reply {
-                payload: Ok(identity::discovery(&self.identity.load())),
+                payload: Ok(identity::discovery(&self.identity.load(), self.tasks.is_some())),
                 outcome: Outcome::Ok,
             },
             Method::ToolsList
@@ -217,7 +233,15 @@ impl Dispatch {
                 let name: String = name.chars().take(128).collect();
                 client_error(RpcError::invalid_params(format!("Unknown tool: {name}")))
             }
-            OtherTool::Upstream(entry) => self.upstreams.tool(caller, entry, params).await,
+            OtherTool::Upstream(entry) => {
+                if let Some(tasks) = self.tasks.as_ref().filter(|_| caller.takes_tasks())
+                    && self.upstreams.is_long_running(entry)
+                    && let Some(reply) = tasks.begin(caller, entry, params).await
+                {
+                    return reply;
+                }
+                self.upstreams.tool(caller, entry, params).await
+            }
         }
     }
 
@@ -237,19 +261,24 @@ impl Dispatch {
     }
 }
 
-async fn run_own(tool: &Registered, arguments: Option<&RawValue>, caller: ToolCaller) -> Reply {
+/// Runs a tool: what it answered, and the task that it gave.
+async fn run_own(
+    tool: &Registered,
+    arguments: Option<&RawValue>,
+    caller: ToolCaller,
+) -> (Reply, Option<Arc<str>>) {
     let arguments = match arguments.map(|text| serde_json::from_str::<Value>(text.get())) {
         None => json!({}),
         Some(Ok(arguments)) if arguments.is_object() => arguments,
         Some(Ok(_)) => {
-            return client_error(RpcError::invalid_params("`arguments` must be an object."));
+            let error = RpcError::invalid_params("`arguments` must be an object.");
+            return (client_error(error), None);
         }
         Some(Err(error)) => {
-            return client_error(RpcError::invalid_params(format!(
-                "`arguments` cannot be read: {error}"
-            )));
+            let reason = format!("`arguments` cannot be read: {error}");
+            return (client_error(RpcError::invalid_params(reason)), None);
         }
     };
     let run = tool.run(ToolInput { arguments, caller }).await;
-    Reply { payload: run.payload, outcome: run.outcome }
+    (Reply { payload: run.payload, outcome: run.outcome }, run.task)
 }

@@ -8,11 +8,13 @@ mod limits;
 mod resuming;
 mod returning;
 mod seen;
+mod tasks;
 
 pub(crate) use housekeeping::{announce_changes, sweep, watch};
 pub(crate) use legacy::Newcomer;
 pub(crate) use resuming::{Resumed, WayBack};
 pub(crate) use seen::{Listed, Seen, Wanted};
+pub(crate) use tasks::announce_tasks;
 
 use crate::{
     admission::{Admission, TooFast, rate_limited},
@@ -24,7 +26,9 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use bound::{bind, caller, tool_caller, withdrawn};
-use mcp_protocol::{Era, ModernMeta, Payload, Request, Revision, RpcError, TraceContext};
+use mcp_protocol::{
+    Era, ModernMeta, Payload, Request, Revision, RpcError, TASKS_EXTENSION, TraceContext,
+};
 use mcp_telemetry::{
     AuthCause, CallEnd, CallInfo, CallScope, Event, Limit, Outcome, Success, Telemetry, Transport,
 };
@@ -91,6 +95,11 @@ impl Origin {
         }
     }
 
+    /// Whether a call may be answered with a task.
+    fn takes_tasks(&self) -> bool {
+        matches!(self, Self::Modern(meta) if meta.has_extension(TASKS_EXTENSION))
+    }
+
     fn revision(&self) -> Revision {
         match self {
             Self::Session(session) => session.agreement.revision,
@@ -141,7 +150,8 @@ impl Stages {
             match tool {
                 NamedTool::Own(tool, arguments) => {
                     let caller = tool_caller(arrival, origin);
-                    self.dispatch.run_own(&tool, arguments.as_deref(), caller).await
+                    let (arguments, takes_tasks) = (arguments.as_deref(), origin.takes_tasks());
+                    self.dispatch.run_own(&tool, arguments, caller, takes_tasks).await
                 }
                 // Boxed, so that the future of a call of our own tools is small.
                 NamedTool::Other(tool) => {
@@ -230,6 +240,7 @@ impl Stages {
         let scope = self.call_started(arrival, Some(origin), request, None);
         let opened = async {
             let mut filter = Filter::of_params(request.params.as_deref())?;
+            self.only_audible(&mut filter, &arrival.principal, origin)?;
             let full = || {
                 RpcError::new(
                     code::OVER_CAPACITY,
@@ -241,8 +252,9 @@ impl Stages {
             filter.resource_subscriptions.clone_from(&listening.uris);
             // A WebSocket sees itself when its principal is gone.
             let whose = (arrival.transport == Transport::Http).then_some(&arrival.principal);
-            let id = request.id.clone();
+            let (id, tasks) = (request.id.clone(), filter.task_ids.clone());
             let listener = self.listeners.open(Opened { whose, id, filter, place }, log);
+            self.tell_tasks(&listener, &tasks);
             Ok((listener, listening))
         };
         let opened = scope.run(opened).await;

@@ -8,6 +8,7 @@ use crate::{
     dispatch::{Dispatch, Identity},
     pipeline::Stages,
     session::{Listeners, Presences, Sessions, StreamPlaces, now},
+    tasks::{self, Tasks},
     tools::{Registry, RegistryError, Tool, agent_tools, builtins},
     transport::StatusReport,
     upstream::{Start, Upstreams},
@@ -44,6 +45,7 @@ pub(super) struct Parts {
     admission: Admission,
     state_key: [u8; 32],
     store: Arc<dyn Store>,
+    agents: Option<Agents>,
     stages: StatusCell,
 }
 
@@ -101,9 +103,9 @@ impl Builder {
         let store = store.unwrap_or_else(|| Arc::new(MemoryStore::new(retention, now())));
         let kept = retention.history;
         let agents = Agents::new(&config.agents, kept, Arc::clone(&store), telemetry.clone());
-        let tools = OwnTools { given: tools, agents, stages: Arc::clone(&stages) };
+        let tools = OwnTools { given: tools, agents: agents.clone(), stages: Arc::clone(&stages) };
         let registry = tools.registry(&config, &telemetry)?;
-        let parts = Some(Parts { tools: registry, admission, state_key, store, stages });
+        let parts = Some(Parts { tools: registry, admission, state_key, store, agents, stages });
         Ok(OrchestratorServer { config, telemetry, tools, parts, tls, running: None })
     }
 }
@@ -190,6 +192,9 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("agents.most_agents", config.agents.most_agents),
         ("agents.most_tasks", config.agents.most_tasks),
         ("agents.most_queued", config.agents.most_queued),
+        ("agents.most_agents_per_principal", config.agents.most_agents_per_principal),
+        ("agents.most_queued_per_principal", config.agents.most_queued_per_principal),
+        ("tasks.most", config.tasks.most),
     ];
     let spans = [
         ("limits.session_sweep", limits.session_sweep),
@@ -205,8 +210,10 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.tool_ceiling", limits.tool_ceiling),
         ("limits.upstream_ping", limits.upstream_ping),
         ("limits.upstream_ping_timeout", limits.upstream_ping_timeout),
+        ("agents.ping", config.agents.ping),
         ("agents.task_timeout", config.agents.task_timeout),
         ("agents.queue_timeout", config.agents.queue_timeout),
+        ("tasks.ttl", config.tasks.ttl),
     ];
     let zero_bound = bounds.into_iter().find(|(_, bound)| *bound == 0).map(|(name, _)| name);
     let zero_span = spans.into_iter().find(|(_, span)| span.is_zero()).map(|(name, _)| name);
@@ -229,8 +236,19 @@ impl Parts {
             telemetry: telemetry.clone(),
             state_key: self.state_key,
             store: Arc::clone(&self.store),
+            relays_tasks: config.tasks.enabled,
         };
         let upstreams = Upstreams::start(config, start, names, kept);
+        let (calls, closing) = (TaskTracker::new(), CancellationToken::new());
+        let tasks = Tasks::new(tasks::Start {
+            config: config.tasks,
+            store: Arc::clone(&self.store),
+            telemetry: telemetry.clone(),
+            upstreams: upstreams.clone(),
+            agents: self.agents,
+            calls: calls.clone(),
+            closing: closing.clone(),
+        });
         let stages = Arc::new(Stages {
             admission: ArcSwap::from_pointee(self.admission),
             sessions: Sessions::new(limits.clone(), self.store, telemetry.clone()),
@@ -241,17 +259,17 @@ impl Parts {
             calls: AtomicUsize::new(0),
             dispatch: Dispatch::new(
                 self.tools,
-                upstreams,
+                (upstreams, tasks),
                 identity(config),
                 config.first_list_wait,
             ),
             readmit: watch::Sender::new(()),
             telemetry,
             limits,
-            tasks: TaskTracker::new(),
+            tasks: calls,
             connections: TaskTracker::new(),
             stopping: CancellationToken::new(),
-            closing: CancellationToken::new(),
+            closing,
             cut: CancellationToken::new(),
         });
         keep_keys_fresh(&stages);

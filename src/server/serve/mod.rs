@@ -13,7 +13,7 @@ use crate::{
     admission::AuthError,
     agents::Agents,
     config::Config,
-    pipeline::{Stages, announce_changes, sweep, watch},
+    pipeline::{Stages, announce_changes, announce_tasks, sweep, watch},
     session::now,
     tools::RegistryError,
     transport::{Paths, Shared, StatusReport},
@@ -151,6 +151,12 @@ impl OrchestratorServer {
         stages.restore_sessions().await;
         if let Some(agents) = &self.tools.agents {
             agents.begin().await;
+        }
+        if let Some(tasks) = &stages.dispatch.tasks {
+            tasks.restore().await;
+            let sweeping = stages.stopping.clone().run_until_cancelled_owned(tasks.clone().sweep());
+            stages.connections.spawn(sweeping);
+            announce_tasks(&stages, tasks);
         }
         let changes = stages.dispatch.upstreams.changes();
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));

@@ -154,6 +154,7 @@ fn at_next_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("transports.http", old.transports.http != new.transports.http),
         ("transports.websocket", old.transports.websocket != new.transports.websocket),
         ("agents", old.agents != new.agents),
+        ("tasks", old.tasks != new.tasks),
     ];
     names_of(&differ)
 }
@@ -168,6 +169,7 @@ fn with_what_stays(old: &Config, new: Config) -> Config {
         transports: old.transports,
         store: old.store,
         agents: old.agents.clone(),
+        tasks: old.tasks,
         ..new
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct Filter {
     pub(crate) resources_list_changed: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) resource_subscriptions: Vec<String>,
+    /// Of the tasks extension.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) task_ids: Vec<String>,
 }
 
 impl Filter {
@@ -39,10 +42,15 @@ impl Filter {
             .get("notifications")
             .and_then(|value| serde_json::from_str::<Self>(value.get()).ok());
         match wanted {
-            Some(filter) if filter.resource_subscriptions.len() <= MOST => Ok(filter),
-            Some(_) => Err(RpcError::invalid_params(format!(
-                "`resourceSubscriptions` may name at most {MOST} resources"
-            ))),
+            Some(filter) if filter.resource_subscriptions.len() > MOST => {
+                Err(RpcError::invalid_params(format!(
+                    "`resourceSubscriptions` may name at most {MOST} resources"
+                )))
+            }
+            Some(filter) if filter.task_ids.len() > MOST => {
+                Err(RpcError::invalid_params(format!("`taskIds` may name at most {MOST} tasks")))
+            }
+            Some(filter) => Ok(filter),
             None => Err(RpcError::invalid_params(
                 "`notifications` must be an object such as {\"toolsListChanged\": true}",
             )),
@@ -65,6 +73,15 @@ struct Listening {
     id: Id,
     filter: Filter,
     log: Arc<EventLog>,
+}
+
+impl Listening {
+    fn tell_task(&self, params: &RawValue) {
+        let mut params = RawObject::parse(params).unwrap_or_default();
+        params.set_value("_meta", &json!({ key::SUBSCRIPTION_ID: self.id.to_raw() }));
+        let method = Method::TasksChanged.as_str();
+        self.log.push(encode_notification(method, Some(&params.to_raw())));
+    }
 }
 
 #[derive(Default)]
@@ -92,6 +109,15 @@ pub(crate) struct Listener {
     open: Arc<Mutex<Open>>,
     number: u64,
     _place: StreamPlace,
+}
+
+impl Listener {
+    /// Tells it how a task is.
+    pub(crate) fn tell_task(&self, params: &RawValue) {
+        if let Some(listening) = lock(&self.open).listeners.get(&self.number) {
+            listening.tell_task(params);
+        }
+    }
 }
 
 impl Drop for Listener {
@@ -129,6 +155,15 @@ impl Listeners {
                     params["uri"] = Value::from(uri);
                 }
                 listening.log.push(encode_notification(method.as_str(), Some(&raw_value(&params))));
+            }
+        }
+    }
+
+    /// Tells every listener that wants to know how a task is.
+    pub(crate) fn tell_task(&self, task: &str, params: &RawValue) {
+        for listening in lock(&self.0).listeners.values() {
+            if listening.filter.task_ids.iter().any(|wanted| wanted == task) {
+                listening.tell_task(params);
             }
         }
     }

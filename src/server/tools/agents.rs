@@ -23,6 +23,8 @@ struct AgentTool {
     schema: Value,
     /// Read-only, and whether it may be called twice to the same effect.
     hints: (bool, bool),
+    /// Whether it tells of a task that it gave.
+    gives_task: bool,
     run: fn(&Agents, ToolInput) -> Done<'_>,
 }
 
@@ -49,6 +51,10 @@ impl Tool for AgentTool {
     async fn call(&self, input: ToolInput) -> ToolOutput {
         match (self.run)(&self.agents, input).await {
             Ok(value) if value.get("error").is_some() => ToolOutput::json(value).failed(),
+            Ok(value) if self.gives_task => {
+                let id = value["taskId"].as_str().unwrap_or_default().to_owned();
+                ToolOutput::json(value).of_task(&id)
+            }
             Ok(value) => ToolOutput::json(value),
             Err(refused) => {
                 let (code, message) = (refused.code(), refused.to_string());
@@ -70,6 +76,7 @@ fn definitions(agents: &Agents) -> [AgentTool; 9] {
         description,
         schema,
         hints,
+        gives_task: name == "task_orchestrate",
         run,
     };
     let (reads, repeats, acts) = ((true, true), (false, true), (false, false));

@@ -42,19 +42,27 @@ pub struct ToolOutput {
     text: String,
     structured: Option<Value>,
     is_error: bool,
+    /// The task that it is about.
+    task: Option<Arc<str>>,
 }
 
 impl ToolOutput {
     /// A text.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), structured: None, is_error: false }
+        Self { text: text.into(), structured: None, is_error: false, task: None }
     }
 
     /// A JSON object, given both as `structuredContent` and as text.
     #[must_use]
     pub fn json(value: Value) -> Self {
-        Self { text: value.to_string(), structured: Some(value), is_error: false }
+        Self { text: value.to_string(), structured: Some(value), is_error: false, task: None }
+    }
+
+    /// The same as the beginning of a task: a client that takes tasks is told of that instead.
+    #[must_use]
+    pub(crate) fn of_task(self, id: &str) -> Self {
+        Self { task: Some(id.into()), ..self }
     }
 
     /// The same as a failure that the model should read (`isError`).
@@ -66,7 +74,7 @@ impl ToolOutput {
     /// A failure that the model should read (`isError`).
     #[must_use]
     pub fn error(text: impl Into<String>) -> Self {
-        Self { text: text.into(), structured: None, is_error: true }
+        Self { text: text.into(), structured: None, is_error: true, task: None }
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct ToolRun {
     pub(crate) payload: Result<Box<RawValue>, RpcError>,
     /// The same in the words of the metrics.
     pub(crate) outcome: Outcome,
+    /// The task that the tool gave an agent.
+    pub(crate) task: Option<Arc<str>>,
 }
 
 impl Registry {
@@ -171,7 +173,7 @@ impl ToolRun {
             is_error: output.is_error,
             structured_content: output.structured.as_ref(),
         };
-        Self { payload: Ok(raw_value(&result)), outcome }
+        Self { payload: Ok(raw_value(&result)), outcome, task: output.task }
     }
 }
 

@@ -67,6 +67,7 @@ impl Upstream {
             to: link.era(),
             client_info: &self.shared.info,
             capabilities: caller.modern.as_ref().map(|meta| &*meta.client_capabilities),
+            relays_tasks: self.shared.relays_tasks,
             log_level: level.map(Level::as_str),
             trace: &scope.context(),
         };
@@ -127,7 +128,7 @@ fn out_call(
     sink: CallSink,
 ) -> OutCall {
     let arguments = params.get("arguments");
-    let headers = if crossing.to == Era::Modern { outgoing.headers } else { &[] };
+    let headers = if crossing.to == Era::Modern { &outgoing.headers[..] } else { &[] };
     OutCall {
         method: outgoing.method.as_str().into(),
         params: crossing.params(outgoing.params, &outgoing.replaced),

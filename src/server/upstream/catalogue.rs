@@ -34,6 +34,21 @@ pub(crate) struct ToolEntry {
     pub(super) is_harmless: bool,
 }
 
+#[cfg(test)]
+impl ToolEntry {
+    /// A tool of that name, of an upstream that knows it by another one.
+    pub(crate) fn for_tests(name: &str, original: &str, upstream: &str) -> Self {
+        Self {
+            name: name.into(),
+            original: original.into(),
+            upstream: upstream.into(),
+            label: ToolLabel::unknown(),
+            headers: Vec::new(),
+            is_harmless: false,
+        }
+    }
+}
+
 /// A prompt of an upstream.
 #[derive(Debug)]
 pub(crate) struct PromptEntry {

@@ -24,11 +24,11 @@ pub(super) fn fingerprint(target: &Target) -> Arc<str> {
             parts.extend(stdio.env.keys().map(|name| format!("env {name}")));
             parts.extend(stdio.args.iter().map(|argument| format!("arg {argument}")));
         }
-        Target::Http(http) => {
+        Target::Http(http) | Target::WebSocket(http) => {
             let mut url = http.url.clone();
             let names: Vec<String> =
                 url.query_pairs().map(|(name, _)| format!("query {name}")).collect();
-            // Both fail only for URLs without a host, and an http URL has one.
+            // Both fail only for URLs without a host, and these have one.
             let _user = url.set_username("");
             let _password = url.set_password(None);
             url.set_query(None);

@@ -20,6 +20,7 @@ mod attempt;
 mod availability;
 mod calls;
 mod catalogue;
+mod correct;
 mod deadline;
 mod expiry;
 mod failure;
@@ -35,10 +36,10 @@ mod one;
 mod own;
 mod pages;
 mod params;
+mod relay;
 mod relist;
 mod reload;
 mod report;
-mod resend;
 mod results;
 mod retry;
 mod seal;
@@ -126,8 +127,10 @@ pub(crate) struct Start {
     pub(crate) limits: LiveLimits,
     /// Where everything is reported.
     pub(crate) telemetry: Telemetry,
-    /// Seals `requestState`.
+    /// Seals `requestState` and ids of tasks.
     pub(crate) state_key: [u8; 32],
+    /// Whether upstreams may answer with tasks.
+    pub(crate) relays_tasks: bool,
     /// Keeps what they offer.
     pub(crate) store: Arc<dyn Store>,
 }

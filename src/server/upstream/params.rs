@@ -4,11 +4,9 @@
 //! revision in `_meta`.
 
 use mcp_protocol::{
-    Era, META_PREFIX, RawObject, RawValue, TraceContext, key, raw_string, raw_value,
+    Era, META_PREFIX, RawObject, RawValue, TASKS_EXTENSION, TraceContext, key, raw_string,
+    raw_value, without_extension,
 };
-
-/// The extension whose handles cannot be followed through us yet, so it is not declared.
-const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
 /// Which way a call goes, and what is put into its `_meta`.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +19,8 @@ pub(super) struct Crossing<'a> {
     pub(super) client_info: &'a RawValue,
     /// What the modern caller declared.
     pub(super) capabilities: Option<&'a RawValue>,
+    /// Whether an upstream may answer with a task: we know the way back to it.
+    pub(super) relays_tasks: bool,
     /// The log level a legacy session asked for.
     pub(super) log_level: Option<&'a str>,
     /// The span of this attempt.
@@ -59,7 +59,7 @@ impl Crossing<'_> {
         }
         if self.to == Era::Modern {
             out.set(key::CLIENT_INFO, self.client_info.to_owned());
-            out.set(key::CLIENT_CAPABILITIES, declared(self.capabilities));
+            out.set(key::CLIENT_CAPABILITIES, self.declared());
             if let Some(level) = self.log_level {
                 out.set(key::LOG_LEVEL, raw_string(level));
             }
@@ -75,20 +75,15 @@ impl Crossing<'_> {
         }
         (!out.is_empty()).then(|| out.to_raw())
     }
-}
 
-/// The capabilities to declare for a modern caller: its own, without tasks.
-fn declared(capabilities: Option<&RawValue>) -> Box<RawValue> {
-    let Some(mut object) = capabilities.and_then(RawObject::parse) else {
-        return raw_value(&serde_json::json!({}));
-    };
-    let extensions = object.get("extensions").map(ToOwned::to_owned);
-    if let Some(mut extensions) = extensions.as_deref().and_then(RawObject::parse)
-        && extensions.remove(TASKS_EXTENSION)
-    {
-        object.set("extensions", extensions.to_raw());
+    /// The capabilities to declare for a modern caller: its own, and tasks only if we relay them.
+    fn declared(&self) -> Box<RawValue> {
+        match self.capabilities {
+            None => raw_value(&serde_json::json!({})),
+            Some(capabilities) if self.relays_tasks => capabilities.to_owned(),
+            Some(capabilities) => without_extension(capabilities, TASKS_EXTENSION),
+        }
     }
-    object.to_raw()
 }
 
 #[cfg(test)]
@@ -105,6 +100,7 @@ mod tests {
             to,
             client_info: &info,
             capabilities: (from == to).then_some(&*capabilities),
+            relays_tasks: true,
             log_level: (from == Era::Legacy).then_some("info"),
             trace: &trace,
         };
@@ -155,10 +151,25 @@ mod tests {
     }
 
     #[test]
-    fn tasks_are_not_declared() {
-        let capabilities =
-            raw(r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}},"roots":{}}"#)
-                .unwrap();
-        assert_eq!(declared(Some(&capabilities)).get(), r#"{"extensions":{"x/y":{}},"roots":{}}"#);
+    fn tasks_are_declared_only_where_they_are_relayed() {
+        let (info, trace) = (raw("{}").unwrap(), TraceContext::default());
+        let text = r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}},"roots":{}}"#;
+        let capabilities = raw(text).unwrap();
+        let declared = |relays_tasks| {
+            let (from, to, log_level) = (Era::Modern, Era::Modern, None);
+            let (client_info, capabilities) = (&*info, Some(&*capabilities));
+            let crossing = Crossing {
+                from,
+                to,
+                client_info,
+                capabilities,
+                relays_tasks,
+                log_level,
+                trace: &trace,
+            };
+            crossing.declared().get().to_owned()
+        };
+        assert_eq!(declared(true), text);
+        assert_eq!(declared(false), r#"{"extensions":{"x/y":{}},"roots":{}}"#);
     }
 }

@@ -1,5 +1,6 @@
 //! Seals `requestState` (multi-round-trip requests, modern era): what an upstream gave comes
-//! back from the client only for the same principal, upstream, request, and in time.
+//! back from the client only for the same principal, upstream, request, and in time. The ids of
+//! upstreams' tasks are sealed with it too (`relay`).
 //!
 //! XChaCha20-Poly1305; what the state is bound to is authenticated, not stored. The clock is
 //! passed in.
@@ -44,9 +45,19 @@ impl Sealer {
 
     /// Seals an upstream's state; `None` when the system gives no randomness.
     pub(super) fn seal(&self, state: &str, binding: &Binding<'_>, now_s: u64) -> Option<String> {
+        self.seal_until(state, binding, now_s + LIFETIME_S)
+    }
+
+    /// The same with another end.
+    pub(super) fn seal_until(
+        &self,
+        state: &str,
+        binding: &Binding<'_>,
+        end_s: u64,
+    ) -> Option<String> {
         let mut nonce = [0_u8; NONCE_BYTES];
         getrandom::fill(&mut nonce).ok()?;
-        let mut plain = (now_s + LIFETIME_S).to_be_bytes().to_vec();
+        let mut plain = end_s.to_be_bytes().to_vec();
         plain.extend_from_slice(state.as_bytes());
         let bound = binding.digest();
         let sealed =

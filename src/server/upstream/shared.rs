@@ -38,8 +38,10 @@ pub(super) struct Shared {
     pub(super) limits: LiveLimits,
     /// Our `Implementation`.
     pub(super) info: Box<RawValue>,
-    /// Seals `requestState`.
+    /// Seals `requestState` and ids of tasks.
     pub(super) sealer: Sealer,
+    /// Whether upstreams may answer with tasks.
+    pub(super) relays_tasks: bool,
     /// Log levels that legacy sessions asked for.
     pub(super) levels: Levels,
     /// Says that everything ends.
@@ -66,7 +68,7 @@ struct Naming {
 impl Shared {
     /// A start with nothing on offer.
     pub(super) fn new(start: Start, assigned: Assigned) -> Self {
-        let Start { telemetry, limits, state_key, store } = start;
+        let Start { telemetry, limits, state_key, store, relays_tasks } = start;
         let info =
             serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
         Self {
@@ -74,6 +76,7 @@ impl Shared {
             limits,
             info: raw_value(&info),
             sealer: Sealer::new(&state_key),
+            relays_tasks,
             levels: Levels::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -1,5 +1,5 @@
 //! `requestState` on its way through us: sealed when a modern upstream gives it, opened when
-//! the client brings it back.
+//! the client brings it back. What `resultType` asks for more is in `relay`.
 
 use super::{Reply, forward::Outgoing, one::Upstream, seal::Binding};
 use crate::call::Caller;
@@ -34,14 +34,16 @@ impl Upstream {
         era: Era,
         result: Box<RawValue>,
     ) -> Payload {
-        if (caller.era, era) != (Era::Modern, Era::Modern)
-            || !result.get().contains("\"requestState\"")
-        {
+        let named = ["\"requestState\"", "\"taskId\""];
+        let may_be_sealed = named.iter().any(|member| result.get().contains(member));
+        if (caller.era, era) != (Era::Modern, Era::Modern) || !may_be_sealed {
             return Ok(result);
         }
         let Some(mut object) = RawObject::parse(&result) else { return Ok(result) };
-        if object.get_str("resultType").as_deref() != Some("input_required") {
-            return Ok(result);
+        match object.get_str("resultType").as_deref() {
+            Some("input_required") => {}
+            Some("task") => return self.seal_task(caller, object),
+            _ => return Ok(result),
         }
         let Some(state) = object.get_str("requestState") else { return Ok(result) };
         let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();

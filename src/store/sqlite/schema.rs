@@ -4,11 +4,12 @@ use super::failure::{Place, Result};
 use rusqlite::Connection;
 
 /// A step that was released is never changed: what is new is a further step.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("steps/0001_sessions.sql"),
     include_str!("steps/0002_streams.sql"),
     include_str!("steps/0003_catalogue.sql"),
     include_str!("steps/0004_work.sql"),
+    include_str!("steps/0005_calls.sql"),
 ];
 
 /// Marks a file as ours: "mcpo".

@@ -1,15 +1,15 @@
 //! Agents and tasks as rows, there and back.
 
 use super::{failure::Result as StoreResult, read::SqliteReader};
-use crate::{AgentRecord, TaskRecord, TaskState, UtcMillis, Work, WorkChange};
+use crate::{AgentRecord, TaskRecord, TaskRunner, TaskState, UtcMillis, Work, WorkChange};
 use rusqlite::{Connection, Result, Row, params, types::Type};
 use std::sync::Arc;
 
 const AGENT: &str =
     "INSERT OR REPLACE INTO agents (id, kind, principal, created) VALUES (?1, ?2, ?3, ?4)";
 const TASK: &str = "INSERT OR REPLACE INTO tasks (id, principal, kind, task, tool, arguments, state, \
-     attempts, repeatable, created, changed, ended, result, history) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+     attempts, repeatable, created, changed, ended, result, history, runner) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 const EXPIRED: &str = "DELETE FROM tasks WHERE id IN \
      (SELECT id FROM tasks WHERE ended <= ?1 ORDER BY ended LIMIT ?2)";
 
@@ -50,6 +50,7 @@ fn write_task(connection: &Connection, task: &TaskRecord) -> Result<usize> {
         ended,
         task.result.as_deref(),
         &*task.history,
+        task.runner.as_str(),
     ])
 }
 
@@ -63,7 +64,7 @@ impl SqliteReader {
     pub(super) fn work(&self, since: UtcMillis) -> StoreResult<Work> {
         let agents = "SELECT id, kind, principal, created FROM agents ORDER BY created, id";
         let tasks = "SELECT id, principal, kind, task, tool, arguments, state, attempts, repeatable, \
-             created, changed, result, history FROM tasks WHERE ended IS NULL OR ended > ?1 \
+             created, changed, result, history, runner FROM tasks WHERE ended IS NULL OR ended > ?1 \
              ORDER BY created, id";
         Ok(Work {
             agents: self.all(agents, &[], agent)?,
@@ -76,19 +77,26 @@ fn text(row: &Row<'_>, column: usize) -> Result<Arc<str>> {
     row.get::<_, String>(column).map(Arc::from)
 }
 
+/// A value that is stored as a word of a closed set.
+fn word<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> Result<T> {
+    let word = text(row, column)?;
+    let unknown = || format!("unknown word `{word}`").into();
+    parse(&word)
+        .ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, unknown()))
+}
+
 fn agent(row: &Row<'_>) -> Result<AgentRecord> {
     let created = UtcMillis::from_millis(row.get(3)?);
     Ok(AgentRecord { id: text(row, 0)?, kind: text(row, 1)?, principal: text(row, 2)?, created })
 }
 
 fn task(row: &Row<'_>) -> Result<TaskRecord> {
-    let word = text(row, 6)?;
-    let unknown = || format!("unknown state `{word}`").into();
-    let state = TaskState::parse(&word)
-        .ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(6, Type::Text, unknown()))?;
+    let state = word(row, 6, TaskState::parse)?;
+    let runner = word(row, 13, TaskRunner::parse)?;
     Ok(TaskRecord {
         id: text(row, 0)?,
         principal: text(row, 1)?,
+        runner,
         kind: text(row, 2)?,
         task: text(row, 3)?,
         tool: text(row, 4)?,

@@ -235,7 +235,8 @@ impl<'a> Modern<'a> {
             meta.as_object_mut().expect("an object").extend(own.clone());
         }
         params["_meta"] = meta;
-        let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
+        let named = ["name", "uri", "taskId"].into_iter().find_map(|key| params[key].as_str());
+        let name = named.map(str::to_owned);
         let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         let mut request = self.server.post(&self.http).header("mcp-protocol-version", "2026-07-28");
         request = request.header("mcp-method", method);

@@ -6,6 +6,7 @@ mod cuts;
 mod forgotten;
 mod hung;
 mod own;
+mod refused;
 mod repeated;
 
 pub use cuts::cut_calls;
@@ -14,7 +15,7 @@ use crate::support::{Modern, Server, Setup, Wire, until};
 use serde_json::Value;
 
 /// A server that stands for the upstream: the fixture, behind sessions and HTTP.
-async fn far(log: &std::path::Path) -> Server {
+pub async fn far(log: &std::path::Path) -> Server {
     let log = serde_json::json!({"FIXTURE_LOG": log});
     let far = Setup::new().fixture("fix", log).set("names.prefix", false);
     let far = far.set("builtins.enabled", false).start().await;
@@ -23,7 +24,7 @@ async fn far(log: &std::path::Path) -> Server {
 }
 
 /// A setup with that server as its upstream `far`, over the wire and in that era.
-fn over(wire: &Wire, far: &Server, era: &str) -> Setup {
+pub fn over(wire: &Wire, far: &Server, era: &str) -> Setup {
     Setup::new()
         .set("upstreams.far.url", wire.url())
         .set("upstreams.far.era", era)
@@ -31,7 +32,7 @@ fn over(wire: &Wire, far: &Server, era: &str) -> Setup {
 }
 
 /// Waits until the tool is listed: an upstream is connected before its lists are read.
-async fn listed(server: &Server, tool: &str) {
+pub async fn listed(server: &Server, tool: &str) {
     let client = Modern::new(server);
     until(&format!("{tool} is listed"), || async {
         client.tools().await.iter().any(|listed| listed == tool)

@@ -27,7 +27,7 @@ enum Place {
 }
 
 impl ClientConfig {
-    /// A server at a URL.
+    /// A server at a URL: `http`, `https`, `ws` or `wss`.
     #[must_use]
     pub fn to_url(url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::at("url", url.into())
@@ -48,14 +48,14 @@ impl ClientBuilder {
         Self { place, headers: BTreeMap::new(), change: Vec::new() }
     }
 
-    /// Sends `Authorization: Bearer` and this token, over HTTP.
+    /// Sends `Authorization: Bearer` and this token, over HTTP and to open a WebSocket.
     #[must_use]
     pub fn token(self, token: &Secret) -> Self {
         let value = Secret::from(format!("Bearer {}", token.expose()));
         self.header("authorization", value)
     }
 
-    /// Sends this header, over HTTP.
+    /// Sends this header, over HTTP and to open a WebSocket.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: Secret) -> Self {
         self.headers.insert(name.into(), value);
@@ -93,7 +93,7 @@ impl ClientBuilder {
     /// When it makes no sense; names the key.
     pub fn build(self) -> Result<ClientConfig, ConfigError> {
         let target = match self.place {
-            Place::Url { key, url } => Target::http(&url, self.headers)
+            Place::Url { key, url } => Target::url(&url, self.headers)
                 .map_err(|error| ConfigError::of_target(key, &error))?,
             Place::Command { command, args, env, cwd } => Target::stdio(command, args, env, cwd),
         };

@@ -49,7 +49,7 @@ impl ClientConfig {
             ));
         }
         for (number, target) in self.targets().enumerate() {
-            if let Target::Http(target) = target {
+            if let Target::Http(target) | Target::WebSocket(target) = target {
                 let key = if number == 0 { "url" } else { "others" };
                 guard.check(target).map_err(|why| ConfigError::new(key, why.to_string()))?;
             }

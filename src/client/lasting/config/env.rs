@@ -79,6 +79,11 @@ mod tests {
         for on in ["true", "1", "YES", "on", ""] {
             assert!(matches!(read(&[(URL, "http://x/"), (ENABLED, on)]), Ok(Some(_))), "{on}");
         }
+        let socket = read(&[(URL, "wss://example.test/ws"), (KEY, "hunter2")]);
+        let Ok(Some(ClientConfig { target: Target::WebSocket(target), .. })) = socket else {
+            panic!("{socket:?}")
+        };
+        assert_eq!(target.headers["authorization"].expose(), "Bearer hunter2");
         assert!(matches!(read(&[]), Ok(None)) && matches!(read(&[(URL, "")]), Ok(None)));
     }
 

@@ -1,7 +1,7 @@
 //! What a [`Client`](crate::Client) is told: where its server is, and how much trouble it may make
 //! to stay with it.
 
-use crate::{Backoff, Options, Pulse, Target};
+use crate::{Backoff, BudgetRule, Network, Options, Pulse, Target};
 use std::time::Duration;
 
 /// How often the figures are told.
@@ -15,7 +15,8 @@ pub struct ClientConfig {
     /// Where else it is: endpoints that serve the same. One is drawn by health, and another when it
     /// fails. Sessions do not move between them.
     pub others: Vec<Target>,
-    /// Which era to speak.
+    /// Which era to speak (default modern first; over a WebSocket legacy first, as only its sessions
+    /// outlive their socket).
     pub eras: Eras,
     /// Bounds on each connection.
     pub options: Options,
@@ -44,7 +45,7 @@ pub enum Eras {
     /// The modern one, else the legacy one.
     #[default]
     PreferModern,
-    /// The legacy one, whose streams can be resumed, else the modern one.
+    /// The legacy one, whose streams and sockets can be resumed, else the modern one.
     PreferLegacy,
     /// Only this one.
     Only(mcp_protocol::Era),
@@ -66,16 +67,6 @@ pub struct BreakerRule {
     pub failures: u32,
     /// … it is left alone for this long (default 30 s). Then there is one try.
     pub pause: Duration,
-}
-
-/// How many calls may be sent again. A call's first sending after the server has come back costs
-/// nothing: coming back is bounded itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BudgetRule {
-    /// What each call adds (default 0.1): one in ten may be sent again.
-    pub share: f64,
-    /// How many may be sent again at once, however few calls there were (default 10).
-    pub reserve: u32,
 }
 
 /// How messages wait while the server is away.
@@ -103,12 +94,6 @@ impl Default for BreakerRule {
     }
 }
 
-impl Default for BudgetRule {
-    fn default() -> Self {
-        Self { share: 0.1, reserve: 10 }
-    }
-}
-
 impl Default for QueueRule {
     fn default() -> Self {
         Self {
@@ -125,10 +110,14 @@ impl ClientConfig {
     /// nobody.
     #[must_use]
     pub fn new(target: Target) -> Self {
+        let eras = match target.network() {
+            Network::WebSocket => Eras::PreferLegacy,
+            Network::Http | Network::Stdio => Eras::default(),
+        };
         Self {
             target,
             others: Vec::new(),
-            eras: Eras::default(),
+            eras,
             options: Options::default(),
             backoff: Backoff::default(),
             connection_rate: Some(ConnectionRate::default()),

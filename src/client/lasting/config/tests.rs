@@ -1,7 +1,7 @@
 //! Every key of a file: what it sets, and what it refuses.
 
-use super::{BreakerRule, BudgetRule, ClientConfig, ConnectionRate, Eras, QueueRule, keys::KEYS};
-use crate::{Pulse, Target};
+use super::{BreakerRule, ClientConfig, ConnectionRate, Eras, QueueRule, keys::KEYS};
+use crate::{BudgetRule, Network, Pulse, Target};
 use mcp_protocol::Era;
 use std::time::Duration;
 
@@ -187,4 +187,20 @@ fn the_builder_gives_what_a_file_gives() {
         .build()
         .expect_err("no calls");
     assert_eq!(refused.key, "limits.calls");
+}
+
+#[test]
+fn the_scheme_of_a_url_says_what_carries_the_messages_and_which_era_comes_first() {
+    for (url, network, eras) in [
+        ("https://x/mcp", Network::Http, Eras::PreferModern),
+        ("wss://x/ws", Network::WebSocket, Eras::PreferLegacy),
+    ] {
+        let built = ClientConfig::to_url(url).build().expect(url);
+        let read = ClientConfig::from_toml(&format!("url = '{url}'\ntoken = 't'")).expect(url);
+        for config in [built, read] {
+            assert_eq!((config.target.network(), config.eras), (network, eras), "{url}");
+        }
+    }
+    let told = ClientConfig::from_toml("url = 'ws://x/ws'\neras = 'prefer-modern'");
+    assert_eq!(told.expect("valid").eras, Eras::PreferModern);
 }

@@ -16,3 +16,4 @@ mod port;
 mod stdio;
 mod stdio_ends;
 mod support;
+mod websocket;

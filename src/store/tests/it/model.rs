@@ -7,7 +7,8 @@ use mcp_protocol::{Era, Method};
 use mcp_store::{
     AgentRecord, CatalogueChange, Change, Counts, ListKey, ListKind, MemoryStore, NamedKind, Noted,
     Restored, Retention, Return, SessionDetail, SessionFilter, SqliteStore, StatusCounts, Store,
-    StoredCatalogue, StoredList, StoredName, TaskRecord, TaskState, UtcMillis, Work, WorkChange,
+    StoredCatalogue, StoredList, StoredName, TaskRecord, TaskRunner, TaskState, UtcMillis, Work,
+    WorkChange,
 };
 use mcp_telemetry::Reason;
 use proptest::prelude::*;
@@ -115,6 +116,7 @@ fn work() -> impl Strategy<Value = WorkChange> {
         5 => task.prop_map(|(id, text, state, result)| WorkChange::Task(TaskRecord {
             id,
             principal: Arc::clone(&text),
+            runner: TaskRunner::ALL[text.len() % 2],
             kind: Arc::clone(&text),
             task: Arc::clone(&text),
             tool: Arc::clone(&text),

@@ -64,8 +64,12 @@ impl Front {
     }
 
     fn config(&self, place: &Place, guard: Guard) -> ClientConfig {
-        let url = format!("https://localhost:{}/mcp", self.port);
-        let target = Target::http(&url, BTreeMap::new()).expect("a URL");
+        self.config_of("https", place, guard)
+    }
+
+    fn config_of(&self, scheme: &str, place: &Place, guard: Guard) -> ClientConfig {
+        let url = format!("{scheme}://localhost:{}/mcp", self.port);
+        let target = Target::url(&url, BTreeMap::new()).expect("a URL");
         let config = config(place);
         ClientConfig { target, options: Options { guard, ..config.options.clone() }, ..config }
     }
@@ -103,14 +107,16 @@ async fn in_production_a_name_that_leads_inside_is_never_connected_to() {
     let front = Front::before(place.address()).await;
     let authorities = Some(front.pem.clone().into_bytes().into());
     let guard = Guard { production: true, authorities, ..Guard::default() };
-    let (client, _) = start(front.config(&place, guard));
-    stands(&client, State::Failed).await;
-    let refused =
-        client.call(call("tools/list", "{}"), Terms::default()).await.expect_err("no way");
-    assert_eq!((refused.kind(), refused.ran()), (ErrorKind::Config, Ran::No));
-    assert!(refused.to_string().contains("which is not public"), "{refused}");
-    let steps = client.diagnose().await.steps;
-    assert_eq!(steps.last().map(|step| step.what), Some(Check::Resolve), "{steps:?}");
+    for scheme in ["https", "wss"] {
+        let (client, _) = start(front.config_of(scheme, &place, guard.clone()));
+        stands(&client, State::Failed).await;
+        let refused =
+            client.call(call("tools/list", "{}"), Terms::default()).await.expect_err("no way");
+        assert_eq!((refused.kind(), refused.ran()), (ErrorKind::Config, Ran::No));
+        assert!(refused.to_string().contains("which is not public"), "{refused}");
+        let steps = client.diagnose().await.steps;
+        assert_eq!(steps.last().map(|step| step.what), Some(Check::Resolve), "{steps:?}");
+    }
     assert_eq!(front.accepted.load(Ordering::SeqCst), 0);
 }
 
@@ -124,6 +130,7 @@ async fn what_the_url_alone_shows_is_refused_at_once() {
     };
     for url in ["http://example.test/", "https://2130706433/", "https://example.test@[::1]/"] {
         assert_eq!(refused(url).key, "url");
+        assert_eq!(refused(&url.replacen("http", "ws", 1)).key, "url");
     }
 }
 
@@ -139,11 +146,13 @@ async fn a_redirect_to_another_origin_is_not_followed_and_the_token_stays() {
         async move { respond(&mut socket, "307 Temporary Redirect", &elsewhere, "").await }
     })
     .await;
-    let headers = BTreeMap::from([("authorization".to_owned(), Secret::from("Bearer t"))]);
-    let url = format!("http://127.0.0.1:{}/mcp", peer.port);
-    let target = Target::http(&url, headers).expect("a URL");
-    let (client, _) = start(ClientConfig { target, ..config(&Place::new()) });
-    until("it has tried again", || client.stats().failures > 1).await;
+    for scheme in ["http", "ws"] {
+        let headers = BTreeMap::from([("authorization".to_owned(), Secret::from("Bearer t"))]);
+        let url = format!("{scheme}://127.0.0.1:{}/mcp", peer.port);
+        let target = Target::url(&url, headers).expect("a URL");
+        let (client, _) = start(ClientConfig { target, ..config(&Place::new()) });
+        until("it has tried again", || client.stats().failures > 1).await;
+    }
     assert!(!peer.requests(|seen| seen.header("authorization") == "Bearer t").is_empty());
     assert!(other.requests(|_| true).is_empty());
 }

@@ -1,6 +1,6 @@
-//! The calls on one child process that wait for their answer.
+//! The calls on one connection that wait for their answer, where all answers come one way.
 
-use crate::{ClientError, Ending, Sink, fate::closed};
+use crate::{ClientError, Ending, Sink, fate::closed, prepare::Outgoing};
 use mcp_protocol::Payload;
 use std::{
     collections::HashMap,
@@ -23,6 +23,19 @@ pub(crate) struct Entry {
     pub(crate) listen: bool,
     /// Whether the writer took it up.
     pub(crate) sent: bool,
+}
+
+impl Entry {
+    /// A call that is not sent yet.
+    pub(crate) fn of(call: &Outgoing, answer: oneshot::Sender<Outcome>) -> Self {
+        Self {
+            answer,
+            sink: call.sink.clone(),
+            progress: call.progress,
+            listen: call.method == "subscriptions/listen",
+            sent: false,
+        }
+    }
 }
 
 /// All calls that wait, until the connection ends.
@@ -56,6 +69,18 @@ impl Waiting {
     /// Ends one call; false when nobody waits for it.
     pub(crate) fn end(&self, id: u64, outcome: Outcome) -> bool {
         self.remove(id).is_some_and(|entry| entry.answer.send(outcome).is_ok())
+    }
+
+    /// Whether anybody waits for it.
+    pub(crate) fn has(&self, id: u64) -> bool {
+        self.lock().as_ref().is_some_and(|calls| calls.contains_key(&id))
+    }
+
+    /// The calls that were taken up by the writer.
+    pub(crate) fn sent(&self) -> Vec<u64> {
+        let calls = self.lock();
+        let sent = calls.iter().flatten().filter(|(_, entry)| entry.sent);
+        sent.map(|(id, _)| *id).collect()
     }
 
     /// Takes a call out.

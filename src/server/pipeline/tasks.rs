@@ -1,0 +1,67 @@
+//! News of tasks to clients that listen for them.
+
+use super::{Origin, Stages};
+use crate::{
+    call::Principal,
+    session::{Filter, Listener},
+    tasks::Tasks,
+};
+use mcp_protocol::{RpcError, tasks_not_declared};
+use std::sync::Arc;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
+
+/// Tells clients how their tasks are whenever one changes, until the server stops.
+pub(crate) fn announce_tasks(stages: &Arc<Stages>, tasks: &Tasks) {
+    for changes in [Some(tasks.changes()), tasks.changes_of_agents()].into_iter().flatten() {
+        let telling = tell(Arc::clone(stages), tasks.clone(), changes);
+        stages.connections.spawn(stages.stopping.clone().run_until_cancelled_owned(telling));
+    }
+}
+
+async fn tell(stages: Arc<Stages>, tasks: Tasks, mut changes: Receiver<Arc<str>>) {
+    loop {
+        match changes.recv().await {
+            Ok(id) => {
+                if let Some(params) = tasks.news(&id) {
+                    stages.listeners.tell_task(&id, &params);
+                }
+            }
+            // Who listens may ask as well, and is told to.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+impl Stages {
+    /// Leaves those tasks in a filter of which the client can hear: its own, and not those that an
+    /// upstream keeps.
+    ///
+    /// # Errors
+    /// When it names tasks and did not declare the extension.
+    pub(super) fn only_audible(
+        &self,
+        filter: &mut Filter,
+        principal: &Principal,
+        origin: &Origin,
+    ) -> Result<(), RpcError> {
+        if filter.task_ids.is_empty() {
+            return Ok(());
+        }
+        let tasks = self.dispatch.tasks.as_ref();
+        if tasks.is_some() && !origin.takes_tasks() {
+            return Err(tasks_not_declared());
+        }
+        let audible = tasks.map(|tasks| tasks.audible(principal, &filter.task_ids));
+        filter.task_ids = audible.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Tells a new listener how the tasks are: what changed before it listened is in that.
+    pub(super) fn tell_tasks(&self, listener: &Listener, ids: &[String]) {
+        let Some(tasks) = &self.dispatch.tasks else { return };
+        for params in ids.iter().filter_map(|id| tasks.news(id)) {
+            listener.tell_task(&params);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The calls that tasks are made of. Each lives by itself: no client need wait for it.
+
+use super::{Shared, now};
+use crate::{
+    call::{BoxFuture, Caller, Downstream, Principal, code},
+    upstream::{Reply, ToolEntry},
+};
+use mcp_protocol::{Era, Method, ModernMeta, Payload, RawObject, RawValue, Revision, RpcError};
+use mcp_store::TaskState;
+use serde_json::json;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::time::sleep;
+
+/// Largest result that is kept, in bytes.
+const LARGEST_RESULT: usize = 4 << 20;
+/// How long to wait where an upstream wants to be called again and asks nothing.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Shared {
+    /// Makes the call of a task that is known to run.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        principal: &Principal,
+        tool: &Arc<ToolEntry>,
+        id: &Arc<str>,
+    ) {
+        let (shared, principal) = (Arc::clone(self), principal.clone());
+        let (tool, id) = (Arc::clone(tool), Arc::clone(id));
+        self.calls.spawn(async move {
+            let closing = shared.closing.clone();
+            // One that is cut off by our end is found again as one that ran, and told so then.
+            closing.run_until_cancelled(shared.run(&principal, &tool, &id)).await;
+        });
+    }
+
+    async fn run(self: &Arc<Self>, principal: &Principal, tool: &ToolEntry, id: &Arc<str>) {
+        while let Some((caller, params, cancel)) = self.call(principal, id) {
+            let call = Box::pin(self.upstreams.tool(&caller, tool, Some(&params)));
+            let Some(reply) = cancel.run_until_cancelled(call).await else {
+                return self.settle(id, |kept| kept.give_up(now())).await;
+            };
+            let mut goes_on = false;
+            let payload = bounded(reply);
+            self.settle(id, |kept| goes_on = kept.answered(payload, now())).await;
+            if !goes_on {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// The call as it is to be made next; `None` when the task is none that runs.
+    fn call(
+        self: &Arc<Self>,
+        principal: &Principal,
+        id: &Arc<str>,
+    ) -> Option<(Caller, Box<RawValue>, tokio_util::sync::CancellationToken)> {
+        let state = self.state();
+        let kept = state.get(id).filter(|kept| kept.record.state == TaskState::Running)?;
+        let meta = ModernMeta {
+            protocol_version: Revision::LATEST_MODERN.as_str().to_owned(),
+            client_capabilities: kept.capabilities(),
+            client_info: None,
+            log_level: None,
+        };
+        let caller = Caller {
+            principal: principal.clone(),
+            era: Era::Modern,
+            session: None,
+            modern: Some(Arc::new(meta)),
+            downstream: Arc::new(Progress { shared: Arc::downgrade(self), id: Arc::clone(id) }),
+        };
+        Some((caller, kept.params(), kept.cancel.clone()))
+    }
+}
+
+/// What a call says on its way: its progress is how the task is.
+struct Progress {
+    shared: Weak<Shared>,
+    id: Arc<str>,
+}
+
+impl Downstream for Progress {
+    fn notify(&self, method: &str, params: Option<Box<RawValue>>) {
+        if method != Method::Progress.as_str() {
+            return;
+        }
+        let message = params.as_deref().and_then(RawObject::parse);
+        let message = message.and_then(|params| params.get_str("message"));
+        if let (Some(shared), Some(message)) = (self.shared.upgrade(), message) {
+            shared.state().change(&self.id, |kept| kept.says(&message, now()));
+        }
+    }
+
+    fn ask(&self, method: &str, _params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload> {
+        Box::pin(std::future::ready(Err(RpcError::method_not_found(method))))
+    }
+}
+
+/// An answer that is small enough to be kept.
+fn bounded(reply: Reply) -> Payload {
+    match reply.payload {
+        Ok(result) if result.get().len() > LARGEST_RESULT => {
+            let text = format!(
+                "It was done, and the answer is larger than {LARGEST_RESULT} bytes and was not kept."
+            );
+            let data = json!({ "code": "too_large", "ran": "yes" });
+            Err(RpcError::new(code::OVER_LIMIT, text).with_data(&data))
+        }
+        payload => payload,
+    }
+}
