@@ -72,8 +72,9 @@ const PREFACE: &str = "\
 # Metrics
 
 What `/metrics` exposes, as `mcp-orchestrator metrics list --format markdown` prints it; `mcp_chaos_*`
-is on the `/metrics` of `mcp-orchestrator chaos`. Seconds and bytes throughout; a counter ends with `_total`. Every label is a closed set that is there from the
-first scrape, or a name that the configuration bounds (upstreams and their tools).
+is on the `/metrics` of `mcp-orchestrator chaos`. Seconds and bytes throughout; a counter ends with
+`_total`. Every label is a closed set that is there from the first scrape, or a name that the
+configuration bounds (upstreams and their tools).
 ";
 
 fn page(catalogue: &[MetricInfo]) -> String {

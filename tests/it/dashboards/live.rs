@@ -44,7 +44,13 @@ async fn prometheus(server: &Server) -> (Peer, String) {
     command.arg(format!("--storage.tsdb.path={}", server.dir().join("prometheus").display()));
     command.arg(format!("--web.listen-address={}", port.address()));
     let base = format!("http://{}", port.address());
-    (Peer::start(command, vec![port]).await, base)
+    let peer = Peer::start(command, vec![port]).await;
+    until("Prometheus has read its rules", || async {
+        let answer = http().get(format!("{base}/-/ready")).send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    (peer, base)
 }
 
 async fn api(base: &str, path: &str, parameters: &[(&str, &str)]) -> Value {
