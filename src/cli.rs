@@ -207,12 +207,23 @@ impl Place {
 /// What can be done with metrics.
 #[derive(Subcommand)]
 pub(crate) enum MetricsCommand {
-    /// List every metric: name, type, labels, meaning
+    /// List every metric: name, type, labels, buckets, meaning
     List {
-        /// As JSON, with the buckets of histograms
-        #[arg(long)]
-        json: bool,
+        /// How: a table for people, JSON with every bucket, or the reference page
+        #[arg(long, value_enum, value_name = "FORM", default_value_t = ListFormat::Table)]
+        format: ListFormat,
     },
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum ListFormat {
+    /// Lines with columns
+    Table,
+    /// A list of objects
+    Json,
+    /// A page
+    Markdown,
 }
 
 /// The settings. Holds a secret, so it cannot be printed with `Debug`.

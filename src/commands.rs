@@ -1,15 +1,13 @@
-//! The commands that print something and end: configuration, token, health, metrics.
+//! The commands that print something and end: configuration, token, health.
 
 use crate::{
     app,
-    cli::{ConfigCommand, MetricsCommand, TokenCommand},
+    cli::{ConfigCommand, TokenCommand},
     config::{self, DEFAULT_FILE, Environment, Given, Settings, TokenFrom},
     data_dir::DataDir,
     failure::Failure,
     health, token,
 };
-use mcp_telemetry::{MetricInfo, MetricKind};
-use serde_json::json;
 use std::{
     io::{self, Write as _},
     path::Path,
@@ -77,50 +75,6 @@ pub(crate) fn health(given: &Given, environment: &Environment) -> Result<(), Fai
     print(&format!("{}\n", answer.trim_end()))
 }
 
-/// `metrics …`
-pub(crate) fn metrics(command: &MetricsCommand) -> Result<(), Failure> {
-    let MetricsCommand::List { json } = command;
-    let mut catalogue = mcp_telemetry::catalogue();
-    // Exposed by `chaos` alone.
-    catalogue.extend(mcp_telemetry::chaos_catalogue());
-    print(&if *json { metrics_json(&catalogue) } else { metrics_table(&catalogue) })
-}
-
-const fn kind(kind: MetricKind) -> &'static str {
-    match kind {
-        MetricKind::Counter => "counter",
-        MetricKind::Gauge => "gauge",
-        MetricKind::Histogram => "histogram",
-    }
-}
-
-fn metrics_json(catalogue: &[MetricInfo]) -> String {
-    let metrics = catalogue.iter().map(|metric| {
-        json!({
-            "name": metric.name, "type": kind(metric.kind), "labels": metric.labels,
-            "buckets": metric.buckets, "help": metric.help,
-        })
-    });
-    format!("{:#}\n", metrics.collect::<serde_json::Value>())
-}
-
-fn metrics_table(catalogue: &[MetricInfo]) -> String {
-    let head = ["NAME", "TYPE", "LABELS", "MEANING"].map(str::to_owned);
-    let row = |metric: &MetricInfo| {
-        let labels =
-            if metric.labels.is_empty() { "-".to_owned() } else { metric.labels.join(",") };
-        [metric.name.to_owned(), kind(metric.kind).to_owned(), labels, metric.help.to_owned()]
-    };
-    let rows: Vec<[String; 4]> = std::iter::once(head).chain(catalogue.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let (name, kind, labels) = (width(0), width(1), width(2));
-    let line = |row: &[String; 4]| {
-        let [first, second, third, last] = row;
-        format!("{first:name$}  {second:kind$}  {third:labels$}  {last}\n")
-    };
-    rows.iter().map(line).collect()
-}
-
 /// Prints to standard output; a reader that has seen enough is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
@@ -137,24 +91,5 @@ fn complain(words: impl IntoIterator<Item = impl AsRef<str>>) {
     for text in words {
         // With nobody to read it, there is nobody to tell.
         let _told = writeln!(err, "warning: {}", text.as_ref());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_metric_has_a_line_and_columns_line_up() {
-        let catalogue: Vec<MetricInfo> = mcp_telemetry::catalogue().into_iter().collect();
-        let table = metrics_table(&catalogue);
-        let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines.len(), catalogue.len() + 1);
-        let column = lines[0].find("TYPE").expect("a head");
-        assert!(lines.iter().all(|line| line.as_bytes()[column - 1] == b' '));
-        assert!(table.contains("mcp_requests_total "));
-        let parsed: serde_json::Value =
-            serde_json::from_str(&metrics_json(&catalogue)).expect("JSON");
-        assert_eq!(parsed.as_array().map(Vec::len), Some(catalogue.len()));
     }
 }

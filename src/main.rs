@@ -1,7 +1,7 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
 //! `app` (the server), `connect` (the bridge), `agent` (a small MCP server),
-//! `chaos_command` (a proxy that injects faults), `lab_command` and `lab_run` (the lab), `sessions`
-//! and `commands` (all others); nothing here knows a protocol.
+//! `chaos_command` (a proxy that injects faults), `lab_command` and `lab_run` (the lab), `sessions`,
+//! `metrics` and `commands` (all others); nothing here knows a protocol.
 
 mod agent;
 mod app;
@@ -16,6 +16,7 @@ mod health;
 mod lab_command;
 mod lab_run;
 mod mcp_servers;
+mod metrics;
 mod open_files;
 mod reload;
 mod sessions;
@@ -51,7 +52,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Token(command)) => commands::token(command, environment),
         Some(Command::Health(flags)) => commands::health(&flags.given(), environment),
         Some(Command::Sessions(command)) => sessions::sessions(command, environment),
-        Some(Command::Metrics(command)) => commands::metrics(&command),
+        Some(Command::Metrics(command)) => metrics::metrics(&command),
         Some(Command::Agent) => agent::run(),
         Some(Command::Chaos(chaos)) => chaos_command::run(*chaos, environment),
         Some(Command::Lab(command)) => lab_command::lab(command),

@@ -6,7 +6,7 @@ use crate::{
     ReconnectOutcome, ReconnectSide, ReloadOutcome, Restoration, StoreOperation, Success,
     Transport,
     family::{Counters, FloatGauges, Gauges, Histograms, Instrument, MetricInfo, MetricKind, Open},
-    label::Signal,
+    label::{Bound, Signal},
 };
 use mcp_protocol::Method;
 use prometheus::{CounterVec, GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
@@ -133,7 +133,7 @@ metrics! {
     tool_calls: Open<IntCounterVec> = "mcp_tool_calls_total" ["upstream", "tool", "status"];
     /// Duration of calls of tools.
     tool_call_duration: Open<HistogramVec> = "mcp_tool_call_duration_seconds" ["upstream", "tool"] buckets TOOL_SECONDS;
-    /// Whether a tool is listed and a call of it is known to reach its upstream within the time for which calls wait.
+    /// Whether a tool of an upstream is listed and a call of it is known to reach its upstream within the time for which calls wait.
     tool_available: Open<IntGaugeVec> = "mcp_tool_available" ["upstream", "tool"];
     /// Time for which tools should have been available, summed over them; an upstream that was never reached counts as one.
     tool_seconds: Open<CounterVec> = "mcp_tool_seconds_total" ["upstream"];
@@ -161,10 +161,21 @@ metrics! {
     /// What the store could not do: each is a write, a read or a note that was lost.
     store_errors: Counters<StoreOperation> = "mcp_store_errors_total" ["operation"];
 
+    /// Bytes that may still be written to the disk of the data dir; only with a store on disk.
+    store_disk_free: Open<GaugeVec> = "mcp_store_disk_free_bytes" [];
+    /// Bytes that the disk of the data dir holds in all; only with a store on disk.
+    store_disk_size: Open<GaugeVec> = "mcp_store_disk_size_bytes" [];
+
     /// Times a new configuration was read while the server ran, by what came of it.
     config_reloads: Counters<ReloadOutcome> = "mcp_config_reloads_total" ["outcome"];
     /// When the configuration in force was read, in seconds since 1970.
     config_reloaded: FloatGauges<()> = "mcp_config_reload_success_timestamp_seconds" [];
+    /// 1 if the newest configuration that was read is in force, 0 if it was refused.
+    config_reload_successful: Gauges<()> = "mcp_config_last_reload_successful" [];
+    /// Always 1; what of the configuration stays until the next start is in the labels.
+    config_info: Open<IntGaugeVec> = "mcp_config_info" ["transports", "store", "tls", "agents"];
+    /// How much clients may hold at once, by the name of the setting.
+    limit: Gauges<Bound> = "mcp_limit" ["limit"];
     /// When the listener's certificate ends, in seconds since 1970; only with TLS.
     certificate_expiry: Open<GaugeVec> = "mcp_certificate_expiry_timestamp_seconds" [];
 

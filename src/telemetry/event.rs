@@ -2,10 +2,10 @@
 //! of it, each one exhaustive `match`.
 
 use crate::{
-    AgentEvent, AttemptOutcome, AuthCause, ChaosEvent, ConnectionKind, ConnectionStatus, Direction,
-    Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide,
-    Replay, RestartCause, Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel,
-    UpstreamState,
+    AgentEvent, AttemptOutcome, AuthCause, ChaosEvent, ConfigEvent, ConnectionKind,
+    ConnectionStatus, Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason,
+    ReconnectOutcome, ReconnectSide, Replay, RestartCause, Restoration, StoreOperation, ToolLabel,
+    Transport, UpstreamLabel, UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -116,31 +116,12 @@ pub enum StoreEvent<'a> {
     },
     /// It works again.
     Recovered,
-}
-
-/// What became of a configuration that was read again.
-#[derive(Debug, Clone, Copy)]
-pub enum ConfigEvent<'a> {
-    /// It was put in force. Texts are empty where nothing changed.
-    Reloaded {
-        /// Upstreams that are new, by name.
-        added: &'a str,
-        /// Upstreams that are gone.
-        removed: &'a str,
-        /// Upstreams that are set up otherwise.
-        changed: &'a str,
-        /// Other parts that changed.
-        sections: &'a str,
-    },
-    /// It is not valid; the one before it stays in force.
-    Refused {
-        /// Why; no secrets.
-        error: &'a str,
-    },
-    /// Log lines of another level are written from here on.
-    LogLevelChanged {
-        /// The level, as it was configured.
-        level: &'a str,
+    /// The disk that it is on was looked at.
+    DiskLookedAt {
+        /// Bytes that may still be written there.
+        free: u64,
+        /// Bytes that it holds in all.
+        size: u64,
     },
 }
 
@@ -379,6 +360,15 @@ pub enum Event<'a> {
         /// From the loss until it was there again.
         after: Duration,
     },
+    /// A call waited until its upstream could be reached, or in vain.
+    UpstreamAwaited {
+        /// The upstream.
+        upstream: &'a UpstreamLabel,
+        /// How long.
+        elapsed: Duration,
+        /// Whether it can be reached now.
+        is_there: bool,
+    },
     /// A try at an upstream got no answer, and it was decided whether to send the call again.
     ReplayDecided {
         /// The upstream.
@@ -477,7 +467,7 @@ pub enum Event<'a> {
     /// Something happened in the store.
     Store(StoreEvent<'a>),
 
-    /// The configuration was read again.
+    /// A configuration was put in force, or refused.
     Config(ConfigEvent<'a>),
     /// Something in the configuration is odd and was accepted.
     ConfigWarning {

@@ -214,6 +214,18 @@ labels! {
         Questions = "questions",
     }
 
+    /// A bound on what all clients hold at once; the word is the setting's name under `limits`.
+    Bound {
+        /// Sockets.
+        Connections = "connections",
+        /// Sessions.
+        Sessions = "sessions",
+        /// Streams.
+        Streams = "streams",
+        /// Calls in flight.
+        Calls = "calls",
+    }
+
     /// Which way a message went, seen from us.
     Direction {
         /// To us.

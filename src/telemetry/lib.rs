@@ -11,6 +11,7 @@ mod catalogue;
 mod chaos_event;
 #[cfg(test)]
 mod checks;
+mod config_event;
 mod current;
 mod event;
 mod export;
@@ -31,15 +32,14 @@ mod span;
 pub use agent_event::AgentEvent;
 pub use catalogue::catalogue;
 pub use chaos_event::{ChaosEvent, chaos_catalogue};
-pub use event::{
-    AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event, StoreEvent,
-};
+pub use config_event::{Bounds, ConfigEvent, FixedConfig};
+pub use event::{AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConnectionInfo, Event, StoreEvent};
 pub use family::{MetricInfo, MetricKind};
 pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
 };
 pub use label::{
-    AttemptOutcome, AuthCause, ChaosDirection, ChaosFault, ConnectionKind, ConnectionStatus,
+    AttemptOutcome, AuthCause, Bound, ChaosDirection, ChaosFault, ConnectionKind, ConnectionStatus,
     Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome,
     ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration, Signal, StoreOperation,
     Success, Transport, UpstreamState,
@@ -123,6 +123,11 @@ impl Telemetry {
     pub fn emit(&self, event: &Event<'_>) {
         self.0.metrics.record(event);
         self.0.log.write(event);
+        if let (Event::UpstreamAwaited { upstream, elapsed, is_there }, Some(tracer)) =
+            (*event, self.tracer())
+        {
+            span::waited(tracer, upstream, elapsed, is_there);
+        }
     }
 
     /// The Prometheus text for a scrape.

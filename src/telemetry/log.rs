@@ -117,6 +117,9 @@ impl Log {
             Event::UpstreamRestarted { upstream, cause, after } => {
                 self.restarted(upstream, cause, after)
             }
+            Event::UpstreamAwaited { upstream, elapsed, is_there } => {
+                line!(DEBUG, "upstream_awaited", "a call waited for its upstream", { upstream = upstream.name(), duration_ms = millis(elapsed), is_there, });
+            }
             Event::ReplayDecided { upstream, decision } => {
                 line!(DEBUG, "replay_decided", "a call got no answer", { upstream = upstream.name(), decision = decision.as_str(), });
             }
@@ -272,6 +275,9 @@ impl Log {
                     operation = operation.as_str(), error,
                 });
             }
+            StoreEvent::DiskLookedAt { free, size } => {
+                line!(TRACE, "store_disk", "disk of the store", { free, size, });
+            }
             StoreEvent::Recovered => {
                 limited!(self, "", INFO, "store_recovered", "the store works again", {});
             }
@@ -375,6 +381,9 @@ fn configuration(event: ConfigEvent<'_>) {
         }
         ConfigEvent::Refused { error } => {
             line!(ERROR, "config_refused", "new configuration refused, the old one stays", { error, });
+        }
+        ConfigEvent::InForce { .. } => {
+            line!(DEBUG, "config_in_force", "configuration in force", {})
         }
         ConfigEvent::LogLevelChanged { level } => {
             line!(INFO, "log_level_changed", "log level changed", { level, });

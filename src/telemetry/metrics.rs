@@ -1,12 +1,13 @@
 //! The metrics projection of [`Event`]: atomic adds on handles that were resolved at start.
 
 use crate::{
-    ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason,
-    ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel, Transport, UpstreamLabel,
+    Bounds, ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, FixedConfig,
+    Outcome, Reason, ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel, Transport,
+    UpstreamLabel,
     catalogue::Catalogue,
     chaos_event::ChaosSeries,
     in_flight::InFlight,
-    label::Signal,
+    label::{Bound, Signal},
     recent::{Handshakes, Latencies, Population},
     registry::Names,
 };
@@ -224,12 +225,13 @@ impl Metrics {
             }
             Event::CertificateLoaded { expires } => self.certificate_loaded(expires),
             Event::Store(event) => self.store(event),
-            Event::ServerStarted { .. } => m.config_reloaded.of(()).set(unix_seconds()),
             Event::Config(event) => self.configuration(event),
             Event::Chaos(event) => self.chaos.iter().for_each(|series| series.record(event)),
-            Event::ServerStopping { .. }
+            Event::ServerStarted { .. }
+            | Event::ServerStopping { .. }
             | Event::ServerStopped
             | Event::AttemptStarted { .. }
+            | Event::UpstreamAwaited { .. }
             | Event::UpstreamLog { .. }
             | Event::UpstreamMessageDropped { .. }
             | Event::CatalogueWithdrawn { .. }
@@ -245,14 +247,40 @@ impl Metrics {
     }
 
     fn configuration(&self, event: ConfigEvent<'_>) {
-        let outcome = match event {
-            ConfigEvent::Reloaded { .. } => ReloadOutcome::Ok,
-            ConfigEvent::Refused { .. } => ReloadOutcome::Refused,
-            ConfigEvent::LogLevelChanged { .. } => return,
-        };
-        self.series.config_reloads.of(outcome).inc();
-        if outcome == ReloadOutcome::Ok {
-            self.series.config_reloaded.of(()).set(unix_seconds());
+        let m = &self.series;
+        match event {
+            ConfigEvent::Reloaded { .. } => m.config_reloads.of(ReloadOutcome::Ok).inc(),
+            ConfigEvent::Refused { .. } => {
+                m.config_reloads.of(ReloadOutcome::Refused).inc();
+                m.config_reload_successful.of(()).set(0);
+            }
+            ConfigEvent::InForce { fixed, bounds } => {
+                m.config_reloaded.of(()).set(unix_seconds());
+                m.config_reload_successful.of(()).set(1);
+                self.config_info(fixed);
+                self.bounds(bounds);
+            }
+            ConfigEvent::LogLevelChanged { .. } => {}
+        }
+    }
+
+    fn config_info(&self, fixed: FixedConfig<'_>) {
+        let word = |on: bool| if on { "on" } else { "off" };
+        let FixedConfig { transports, store, tls, agents } = fixed;
+        let labels = [transports, word(store), word(tls), word(agents)];
+        self.series.config_info.0.with_label_values(&labels).set(1);
+    }
+
+    fn bounds(&self, bounds: Bounds) {
+        let Bounds { connections, sessions, streams, calls } = bounds;
+        let told = [
+            (Bound::Connections, connections),
+            (Bound::Sessions, sessions),
+            (Bound::Streams, streams),
+            (Bound::Calls, calls),
+        ];
+        for (bound, most) in told {
+            self.series.limit.of(bound).set(i64::try_from(most).unwrap_or(i64::MAX));
         }
     }
 
@@ -327,8 +355,15 @@ impl Metrics {
                 self.series.store_write_duration.of(operation).observe(elapsed.as_secs_f64());
             }
             StoreEvent::Failed { operation, .. } => self.series.store_errors.of(operation).inc(),
+            StoreEvent::DiskLookedAt { free, size } => self.disk(free, size),
             StoreEvent::Recovered => {}
         }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a page more or less of a disk")]
+    fn disk(&self, free: u64, size: u64) {
+        self.series.store_disk_free.0.with_label_values::<&str>(&[]).set(free as f64);
+        self.series.store_disk_size.0.with_label_values::<&str>(&[]).set(size as f64);
     }
 
     /// Without a known end there is no series: a zero would say that it ended long ago.

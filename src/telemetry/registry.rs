@@ -176,7 +176,8 @@ pub(crate) struct ToolSeries {
 
 impl ToolSeries {
     fn resolve(metrics: &Catalogue, upstream: &str, tool: &str) -> prometheus::Result<Self> {
-        let available = if tool == OTHER {
+        // Our own tools are there as long as we are.
+        let available = if tool == OTHER || upstream == BUILTIN {
             None
         } else {
             Some(metrics.tool_available.0.handle(&[upstream, tool])?)

@@ -22,6 +22,7 @@ mod connect_agents;
 mod connect_modern;
 mod connect_settings;
 mod connect_starting;
+mod dashboards;
 mod disk;
 mod embedding;
 mod handshakes;

@@ -153,7 +153,7 @@ async fn the_entry_for_agents_that_speak_only_stdio_works() {
 /// Every metric by name, as `metrics list` has it.
 fn catalogue() -> BTreeSet<String> {
     let home = home();
-    let listed = cli::run(home.path(), &["metrics", "list", "--json"]);
+    let listed = cli::run(home.path(), &["metrics", "list", "--format", "json"]);
     assert_eq!(listed.code, Some(0), "{}", listed.err);
     let metrics: Value = serde_json::from_str(&listed.out).unwrap();
     let names = metrics

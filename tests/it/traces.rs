@@ -1,7 +1,9 @@
 //! Spans at a real OTLP receiver: a process that nobody here wrote takes them over gRPC and over
 //! HTTP and prints what it got.
 
-use crate::support::{Legacy, Modern, Peer, Port, Server, Setup, tool, until};
+use crate::support::{
+    Legacy, Modern, Peer, Port, Server, Setup, descendants, fixture_path, tool, until,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tokio::process::Command;
@@ -175,6 +177,54 @@ async fn errors_and_parents_are_told_as_the_conventions_say() {
     assert_eq!(failed.attributes["error.type"], "tool_error", "{failed:?}");
     let by_header = span_of(&receiver, "the call with a header", called("echo")).await;
     assert_eq!((by_header.trace.as_str(), by_header.parent.as_str()), (TRACE, PARENT));
+}
+
+#[tokio::test]
+async fn one_trace_shows_the_call_the_loss_the_wait_and_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("ran");
+    let (receiver, grpc, _http) = receiver().await;
+    let server = Setup::new()
+        .set("upstreams.fix.command", fixture_path().to_str().unwrap())
+        .set("upstreams.fix.env.FIXTURE_LOG", log.to_str().unwrap())
+        .set("upstreams.fix.safe_to_repeat", vec!["record"])
+        .arg("--otlp-endpoint")
+        .arg(&format!("http://127.0.0.1:{grpc}"))
+        .start()
+        .await;
+    server.upstreams(&["fix"], "connected").await;
+    let legacy = Legacy::open(&server).await;
+    let upstream = descendants(server.pid());
+    let call = legacy.call("fix__record", json!({"key": "k", "ms": 1_500}));
+    let lose = async {
+        until("the call runs", || async { log.exists() }).await;
+        for pid in upstream {
+            let killed =
+                std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            assert!(killed.unwrap().success());
+        }
+    };
+    let (result, ()) = tokio::join!(call, lose);
+    assert_eq!(result["content"][0]["text"], "k");
+    legacy.close().await;
+    server.finish().await;
+
+    let name = "tools/call fix__record";
+    let call = span_of(&receiver, name, |span| span.name == name).await;
+    let child = |span: &Span| span.parent == call.id && span.trace == call.trace;
+    let wait = span_of(&receiver, "the wait", |span| {
+        child(span) && span.name == "wait for upstream" && span.kind.contains("INTERNAL")
+    })
+    .await;
+    assert_eq!(wait.attributes["mcp_orchestrator.upstream.name"], "fix");
+    let has_failed = |span: &Span| span.attributes.contains_key("error.type");
+    for failed in [true, false] {
+        span_of(&receiver, "both attempts", |span| {
+            child(span) && span.kind.contains("CLIENT") && has_failed(span) == failed
+        })
+        .await;
+    }
+    assert!(!has_failed(&call) && !has_failed(&wait), "{call:?} {wait:?}");
 }
 
 #[tokio::test]

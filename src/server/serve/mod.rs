@@ -167,6 +167,7 @@ impl OrchestratorServer {
         let door = Door { listener, tls: self.tls.clone() };
         stages.connections.spawn(door.accept(paths, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
+        self.report_in_force();
         self.running = Some(Running { address, stages, agents: self.tools.agents.clone() });
         Ok(address)
     }

@@ -7,7 +7,7 @@ use super::{
     tls::Tls,
 };
 use crate::{admission::Admission, config::Config, pipeline::Stages, tools::Registry};
-use mcp_telemetry::{ConfigEvent, Event};
+use mcp_telemetry::{Bounds, ConfigEvent, Event, FixedConfig};
 use std::sync::Arc;
 
 /// What a reload changed.
@@ -100,7 +100,30 @@ impl OrchestratorServer {
             at_next_start,
         };
         self.report(&changes);
+        self.report_in_force();
         changes
+    }
+
+    /// Says what holds from here on.
+    pub(super) fn report_in_force(&self) {
+        let Config { limits, transports, store, tls, agents, .. } = &self.config;
+        let transports = [(transports.http, "http"), (transports.websocket, "websocket")];
+        let transports: Vec<&str> =
+            transports.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+        self.telemetry.emit(&Event::Config(ConfigEvent::InForce {
+            fixed: FixedConfig {
+                transports: &transports.join(","),
+                store: store.enabled,
+                tls: tls.cert_file.is_some(),
+                agents: agents.is_on(),
+            },
+            bounds: Bounds {
+                connections: limits.connections,
+                sessions: limits.sessions,
+                streams: limits.streams,
+                calls: limits.calls,
+            },
+        }));
     }
 
     fn report(&self, changes: &Changes) {

@@ -18,6 +18,9 @@ use mcp_telemetry::{Event, Outcome, Replay};
 use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
+/// A call that waited for so long is said to have waited.
+const WAITED: Duration = Duration::from_millis(1);
+
 /// Params that are set anew, by name.
 pub(super) type Replaced = Vec<(&'static str, Box<RawValue>)>;
 
@@ -155,7 +158,13 @@ impl Upstream {
         let mut why = None;
         let way = Box::pin(self.way(caller, tries.not, &mut why));
         let route = tokio::time::timeout_at(end, way).await;
-        tries.park = tries.park.saturating_sub(began.elapsed());
+        let elapsed = began.elapsed();
+        tries.park = tries.park.saturating_sub(elapsed);
+        if elapsed >= WAITED {
+            let is_there = matches!(route, Ok(Ok(_)));
+            let upstream = &self.label;
+            self.shared.telemetry.emit(&Event::UpstreamAwaited { upstream, elapsed, is_there });
+        }
         route.unwrap_or_else(|_| {
             Err(match why {
                 // It is there, but not for this client.

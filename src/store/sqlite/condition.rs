@@ -35,6 +35,11 @@ impl Condition {
         self.telemetry.emit(&Event::Store(StoreEvent::Done { operation, elapsed }));
     }
 
+    /// Says what was found out.
+    pub(super) fn tell(&self, event: StoreEvent<'_>) {
+        self.telemetry.emit(&Event::Store(event));
+    }
+
     /// Counts a failure that says nothing about writing in general.
     pub(super) fn failed(&self, operation: StoreOperation, error: &StoreError) {
         let error = error.to_string();

@@ -10,6 +10,7 @@ mod batch;
 mod catalogue;
 mod columns;
 mod condition;
+mod disk;
 mod failure;
 mod open;
 mod prune;
@@ -29,6 +30,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use condition::Condition;
+use disk::Disk;
 use failure::{Place, Result};
 use mcp_telemetry::{StoreOperation, Telemetry};
 use open::Open;
@@ -116,6 +118,7 @@ impl SqliteStore {
             condition: Arc::clone(condition),
             pruner,
             lock,
+            disk: Disk::default(),
             kept: Vec::new(),
             failed: None,
             alive: now,

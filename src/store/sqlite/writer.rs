@@ -7,6 +7,7 @@ use super::{
     batch::Batch,
     columns::signed,
     condition::Condition,
+    disk::Disk,
     failure::{self, Place, Result},
     prune::Pruner,
     queue::{Ending, Queue, Step, Work},
@@ -36,6 +37,7 @@ pub(super) struct Writer {
     pub(super) condition: Arc<Condition>,
     pub(super) pruner: Pruner,
     pub(super) lock: File,
+    pub(super) disk: Disk,
     /// What could not be written, oldest first.
     pub(super) kept: Vec<Batch>,
     /// When and why the last try failed, if it did. For a while nobody then waits for another:
@@ -59,6 +61,9 @@ impl Writer {
     /// Writes until the store is closed.
     pub(super) fn run(mut self) {
         loop {
+            if let Some(told) = self.disk.look(&self.lock) {
+                self.condition.tell(told);
+            }
             let mut work = match self.kept.is_empty() {
                 true => self.queue.take(),
                 false => self.queue.take_after(RETRY),
@@ -129,6 +134,8 @@ impl Writer {
 
     fn written(&mut self, work: &mut Work, written: Written, begun: Instant) {
         (self.alive, self.failed) = (work.alive, None);
+        // Before anybody is told that it is safe.
+        self.condition.works();
         self.pruner.grew(written.grown);
         self.unchecked += self.kept.drain(..).map(|batch| batch.rows).sum::<usize>();
         self.queue.keep(0, 0);
@@ -148,7 +155,6 @@ impl Writer {
         for (operation, elapsed) in written.times {
             self.condition.done(operation, elapsed);
         }
-        self.condition.works();
         if work.flush {
             self.finish_flush(work, begun);
         }

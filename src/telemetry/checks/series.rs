@@ -2,16 +2,25 @@
 
 use super::{call, telemetry};
 use crate::{
-    CallEnd, Event, Outcome, ReconnectOutcome, ReconnectSide, Telemetry, ToolLabel, UpstreamLabel,
-    catalogue,
+    Bounds, CallEnd, ConfigEvent, Event, FixedConfig, Outcome, ReconnectOutcome, ReconnectSide,
+    StoreEvent, Telemetry, ToolLabel, UpstreamLabel, catalogue,
 };
 use mcp_protocol::Method;
 use std::{collections::BTreeSet, time::Duration};
 
-/// Only who shows a certificate knows when it ends.
-fn show_certificate(telemetry: &Telemetry) {
+const BOUNDS: Bounds = Bounds { connections: 4, sessions: 3, streams: 2, calls: 1 };
+
+fn in_force(telemetry: &Telemetry) {
+    let fixed = FixedConfig { transports: "http", store: true, tls: false, agents: false };
+    telemetry.emit(&Event::Config(ConfigEvent::InForce { fixed, bounds: BOUNDS }));
+}
+
+/// What is known only once a server runs, with a certificate and a disk.
+fn start(telemetry: &Telemetry) {
     let expires = Some((Duration::from_secs(2_208_988_800), "2040-01-01T00:00:00Z"));
     telemetry.emit(&Event::CertificateLoaded { expires });
+    telemetry.emit(&Event::Store(StoreEvent::DiskLookedAt { free: 1, size: 2 }));
+    in_force(telemetry);
 }
 
 fn series(telemetry: &Telemetry) -> usize {
@@ -23,7 +32,7 @@ fn the_catalogue_is_what_is_exposed() {
     let telemetry = telemetry();
     let upstream = telemetry.register_upstream("files");
     let _tool = telemetry.register_tool(&upstream, "read");
-    show_certificate(&telemetry);
+    start(&telemetry);
     let text = telemetry.encode();
     let exposed: BTreeSet<(&str, &str)> = text
         .lines()
@@ -41,7 +50,7 @@ fn labels_and_helps_are_those_declared() {
     let telemetry = telemetry();
     let upstream = telemetry.register_upstream("files");
     let _tool = telemetry.register_tool(&upstream, "read");
-    show_certificate(&telemetry);
+    start(&telemetry);
     let text = telemetry.encode();
     for metric in catalogue() {
         assert!(
@@ -104,6 +113,9 @@ fn registration_is_idempotent() {
     let before = series(&telemetry);
     let again = telemetry.register_tool(&UpstreamLabel::builtin(), "echo");
     assert_eq!((series(&telemetry), again.upstream(), again.name()), (before, "builtin", "echo"));
+    // Nobody ever says whether it can be called, so a zero would be a lie.
+    let series = r#"mcp_tool_available{tool="echo",upstream="builtin"}"#;
+    assert_eq!(super::value(&telemetry, series), None);
 }
 
 #[test]
@@ -114,4 +126,24 @@ fn a_session_is_never_reinitialized() {
     let text = telemetry.encode();
     let reconnects = text.lines().filter(|line| line.starts_with("mcp_reconnect_attempts_total{"));
     assert_eq!(reconnects.count(), 11);
+}
+
+#[test]
+fn what_is_in_force_is_told_and_what_was_refused() {
+    let telemetry = telemetry();
+    in_force(&telemetry);
+    let value = |series: &str| super::value(&telemetry, series);
+    for (limit, most) in [("connections", 4.0), ("sessions", 3.0), ("streams", 2.0), ("calls", 1.0)]
+    {
+        assert_eq!(value(&format!("mcp_limit{{limit=\"{limit}\"}}")), Some(most));
+    }
+    let info = r#"mcp_config_info{agents="off",store="on",tls="off",transports="http"}"#;
+    assert_eq!(value(info), Some(1.0));
+    assert_eq!(value("mcp_config_last_reload_successful"), Some(1.0));
+    let since = value("mcp_config_reload_success_timestamp_seconds");
+    telemetry.emit(&Event::Config(ConfigEvent::Refused { error: "no" }));
+    assert_eq!(value("mcp_config_last_reload_successful"), Some(0.0));
+    assert_eq!(value("mcp_config_reload_success_timestamp_seconds"), since);
+    in_force(&telemetry);
+    assert_eq!(value("mcp_config_last_reload_successful"), Some(1.0));
 }

@@ -1,7 +1,7 @@
 //! Spans as the conventions want them: names, kinds, parents, links, attributes, errors.
 
 use super::{attempt, call, telemetry};
-use crate::{AttemptEnd, AttemptOutcome, CallEnd, CallInfo, Outcome, Telemetry};
+use crate::{AttemptEnd, AttemptOutcome, CallEnd, CallInfo, Event, Outcome, Telemetry};
 use mcp_protocol::{Method, Revision, TraceContext};
 use opentelemetry::trace::{SpanId, SpanKind, Status};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
@@ -200,5 +200,30 @@ async fn calls_that_run_side_by_side_do_not_mix() {
         let of_trace =
             spans.iter().filter(|span| trace.contains(&span.span_context.trace_id().to_string()));
         assert_eq!(of_trace.count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_a_call_waited_for_is_a_child_that_began_when_the_wait_did() {
+    for (is_there, failed) in [(true, None), (false, Some("unavailable".to_owned()))] {
+        let (exporter, telemetry) = receiver(Sampler::AlwaysOn);
+        let upstream = telemetry.register_upstream("files");
+        let elapsed = std::time::Duration::from_secs(3);
+        let awaited = Event::UpstreamAwaited { upstream: &upstream, elapsed, is_there };
+        telemetry.emit(&awaited);
+        assert!(finished(&exporter).is_empty(), "outside a call there is no trace to tell");
+        let scope = telemetry.call_started(&tool_call());
+        scope.run(async { telemetry.emit(&awaited) }).await;
+        scope.finish(CallEnd::of(Outcome::Ok));
+        let spans = finished(&exporter);
+        let [wait, call] = &spans[..] else { panic!("{spans:?}") };
+        assert_eq!(
+            (wait.name.as_ref(), &wait.span_kind),
+            ("wait for upstream", &SpanKind::Internal)
+        );
+        assert_eq!(wait.parent_span_id, call.span_context.span_id());
+        assert_eq!(attribute(wait, "mcp_orchestrator.upstream.name").as_deref(), Some("files"));
+        assert_eq!(attribute(wait, "error.type"), failed);
+        assert!(wait.end_time.duration_since(wait.start_time).expect("an order") >= elapsed);
     }
 }
