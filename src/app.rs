@@ -2,6 +2,7 @@
 //! signal, takes them down in order. A second signal ends the process at once.
 
 use crate::{
+    activation,
     config::{Environment, Given, Settings},
     data_dir::DataDir,
     failure::Failure,
@@ -17,7 +18,7 @@ use mcp_telemetry::{
 };
 use std::{
     io::{self, IsTerminal as _, Write as _},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -35,6 +36,8 @@ const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something needed is missing, or a second signal came.
 pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Failure> {
+    let listener = activation::listener()?;
+    let given = &given.listening_on(listener.as_ref())?;
     let settings = Settings::load(given, environment)?;
     let mut dir = DataDir::open(settings.data_dir.as_deref())?;
     let lock = dir.lock()?;
@@ -46,7 +49,7 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
     let kept = Kept { dir: sources.dir.path().to_owned(), state_key };
-    let begin = Begin { settings, token, kept, words };
+    let begin = Begin { settings, token, kept, words, listener };
     let ended = runtime.block_on(run(begin, sources));
     // Past this, tasks that are left are dropped, and children with them.
     runtime.shutdown_timeout(LAST_MOMENT);
@@ -61,10 +64,12 @@ struct Begin {
     kept: Kept,
     /// What is odd, one sentence each.
     words: Vec<String>,
+    /// The socket to serve on, if the service manager holds one for us.
+    listener: Option<TcpListener>,
 }
 
 async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
-    let Begin { settings, token, kept, words } = begin;
+    let Begin { settings, token, kept, words, listener } = begin;
     let mut signals = Signals::listen()?;
     let guard =
         install(&install_config(&settings)).map_err(|error| Failure::usage(error.to_string()))?;
@@ -75,7 +80,10 @@ async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
     let mut config = settings.server.clone();
     config.auth.token = token.as_ref().map(|token| token.secret.clone());
     let store = open_store(&config, kept.dir, &telemetry).await?;
-    let server = OrchestratorServer::builder().config(config).telemetry(telemetry);
+    let mut server = OrchestratorServer::builder().config(config).telemetry(telemetry);
+    if let Some(listener) = listener {
+        server = server.listener(listener);
+    }
     let mut server = server.state_key(kept.state_key).store(store).build().map_err(failed)?;
     let mut reloader = Reloader::new(sources, settings, &guard)?;
     let ended = until_told(&mut server, &mut signals, token.as_ref(), &mut reloader).await;
@@ -140,6 +148,7 @@ async fn until_told(
             let address = started.map_err(failed)?;
             let transports = reloader.in_force().server.transports;
             announce(&Place { scheme: server.scheme(), address, transports }, token);
+            activation::ready();
             None
         }
         told = signals.next() => Some(told),
@@ -148,6 +157,7 @@ async fn until_told(
         Some(told) => told,
         None => reload_until_told(server, signals, reloader).await,
     };
+    activation::stopping();
     tokio::select! {
         () = server.stop_because(told) => Ok(()),
         _again = signals.next() => Err(Failure::Interrupted),

@@ -2,6 +2,7 @@
 //! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions` and `commands`
 //! (all others); nothing here knows a protocol.
 
+mod activation;
 mod agent;
 mod app;
 mod cli;

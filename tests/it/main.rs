@@ -8,6 +8,7 @@
 )]
 
 mod abuse;
+mod activation;
 mod agents;
 mod auth;
 mod builtins;

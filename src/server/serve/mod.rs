@@ -133,12 +133,13 @@ impl OrchestratorServer {
     /// # Errors
     /// When the listener cannot be opened, or the server was started before.
     pub async fn start(&mut self) -> Result<SocketAddr, ServerError> {
-        if self.running.is_some() || self.parts.is_none() {
+        let Some(given) = self.parts.as_mut().map(|parts| parts.listener.take()) else {
             return Err(ServerError::StartedAlready);
-        }
+        };
         let wanted = self.config.listen;
         let listen = |source| ServerError::Listen { address: wanted, source };
-        let listener = listener::open(wanted).map_err(listen)?;
+        let listener = given.map_or_else(|| listener::open(wanted), listener::adopt);
+        let listener = listener.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let Some(parts) = self.parts.take() else { return Err(ServerError::StartedAlready) };
         let status = Arc::new(StatusReport {
