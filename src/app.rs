@@ -3,10 +3,10 @@
 
 use crate::{
     activation,
-    config::{Environment, Given, Settings},
+    config::{self, Environment, Given, Settings},
     data_dir::DataDir,
     failure::Failure,
-    open_files,
+    open_files, page_link,
     reload::{Reloader, Sources},
     token::{self, Token},
 };
@@ -17,9 +17,10 @@ use mcp_telemetry::{
     Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
 };
 use std::{
+    fs,
     io::{self, IsTerminal as _, Write as _},
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -48,7 +49,7 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let sources = Sources { given, environment, dir };
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
-    let kept = Kept { dir: sources.dir.path().to_owned(), state_key };
+    let kept = Kept { dir: sources.dir.clone(), state_key };
     let begin = Begin { settings, token, kept, words, listener };
     let ended = runtime.block_on(run(begin, sources));
     // Past this, tasks that are left are dropped, and children with them.
@@ -79,14 +80,20 @@ async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
     }
     let mut config = settings.server.clone();
     config.auth.token = token.as_ref().map(|token| token.secret.clone());
-    let store = open_store(&config, kept.dir, &telemetry).await?;
+    let store = open_store(&config, kept.dir.path().to_owned(), &telemetry).await?;
+    let shown = config::show(&settings);
+    let (link, keep_link) =
+        (page_link::file(&kept.dir), page_link::keep(kept.dir, telemetry.clone()));
     let mut server = OrchestratorServer::builder().config(config).telemetry(telemetry);
+    server = server.on_page_link(keep_link);
     if let Some(listener) = listener {
         server = server.listener(listener);
     }
     let mut server = server.state_key(kept.state_key).store(store).build().map_err(failed)?;
+    server.show_config(shown);
     let mut reloader = Reloader::new(sources, settings, &guard)?;
-    let ended = until_told(&mut server, &mut signals, token.as_ref(), &mut reloader).await;
+    let way_in = WayIn { token: token.as_ref(), page: &link };
+    let ended = until_told(&mut server, &mut signals, &way_in, &mut reloader).await;
     drop(reloader);
     flush(guard, &mut signals).await?;
     ended
@@ -94,7 +101,7 @@ async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
 
 /// What the data dir gives.
 struct Kept {
-    dir: PathBuf,
+    dir: DataDir,
     state_key: [u8; 32],
 }
 
@@ -140,14 +147,14 @@ pub(crate) fn check(mut config: Config) -> Result<(), Failure> {
 async fn until_told(
     server: &mut OrchestratorServer,
     signals: &mut Signals,
-    token: Option<&Token>,
+    way_in: &WayIn<'_>,
     reloader: &mut Reloader<'_>,
 ) -> Result<(), Failure> {
     let told = tokio::select! {
         started = server.start() => {
             let address = started.map_err(failed)?;
             let transports = reloader.in_force().server.transports;
-            announce(&Place { scheme: server.scheme(), address, transports }, token);
+            announce(&Place { scheme: server.scheme(), address, transports }, way_in);
             activation::ready();
             None
         }
@@ -220,12 +227,26 @@ struct Place {
     transports: Transports,
 }
 
+/// How people get in.
+struct WayIn<'a> {
+    token: Option<&'a Token>,
+    /// The file of the link to the page.
+    page: &'a Path,
+}
+
 /// Tells people where the server is and how a client gets in. A token we made is shown to a
 /// terminal only: a log keeps what it is given.
-fn announce(place: &Place, token: Option<&Token>) {
+fn announce(place: &Place, way_in: &WayIn<'_>) {
     let mut err = io::stderr().lock();
+    let is_terminal = err.is_terminal();
+    let mut text = announcement(place, way_in.token, is_terminal);
+    match fs::read_to_string(way_in.page) {
+        Ok(link) if is_terminal => text += &format!("the page, once: {link}"),
+        Ok(_) => text += &format!("the link to the page is in {}\n", way_in.page.display()),
+        // The log says why there is none.
+        Err(_) => {}
+    }
     // With nobody to read it, there is nobody to tell.
-    let text = announcement(place, token, err.is_terminal());
     let _told = err.write_all(text.as_bytes());
 }
 

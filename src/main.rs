@@ -14,6 +14,7 @@ mod failure;
 mod health;
 mod mcp_servers;
 mod open_files;
+mod page_link;
 mod reload;
 mod sessions;
 mod token;

@@ -29,6 +29,7 @@ mod lifecycle;
 mod limits;
 mod malformed;
 mod many;
+mod page;
 mod passing;
 mod questions;
 mod readme;

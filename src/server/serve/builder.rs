@@ -9,7 +9,7 @@ use crate::{
     pipeline::Stages,
     session::{Listeners, Presences, Sessions, StreamPlaces, now},
     tools::{Registry, RegistryError, Tool, agent_tools, builtins},
-    transport::StatusReport,
+    transport::{LinkMade, Page, StatusReport},
     upstream::{Start, Upstreams},
 };
 use arc_swap::ArcSwap;
@@ -38,6 +38,7 @@ pub struct Builder {
     state_key: Option<[u8; 32]>,
     store: Option<Arc<dyn Store>>,
     listener: Option<TcpListener>,
+    link_made: Option<LinkMade>,
 }
 
 /// What is made before the start and put together at it.
@@ -96,13 +97,21 @@ impl Builder {
         self
     }
 
+    /// Tells the link to the page at `/`, which lets one visitor in, once: the first at the start,
+    /// another whenever one was used. It is a secret.
+    #[must_use]
+    pub fn on_page_link(mut self, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.link_made = Some(Box::new(told));
+        self
+    }
+
     /// Checks everything and makes the server.
     ///
     /// # Errors
     /// When a tool is not valid, there is neither a token nor the word that none is wanted, all
     /// transports are off, a bound is zero, or the files of TLS cannot be used.
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
-        let Self { mut config, telemetry, tools, state_key, store, listener } = self;
+        let Self { mut config, telemetry, tools, state_key, store, listener, link_made } = self;
         if let Some(listener) = &listener {
             let unknown = |source| ServerError::Listen { address: config.listen, source };
             config.listen = listener.local_addr().map_err(unknown)?;
@@ -120,7 +129,8 @@ impl Builder {
         let tools = OwnTools { given: tools, agents, stages: Arc::clone(&stages) };
         let registry = tools.registry(&config, &telemetry)?;
         let parts = Some(Parts { listener, tools: registry, admission, state_key, store, stages });
-        Ok(OrchestratorServer { config, telemetry, tools, parts, tls, running: None })
+        let page = Page::new(link_made);
+        Ok(OrchestratorServer { config, telemetry, tools, parts, tls, page, running: None })
     }
 }
 
@@ -237,6 +247,7 @@ impl Parts {
         telemetry: Telemetry,
         status: &Arc<StatusReport>,
     ) -> Arc<Stages> {
+        self.tools.report(None, &telemetry);
         let (names, limits) = (self.tools.names(), LiveLimits::new(config.limits.clone()));
         // The store reports itself what it cannot read: then the upstreams tell it anew.
         let kept = self.store.catalogue().await.unwrap_or_default();

@@ -16,7 +16,7 @@ use crate::{
     pipeline::{Stages, announce_changes, sweep, watch},
     session::now,
     tools::RegistryError,
-    transport::{Paths, Shared, StatusReport},
+    transport::{Page, Paths, Shared, StatusReport},
 };
 use builder::{OwnTools, Parts};
 use listener::Door;
@@ -110,6 +110,7 @@ pub struct OrchestratorServer {
     tools: OwnTools,
     parts: Option<Parts>,
     tls: Option<Arc<Tls>>,
+    page: Arc<Page>,
     running: Option<Running>,
 }
 
@@ -147,6 +148,7 @@ impl OrchestratorServer {
             transports: self.config.transports,
             started: Instant::now(),
             address,
+            is_secure: self.tls.is_some(),
         });
         let stages = parts.assemble(&self.config, self.telemetry.clone(), &status).await;
         stages.restore_sessions().await;
@@ -158,10 +160,12 @@ impl OrchestratorServer {
         stages.connections.spawn(sweep(Arc::clone(&stages)));
         stages.connections.spawn(watch(Arc::clone(&stages)));
         self.watch_certificate(&stages);
-        let paths = Paths::new(Shared { stages: Arc::clone(&stages), status });
+        let (page, shared) = (Arc::clone(&self.page), Arc::clone(&stages));
+        let paths = Paths::new(Shared { stages: shared, status: Arc::clone(&status), page });
         let door = Door { listener, tls: self.tls.clone() };
         stages.connections.spawn(door.accept(paths, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
+        self.page.make_link(&status);
         self.running = Some(Running { address, stages, agents: self.tools.agents.clone() });
         Ok(address)
     }
@@ -177,6 +181,12 @@ impl OrchestratorServer {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Shows this text on the page at `/` as the configuration in force. Its secrets must be
+    /// masked.
+    pub fn show_config(&self, text: String) {
+        self.page.show_config(text);
     }
 
     /// The bound address, while the server runs.

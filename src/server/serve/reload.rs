@@ -80,6 +80,7 @@ impl OrchestratorServer {
         let Prepared { config, admission, tools, sections, at_next_start } = prepared;
         stages.limits.set(config.limits.clone());
         let reserved = tools.names();
+        tools.report(Some(&stages.dispatch.tools.load()), &self.telemetry);
         stages.dispatch.tools.store(Arc::new(tools));
         stages.dispatch.identity.store(Arc::new(identity(&config)));
         let upstreams = stages.dispatch.upstreams.reload(&config, reserved);

@@ -6,7 +6,7 @@ use crate::call::within;
 use futures_util::FutureExt;
 use jsonschema::Validator;
 use mcp_protocol::{RawObject, RawValue, RpcError, raw_value};
-use mcp_telemetry::{Outcome, Telemetry, ToolLabel, UpstreamLabel};
+use mcp_telemetry::{Event, Outcome, Telemetry, ToolLabel, UpstreamLabel};
 use serde::Serialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -68,6 +68,18 @@ impl Registry {
             }
         }
         Ok(registry)
+    }
+
+    /// Reports that its tools can be called from here on, and that those of the registry before it
+    /// which it has not cannot.
+    pub(crate) fn report(&self, before: Option<&Self>, telemetry: &Telemetry) {
+        let emit = |tool: &ToolLabel, available: bool| {
+            telemetry.emit(&Event::ToolAvailabilityChanged { tool, available });
+        };
+        let gone = before.into_iter().flat_map(|before| &before.tools);
+        gone.filter(|(name, _)| !self.tools.contains_key(*name))
+            .for_each(|(_, registered)| emit(&registered.label, false));
+        self.tools.values().for_each(|registered| emit(&registered.label, true));
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
