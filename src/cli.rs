@@ -1,8 +1,8 @@
 //! The command line: what can be asked for, and the words that explain it. What a flag means
 //! is settled in `config`.
 
-use crate::{config::Given, connect};
-use clap::{Args, Parser, Subcommand, ValueHint};
+use crate::{config::Given, connect, lab_command::LabCommand};
+use clap::{Args, Parser, Subcommand, ValueHint, builder::RangedI64ValueParser};
 use std::path::PathBuf;
 
 /// One address for all your MCP servers: their tools stay available to your agents, and you
@@ -52,41 +52,78 @@ pub(crate) enum Command {
     Metrics(MetricsCommand),
     /// Be an agent: a small MCP server on standard input and output, as `agent_spawn` starts it
     Agent,
+    /// Find out when and why the tools of any MCP server were gone
+    #[command(subcommand)]
+    Lab(LabCommand),
 }
 
-/// Where the server is, and what lets us in. Holds a secret, so it cannot be printed with `Debug`.
+/// Where the server is, and what lets us in. Holds secrets, so it cannot be printed with `Debug`.
 #[derive(Args)]
 #[command(after_help = CONNECT_HELP)]
 pub(crate) struct Connect {
     /// The server, for example http://127.0.0.1:3001/mcp
     #[arg(value_hint = ValueHint::Url)]
     url: Option<String>,
+    /// Read this file of client settings (TOML) for the rest; what stands here wins
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
     /// Send this token; other users of this machine may see it, so prefer --token-file
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// Send the token in this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
+    /// Send this header, too; may be given several times. Other users of this machine may see it,
+    /// so prefer MCP_ORCHESTRATOR_HEADER
+    #[arg(long = "header", value_name = "NAME=VALUE")]
+    headers: Vec<String>,
+    /// Believe the certificates of the authorities in this file (PEM), beside those of the system
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
+    /// Connect over https alone, and to no address that is not public, whatever its name
+    #[arg(long)]
+    production: bool,
     /// Give a call up that has no answer for so long; progress counts as a sign of life
     /// [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
     timeout: Option<u32>,
+    /// Give a try to connect up after so long [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds())]
+    connect_timeout: Option<u32>,
     /// Keep here what is known of the server for when it is away [default: your platform's own
     /// place]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data_dir: Option<PathBuf>,
 }
 
+fn seconds() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=connect::LONGEST.into())
+}
+
 const CONNECT_HELP: &str = "\
-Without a flag, the token is read from MCP_ORCHESTRATOR_TOKEN or MCP_API_KEY, and the URL from
-MCP_SERVER_URL. While the server is away, the agent is shown the tools that were there last, and
-its calls wait. Ends when standard input is closed.";
+Without a flag, the URL is read from MCP_SERVER_URL, and the token from MCP_ORCHESTRATOR_TOKEN or
+MCP_API_KEY. MCP_ORCHESTRATOR_HEADER has one NAME=VALUE on each line. MCP_ORCHESTRATOR_ stands
+before TOKEN_FILE, CA_FILE, PRODUCTION, TIMEOUT, CONNECT_TIMEOUT and DATA_DIR, too. A flag wins over
+a variable, and a variable over the file.
+
+While the server is away, the agent is shown the tools that were there last, and its calls wait.
+Ends when standard input is closed.";
 
 impl Connect {
     /// What was given.
     pub(crate) fn given(self) -> connect::Given {
-        let Self { url, token, token_file, timeout, data_dir } = self;
-        connect::Given { url, token, token_file, data_dir, timeout }
+        connect::Given {
+            url: self.url,
+            config: self.config,
+            token: self.token,
+            token_file: self.token_file,
+            headers: self.headers,
+            ca_file: self.ca_file,
+            production: self.production,
+            data_dir: self.data_dir,
+            timeout: self.timeout,
+            connect_timeout: self.connect_timeout,
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! How long to wait before the next try. No clock and no chance of its own: both are passed in.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// The rule.
@@ -91,6 +94,16 @@ impl Tries {
     pub fn reset(&mut self) {
         *self = Self::new(self.backoff);
     }
+}
+
+/// A number drawn evenly from 0 to 1: for waits, not for secrets.
+#[must_use]
+pub fn chance() -> f64 {
+    // The standard library's own source of randomness, good enough to keep clients apart.
+    let drawn = RandomState::new().hash_one(0) >> 32;
+    #[expect(clippy::cast_precision_loss, reason = "32 bits fit")]
+    let drawn = drawn as f64;
+    drawn / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -46,6 +46,15 @@ pub enum Retry {
     Never,
 }
 
+/// What an error says of the connection it came over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// It is of no use any more.
+    Lost,
+    /// It may be; one of several sockets broke.
+    Doubted,
+}
+
 impl ClientError {
     /// What kind of trouble it is.
     #[must_use]
@@ -63,6 +72,29 @@ impl ClientError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.sorted().2
+    }
+
+    /// Whether the connection it came over may be lost, and if so whether it surely is.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Closed { ending: Ending::Withdrawn, .. } => None,
+            Self::Connect(_)
+            | Self::Tls(_)
+            | Self::SessionLost
+            | Self::Closed { sent: false, .. } => Some(Trouble::Lost),
+            Self::Closed { sent: true, .. } => Some(Trouble::Doubted),
+            Self::Spawn { .. }
+            | Self::Timeout { .. }
+            | Self::Refused(_)
+            | Self::Auth { .. }
+            | Self::Http { .. }
+            | Self::Protocol(_)
+            | Self::TooLarge { .. }
+            | Self::Invalid(_)
+            | Self::Busy
+            | Self::Unfinished(_) => None,
+        }
     }
 
     /// One table for all three.

@@ -25,6 +25,7 @@
 //! ([`ClientError::ran`]). When to open another one, and what to send again, is the user's
 //! decision.
 
+mod again;
 mod backoff;
 mod call;
 mod connection;
@@ -46,14 +47,15 @@ mod stdio;
 mod target;
 mod wire;
 
-pub use backoff::{Backoff, Tries};
+pub use again::{Budget, BudgetRule, Correction, Next, Stop, Tried};
+pub use backoff::{Backoff, Tries, chance};
 pub use call::OutCall;
 pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use guard::{Guard, GuardError};
-pub use kind::{ErrorKind, ErrorSource, Retry};
+pub use kind::{ErrorKind, ErrorSource, Retry, Trouble};
 pub use lasting::{
-    BreakerRule, BudgetRule, Check, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,
+    BreakerRule, Check, Client, ClientBuilder, ClientConfig, ClientEvent, ConfigError,
     ConnectionRate, Diagnosis, DiagnosisStep, Eras, List, ListChange, QueueRule, Return, State,
     Stats, Terms, Traffic, Unfinished,
 };

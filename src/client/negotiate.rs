@@ -4,10 +4,10 @@
 //! or by ending; then comes `initialize`.
 
 use crate::{
-    ClientError, Identity, Options, OutCall, ServerInfo, Sink, Target, prepare::Outgoing,
-    wire::Wire,
+    ClientError, Correction, Identity, Options, OutCall, ServerInfo, Sink, Target,
+    prepare::Outgoing, wire::Wire,
 };
-use mcp_protocol::{Era, RawObject, RawValue, Revision, RpcError, code, key, raw, raw_value};
+use mcp_protocol::{Era, RawObject, RawValue, Revision, key, raw, raw_value};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -161,17 +161,7 @@ const fn is_final(error: &ClientError) -> bool {
 /// Whether the server refuses our revision and offers it in the same breath, as one does that was
 /// just replaced. It is asked once more.
 fn names_our_revision(error: &ClientError) -> bool {
-    let ClientError::Refused(RpcError {
-        code: code::UNSUPPORTED_PROTOCOL_VERSION,
-        data: Some(data),
-        ..
-    }) = error
-    else {
-        return false;
-    };
-    let supported = RawObject::parse(data)
-        .and_then(|data| serde_json::from_str::<Vec<String>>(data.get("supported")?.get()).ok());
-    supported.is_some_and(|all| all.iter().any(|one| one == Revision::LATEST_MODERN.as_str()))
+    matches!(error, ClientError::Refused(why) if Correction::of(why) == Some(Correction::SendAgain))
 }
 
 fn discovered(result: &RawValue) -> Result<ServerInfo, ClientError> {

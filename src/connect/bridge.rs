@@ -10,6 +10,7 @@ use super::{
     news::News,
     server::{self, Server},
     settings::Settings,
+    wishes::Wishes,
 };
 use mcp_client::{Client, ClientConfig, Eras, Identity, ServerInfo};
 use mcp_protocol::{
@@ -38,6 +39,7 @@ pub(super) struct Bridge {
     pub(super) agent: Arc<Agent>,
     pub(super) settings: Settings,
     pub(super) listeners: Listeners,
+    pub(super) wishes: Wishes,
     server: OnceLock<Arc<Server>>,
     known: Mutex<Known>,
     kept: Kept,
@@ -70,6 +72,7 @@ impl Bridge {
             agent,
             settings,
             listeners: Listeners::default(),
+            wishes: Wishes::default(),
             server: OnceLock::new(),
             known,
             kept,
@@ -122,9 +125,11 @@ impl Bridge {
         // The handshake with the server is ours, and tokens of questions are not carried over.
         let stays_here = matches!(notification.method, Method::Initialized | Method::Progress);
         if let Some(server) = self.server.get().filter(|_| !stays_here) {
-            // What is dropped is told as an event.
-            let _queued =
-                server.client.notify(notification.name.clone(), notification.params.clone());
+            let (name, params) = (notification.name.clone(), notification.params.clone());
+            // What is dropped later is told as an event.
+            if let Err(why) = server.client.notify(name, params) {
+                super::say(&format!("`{}` was not sent: {why}", notification.name));
+            }
         }
     }
 
@@ -183,20 +188,17 @@ impl Bridge {
         era: Era,
     ) -> Arc<Server> {
         let start = || {
-            let eras = match era {
-                Era::Legacy => Eras::PreferLegacy,
-                Era::Modern => Eras::PreferModern,
+            let eras = match (self.settings.client.eras, era) {
+                (Eras::Only(era), _) => Eras::Only(era),
+                (_, Era::Legacy) => Eras::PreferLegacy,
+                (_, Era::Modern) => Eras::PreferModern,
             };
-            let config = ClientConfig {
-                eras,
-                lists: false,
-                monitoring: None,
-                ..ClientConfig::patient(self.settings.target.clone())
-            };
+            let config = self.settings.client.clone();
+            let config = ClientConfig { eras, lists: false, monitoring: None, ..config };
             let news = Arc::new(News::new(self, &self.changes));
             #[expect(clippy::expect_used, reason = "the text is the proof")]
-            let client = Client::start(config, identity(), news)
-                .expect("the defaults for a server of one's own can be used");
+            let client =
+                Client::start(config, identity(), news).expect("the settings have checked it");
             let events = client.events();
             let server = Arc::new(Server::new(client));
             let changes = self.changes.subscribe();

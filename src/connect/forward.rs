@@ -7,8 +7,9 @@ use super::{
     known::List,
     news::CallNews,
     server::Server,
+    wishes::{self, is_wish},
 };
-use mcp_client::{OutCall, Terms};
+use mcp_client::{Correction, OutCall, Terms};
 use mcp_protocol::{
     Era, Method, Payload, RawObject, RawValue, Request, RpcError, code, headers, key, raw_value,
 };
@@ -16,8 +17,6 @@ use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// How long a wish for what is to come (a level, a subscription) waits for a server that is away.
-const WISH: Duration = Duration::from_secs(3_600);
 /// How often a server that is starting is asked whether it has found a tool.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -29,17 +28,22 @@ pub(super) async fn forward(
     era: Era,
 ) -> Payload {
     let (call, terms) = prepare(bridge, request);
-    if is_wish(request.method) && !server.is_there() {
-        let server = Arc::clone(server);
-        bridge.tasks.spawn(async move {
-            let terms = Terms { deadline: WISH, ..terms };
-            // Told once it is taken, and again after each return: that is the client's.
-            let _taken = server.client.call(call, terms).await;
-        });
-        return answer_for(era, request.method, Ok(raw_value(&json!({}))));
+    if is_wish(request.method) && (!server.is_there() || bridge.wishes.are_waiting()) {
+        let kept = wishes::keep(bridge, server, call, terms);
+        return answer_for(era, request.method, kept.map(|()| raw_value(&json!({}))));
     }
     let until = Instant::now() + terms.deadline;
     let answer = match server.client.call(call.clone(), terms).await {
+        Ok(Err(refused)) if is_misheaded(server, &call, &refused) => {
+            let again = timeout_at(until, with_headers_of_now(bridge, server, &call)).await;
+            match again.ok().flatten() {
+                Some(call) => {
+                    let deadline = until.saturating_duration_since(Instant::now());
+                    server.client.call(call, Terms { deadline, ..terms }).await
+                }
+                None => Ok(Err(refused)),
+            }
+        }
         Ok(Err(refused)) if may_be_starting(bridge, server, &call, &refused) => {
             let tool = tool_of(&call.params).unwrap_or_default();
             match timeout_at(until, turns_up(bridge, server, &tool)).await {
@@ -67,6 +71,27 @@ fn may_be_starting(bridge: &Bridge, server: &Server, call: &OutCall, refused: &R
         && tool_of(&call.params).is_some_and(|tool| bridge.known().has_tool(&tool))
 }
 
+/// Whether a modern server says that the headers of a tool's call are not those that it wants.
+fn is_misheaded(server: &Server, call: &OutCall, refused: &RpcError) -> bool {
+    server.client.revision().is_some_and(|revision| revision.era() == Era::Modern)
+        && call.method == Method::ToolsCall.as_str()
+        && Correction::of(refused) == Some(Correction::ListTools)
+}
+
+/// The call with the headers that the tool wants now, if they are others.
+async fn with_headers_of_now(
+    bridge: &Arc<Bridge>,
+    server: &Server,
+    call: &OutCall,
+) -> Option<OutCall> {
+    if matches!(look(bridge, server, List::Tools).await, Ok(Look::News)) {
+        bridge.tell_changed(List::Tools);
+    }
+    let tool = bridge.known().tool(&tool_of(&call.params)?);
+    let headers = param_headers(tool.schema.as_deref(), &call.params);
+    (headers != call.headers).then(|| OutCall { headers, ..call.clone() })
+}
+
 /// Waits until the server has found a tool, and says whether it was missing before. A tool that was
 /// there all the time has refused the call itself, and may have run.
 async fn turns_up(bridge: &Arc<Bridge>, server: &Server, tool: &str) -> bool {
@@ -91,13 +116,6 @@ async fn turns_up(bridge: &Arc<Bridge>, server: &Server, tool: &str) -> bool {
         }
         sleep(LOOK_AGAIN).await;
     }
-}
-
-const fn is_wish(method: Method) -> bool {
-    matches!(
-        method,
-        Method::LoggingSetLevel | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe
-    )
 }
 
 fn prepare(bridge: &Arc<Bridge>, request: &Request) -> (OutCall, Terms) {

@@ -6,6 +6,7 @@ use crate::{data_dir::DataDir, failure::Failure};
 use mcp_client::Secret;
 use sha2::{Digest as _, Sha256};
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     path::Path,
@@ -29,9 +30,10 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// The place for that URL and that token. Without one, a word on stderr has to do.
-    pub(super) fn at(dir: Option<&Path>, url: &str, token: Option<&Secret>) -> Self {
-        let name = format!("{PREFIX}{}.json", digest(url, token));
+    /// The place for that URL and those headers, which say who we are. Without one, a word on
+    /// stderr has to do.
+    pub(super) fn at(dir: Option<&Path>, url: &str, headers: &BTreeMap<String, Secret>) -> Self {
+        let name = format!("{PREFIX}{}.json", digest(url, headers));
         match DataDir::open(dir) {
             Ok(dir) => {
                 dir.mended.iter().for_each(|text| say(text));
@@ -82,11 +84,14 @@ fn forgotten(why: &str) -> Known {
 }
 
 /// A name that tells URLs and principals apart and gives neither away.
-fn digest(url: &str, token: Option<&Secret>) -> String {
+fn digest(url: &str, headers: &BTreeMap<String, Secret>) -> String {
     let mut hash = Sha256::new();
-    hash.update(url.as_bytes());
-    hash.update([0]);
-    hash.update(token.map(|token| token.expose().as_bytes()).unwrap_or_default());
+    let headers = headers.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]);
+    for part in std::iter::once(url).chain(headers) {
+        hash.update(part.as_bytes());
+        // None of them holds one.
+        hash.update([0]);
+    }
     let mut text = String::with_capacity(32);
     for byte in hash.finalize().iter().take(16) {
         // Writing to a String cannot fail.
@@ -132,7 +137,10 @@ mod tests {
     fn each_url_and_principal_has_its_own_file_that_gives_neither_away() {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
-        let open = |url, token: &str| Kept::at(Some(&path), url, Some(&Secret::from(token)));
+        let open = |url, token: &str| {
+            let headers = BTreeMap::from([("authorization".to_owned(), Secret::from(token))]);
+            Kept::at(Some(&path), url, &headers)
+        };
         open("http://a.test/mcp", "hunter2").save(known);
         for (url, token, is_known) in [
             ("http://a.test/mcp", "hunter2", true),
@@ -153,7 +161,7 @@ mod tests {
     fn what_is_damaged_or_too_large_is_ignored() {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
-        let mut kept = Kept::at(Some(&path), "http://a.test/mcp", None);
+        let mut kept = Kept::at(Some(&path), "http://a.test/mcp", &BTreeMap::new());
         kept.save(known);
         for bytes in [b"{\"lists\":{\"tools".to_vec(), vec![b' '; MOST_BYTES + 1], vec![0xff]] {
             fs::write(path.join(&kept.name), bytes).expect("written");
@@ -167,7 +175,7 @@ mod tests {
     fn of_several_that_save_at_once_the_newest_is_kept() {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
-        let mut kept = Kept::at(Some(&path), "http://a.test/mcp", None);
+        let mut kept = Kept::at(Some(&path), "http://a.test/mcp", &BTreeMap::new());
         let states = AtomicUsize::new(0);
         // The more, the longer the file: a mixture of two would be damaged.
         let newer = || {
@@ -190,7 +198,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a directory");
         let path = scratch.path().join("data");
         for number in 0..MOST_FILES + 3 {
-            Kept::at(Some(&path), &format!("http://a.test/{number}"), None).save(known);
+            Kept::at(Some(&path), &format!("http://a.test/{number}"), &BTreeMap::new()).save(known);
         }
         assert_eq!(fs::read_dir(&path).expect("listed").count(), MOST_FILES);
     }

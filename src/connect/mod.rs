@@ -3,7 +3,7 @@
 //!
 //! `bridge` finds who answers what the agent sends: `answers` from what is `known` (and `kept` on
 //! disk for the next time), `forward` with what the server says, `listening` for modern
-//! subscriptions. `server` is the way there, `agent` the way back, `news`
+//! subscriptions, `wishes` what is set while the server is away. `server` is the way there, `agent` the way back, `news`
 //! what the server sends unasked, `forms` the words of the other era.
 //!
 //! Nothing but MCP is written to standard output; what a person should know goes to standard error.
@@ -14,6 +14,7 @@ mod bridge;
 mod cut;
 mod forms;
 mod forward;
+mod headers;
 mod kept;
 mod known;
 mod listening;
@@ -21,8 +22,9 @@ mod news;
 mod pages;
 mod server;
 mod settings;
+mod wishes;
 
-pub(crate) use settings::Given;
+pub(crate) use settings::{Given, LONGEST};
 
 use crate::{config::Environment, failure::Failure};
 use agent::Agent;
@@ -55,7 +57,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// When what was given cannot be used.
 pub(crate) fn connect(given: Given, environment: &Environment) -> Result<(), Failure> {
     let settings = Settings::new(given, environment)?;
-    let kept = Kept::at(settings.data_dir.as_deref(), &settings.url, settings.token.as_ref());
+    let kept = Kept::at(settings.data_dir.as_deref(), &settings.url, &settings.headers);
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
     let ended = runtime.block_on(run(settings, kept));

@@ -212,6 +212,10 @@ async fn arrive(bridge: &Arc<Bridge>, server: &Server) {
 /// Reads all lists, and tells the agent what is new.
 async fn refresh(bridge: &Arc<Bridge>, server: &Server) {
     for list in server.promised() {
+        if server.client.state() != State::Connected {
+            // It is gone again: who waits for its lists would not notice.
+            break;
+        }
         if let Ok(entries) = server.entries(list).await
             && bridge.learn(list, entries, server.is_warming_up())
         {

@@ -22,7 +22,7 @@ pub struct Clock {
 impl Clock {
     /// Seconds instead of minutes.
     pub const SHORT: Self =
-        Self { idle: Duration::from_secs(3), sweep: Duration::from_millis(500) };
+        Self { idle: Duration::from_secs(8), sweep: Duration::from_millis(500) };
     /// The server's own.
     pub const REAL: Self = Self { idle: Duration::from_secs(300), sweep: Duration::from_secs(60) };
 

@@ -15,6 +15,7 @@ use reqwest::Url;
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    path::Path,
     sync::Arc,
 };
 
@@ -55,6 +56,20 @@ pub enum GuardError {
 }
 
 impl Guard {
+    /// Reads a file of certificates in PEM, for [`Guard::authorities`].
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds none; names the file.
+    pub fn read_authorities(path: &Path) -> Result<Arc<[u8]>, String> {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem);
+        match certificates.map(|all| all.len()) {
+            Ok(1..) => Ok(pem.into()),
+            Ok(0) | Err(_) => Err(format!("{shown} holds no certificate in PEM")),
+        }
+    }
+
     /// Whether the URL of the target may be used at all. What its name stands for is looked at
     /// when it is known.
     pub(crate) fn check(&self, target: &HttpTarget) -> Result<(), GuardError> {

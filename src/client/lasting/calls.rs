@@ -4,20 +4,21 @@
 use super::{
     ear::{CallEar, Ear},
     line::{Leave, Turn},
-    pace::resend_wait,
-    queue::Ticket,
-    shared::{Live, Shared, chance, lock},
-    verdict::{Verdict, judge},
+    queue::{Place, Ticket},
+    shared::{Live, Shared, lock},
+    wishes::Wish,
 };
-use crate::{ClientError, OutCall, Ran, Sink, Unfinished};
-use mcp_protocol::Payload;
+use crate::{
+    ClientError, Correction, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished, chance,
+};
+use mcp_protocol::{Era, Payload, RpcError};
 use std::{
     future::poll_fn,
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// What a call may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +46,16 @@ pub(super) struct OneCall {
     /// When the deadline last began to count.
     last: Arc<Mutex<Instant>>,
     ticket: Ticket,
-    resends: u32,
+    /// What it sets, if it sets something that outlives the session.
+    wish: Option<Wish>,
+    /// How often it was sent again to a server that may have had it.
+    resent: u32,
+    /// How often it lost its session.
+    lost: u32,
     /// Whether it may have run when it was sent before.
     may_have_run: bool,
+    /// Whether it was sent again after a refusal.
+    mended: bool,
 }
 
 /// How one sending ended.
@@ -73,12 +81,31 @@ impl OneCall {
             }
         }
         let (shared, ticket) = (Arc::clone(shared), shared.ticket());
-        Self { shared, call, terms, began: now, last, ticket, resends: 0, may_have_run: false }
+        let wish = Wish::of(&call.method, &call.params);
+        Self {
+            shared,
+            call,
+            terms,
+            began: now,
+            last,
+            ticket,
+            wish,
+            resent: 0,
+            lost: 0,
+            may_have_run: false,
+            mended: false,
+        }
     }
 
     /// Runs it to its end. What it ends in speaks of all its sendings, not of the last alone.
     pub(super) async fn run(mut self) -> Result<Payload, ClientError> {
         self.shared.earn();
+        let order = self.wish.as_ref().map(|wish| self.shared.orders.of(wish.subject()));
+        let order = order.transpose().map_err(ClientError::Unfinished)?;
+        let _turn = match &order {
+            Some(order) => Some(order.turn(self.until()).await.ok_or_else(|| self.away())?),
+            None => None,
+        };
         let ended = self.sent_until_answered().await;
         ended.map_err(|error| match error.ran() {
             Ran::No if self.may_have_run => {
@@ -93,6 +120,7 @@ impl OneCall {
         loop {
             let (live, turn) = self.turn(after).await?;
             let error = match self.send(&live, turn).await {
+                Sent::Answer(Err(refused)) if self.is_mended(&live, &refused) => continue,
                 Sent::Answer(payload) => return Ok(self.answered(&live, payload)),
                 Sent::TooLate => {
                     let after = self.terms.deadline;
@@ -104,43 +132,51 @@ impl OneCall {
         }
     }
 
+    /// Whether the server refused it unrun for what another sending mends. There is one.
+    fn is_mended(&mut self, live: &Live, refused: &RpcError) -> bool {
+        let is_modern = live.connection.era() == Era::Modern;
+        let again = is_modern && Correction::of(refused) == Some(Correction::SendAgain);
+        if !again || std::mem::replace(&mut self.mended, true) {
+            return false;
+        }
+        self.shared.ledger().resent += 1;
+        true
+    }
+
     /// What becomes of it after a failed sending: the epoch after which it is sent again.
     async fn judge(&mut self, live: &Live, error: ClientError) -> Result<u64, ClientError> {
-        let verdict = judge(&error, self.terms.may_repeat);
         self.may_have_run |= error.ran() == Ran::Unknown;
-        if let Some(surely) = verdict.trouble {
-            self.shared.report(live.epoch, surely);
+        self.lost += u32::from(error == ClientError::SessionLost);
+        let trouble = error.trouble();
+        if let Some(trouble) = trouble {
+            self.shared.report(live.epoch, trouble == Trouble::Lost);
         }
-        let again = match verdict.what {
-            Verdict::End => return Err(last(error)),
-            Verdict::Unknown => {
-                self.shared.ledger().refused_unsafe += 1;
-                return Err(last(error));
-            }
-            Verdict::AfterReturn => {
-                (self.resends == 0 || self.shared.spend()).then_some(live.epoch)
-            }
-            Verdict::AfterPause => {
-                let wait = resend_wait(&error, self.resends, chance());
-                if !self.shared.spend() || Instant::now() + wait >= self.until() {
-                    None
-                } else {
-                    sleep(wait).await;
-                    Some(0)
-                }
-            }
+        let tried = Tried {
+            error: &error,
+            may_repeat: self.terms.may_repeat,
+            resent: self.resent,
+            lost: self.lost,
+            left: self.until().saturating_duration_since(Instant::now()),
+            chance: chance(),
         };
-        let Some(after) = again else { return Err(last(error)) };
-        self.resends += 1;
-        self.shared.ledger().resent += 1;
-        Ok(after)
+        match tried.next(|| self.shared.spend()) {
+            Next::Again { wait, counts } => {
+                self.resent += u32::from(counts);
+                self.shared.ledger().resent += 1;
+                sleep_until(later(Instant::now(), wait).min(self.until())).await;
+                Ok(if trouble.is_some() { live.epoch } else { 0 })
+            }
+            Next::Stop(why) => {
+                self.shared.ledger().refused_unsafe += u64::from(why == Stop::Unsafe);
+                Err(last(error))
+            }
+        }
     }
 
     /// Waits until it may be sent.
     async fn turn(&self, after: u64) -> Result<(Live, Option<Turn>), ClientError> {
-        let bytes = self.call.params.get().len();
         loop {
-            let waiting = match self.shared.ask(self.ticket, after, bytes)? {
+            let waiting = match self.shared.ask(self.place(after))? {
                 Leave::Go(live, turn) => return Ok((live, turn)),
                 Leave::Wait(waiting) => waiting,
             };
@@ -151,6 +187,11 @@ impl OneCall {
                 return Ok((live, Some(turn)));
             }
         }
+    }
+
+    fn place(&self, after: u64) -> Place {
+        let (ticket, bytes) = (self.ticket, self.call.params.get().len());
+        Place { ticket, after, bytes, is_wish: self.wish.is_some() }
     }
 
     fn away(&self) -> ClientError {
@@ -184,8 +225,8 @@ impl OneCall {
             ledger.not_needed += 1;
         }
         drop(ledger);
-        if payload.is_ok() {
-            lock(&self.shared.wishes).granted(&self.call.method, &self.call.params);
+        if let (true, Some(wish)) = (payload.is_ok(), &self.wish) {
+            lock(&self.shared.wishes).granted(wish);
         }
         payload
     }

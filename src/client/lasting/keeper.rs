@@ -9,9 +9,9 @@ use super::{
     line::is_hopeless,
     pace::{Next, Pace},
     restore::restore,
-    shared::{Live, Place, Shared, chance},
+    shared::{Live, Place, Shared},
 };
-use crate::{ClientError, Connection, Ending, ErrorKind, Network, fate::closed};
+use crate::{ClientError, Connection, Ending, ErrorKind, Network, chance, fate::closed};
 use futures_util::FutureExt;
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -34,6 +34,8 @@ pub(super) struct Keeper {
     /// Since when the server is away, if it was there before.
     away: Option<Instant>,
     tries: u32,
+    /// When the next row of tries begins.
+    begin: Next,
 }
 
 impl Keeper {
@@ -50,6 +52,7 @@ impl Keeper {
             epoch: 0,
             away: None,
             tries: 0,
+            begin: Next::At(Instant::now()),
         }
     }
 
@@ -81,7 +84,7 @@ impl Keeper {
 
     /// Tries until the server is reached.
     async fn reach(&mut self) -> (Connection, Return) {
-        let mut next = Next::At(Instant::now());
+        let mut next = self.begin;
         loop {
             self.wait(next).await;
             let began = Instant::now();
@@ -90,7 +93,7 @@ impl Keeper {
             self.shared.ledger().attempts += 1;
             match self.attempt().await {
                 Ok(reached) => {
-                    self.pace.succeed();
+                    self.pace.succeed(Instant::now());
                     self.shared.ledger().reached(began);
                     return reached;
                 }
@@ -123,12 +126,15 @@ impl Keeper {
         self.shared.ledger().failures += 1;
         let next = self.pace.fail(&why, Instant::now(), chance());
         self.shared.tell(ClientEvent::TryFailed { why: why.clone(), failed: self.pace.failed() });
-        let state = match next {
+        self.shared.stand(Place { state: self.awaiting(next), live: None, why: Some(why) });
+        next
+    }
+
+    const fn awaiting(&self, next: Next) -> State {
+        match next {
             Next::At(_) => self.trying(),
             Next::OnUse | Next::OnWish => State::Failed,
-        };
-        self.shared.stand(Place { state, live: None, why: Some(why) });
-        next
+        }
     }
 
     /// One try: is the old session still there, else a new one.
@@ -254,7 +260,9 @@ impl Keeper {
     fn lose(&mut self, connection: Connection, why: ClientError) {
         self.shared.ledger().lost();
         self.away = Some(Instant::now());
-        self.shared.stand(Place { state: State::Reconnecting, live: None, why: Some(why) });
+        self.begin = self.pace.lose(Instant::now(), chance());
+        let state = self.awaiting(self.begin);
+        self.shared.stand(Place { state, live: None, why: Some(why) });
         match self.shared.config.endpoint(self.endpoints.current()).network() {
             // A process that does not answer is ended; whatever waits for it ends with it.
             Network::Stdio => {

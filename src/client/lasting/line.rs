@@ -3,7 +3,7 @@
 use super::{
     config::QueueRule,
     event::State,
-    queue::{Queue, Ticket},
+    queue::{self, Queue, Ticket},
     shared::{Live, Place, Shared, lock},
 };
 use crate::{ClientError, Ending, Retry, Unfinished, fate::closed};
@@ -50,8 +50,8 @@ impl Shared {
         loop {
             let oldest = {
                 let mut line = lock(&self.line);
-                let oldest =
-                    self.place.borrow().live.is_some().then(|| line.queue.oldest()).flatten();
+                let epoch = self.place.borrow().live.as_ref().map(|live| live.epoch);
+                let oldest = epoch.and_then(|epoch| line.queue.oldest(epoch));
                 line.moving = oldest.is_some();
                 oldest
             };
@@ -68,7 +68,7 @@ impl Shared {
     /// Nobody needs to wait any more: those who do find out why.
     pub(super) fn dismiss(&self) {
         loop {
-            let Some(_woken) = lock(&self.line).queue.oldest() else { return };
+            let Some(_woken) = lock(&self.line).queue.oldest(u64::MAX) else { return };
         }
     }
 
@@ -84,21 +84,18 @@ impl Shared {
     }
 
     /// Asks for a connection of a later epoch; waits for one's turn where there is none.
-    pub(super) fn ask(
-        &self,
-        ticket: Ticket,
-        after: u64,
-        bytes: usize,
-    ) -> Result<Leave, ClientError> {
+    pub(super) fn ask(&self, asked: queue::Place) -> Result<Leave, ClientError> {
         let mut line = lock(&self.line);
         let place = self.place.borrow().clone();
         match place.live {
-            Some(live) if live.epoch > after && !line.moving => return Ok(Leave::Go(live, None)),
+            Some(live) if live.epoch > asked.after && !line.moving => {
+                return Ok(Leave::Go(live, None));
+            }
             Some(_) | None => {}
         }
         self.refuse_waiting(&place)?;
         let (turn, waiting) = oneshot::channel();
-        line.queue.enter(ticket, bytes, turn).map_err(ClientError::Unfinished)?;
+        line.queue.enter(asked, turn).map_err(ClientError::Unfinished)?;
         drop(line);
         if place.state != State::Connected {
             self.wanted.notify_one();

@@ -3,10 +3,9 @@
 //!
 //! `keeper` is the one task that connects; `calls` is the life of one call, in the task of its
 //! caller. All rules are values that decide without a clock of their own: `pace` (with `breaker` and
-//! `rate`), `endpoints`, `budget`, `queue`, `verdict`.
+//! `rate`), `endpoints`, `queue`, and what is sent again (`crate::again`).
 
 mod breaker;
-mod budget;
 mod calls;
 mod config;
 mod diagnose;
@@ -18,6 +17,7 @@ mod keeper;
 mod line;
 mod lists;
 mod news;
+mod orders;
 mod pace;
 mod queue;
 mod rate;
@@ -25,13 +25,11 @@ mod restore;
 mod shared;
 mod stats;
 mod unfinished;
-mod verdict;
 mod wishes;
 
 pub use calls::Terms;
 pub use config::{
-    BreakerRule, BudgetRule, ClientBuilder, ClientConfig, ConfigError, ConnectionRate, Eras,
-    QueueRule,
+    BreakerRule, ClientBuilder, ClientConfig, ConfigError, ConnectionRate, Eras, QueueRule,
 };
 pub use diagnose::{Check, Diagnosis, DiagnosisStep};
 pub use event::{ClientEvent, Return, State};

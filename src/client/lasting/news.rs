@@ -8,7 +8,7 @@ use super::{
     lists,
     shared::Shared,
 };
-use crate::{ClientError, Ending, Unfinished, fate::closed};
+use crate::{ClientError, Ending, Ran, Trouble, Unfinished, fate::closed};
 use mcp_protocol::RawValue;
 use std::{
     sync::{
@@ -45,14 +45,21 @@ impl Outbox {
     /// Starts the task that sends them.
     pub(super) fn start(shared: &Arc<Shared>) -> Self {
         let rule = shared.config.queue.unwrap_or_default();
-        let (notes, waiting) = mpsc::channel(rule.messages.max(1));
+        let (notes, mut waiting) = mpsc::channel(rule.messages.max(1));
         let bytes = Arc::new(AtomicUsize::new(0));
         let all = Arc::clone(shared);
         let held = Arc::clone(&bytes);
         shared.tasks.spawn(async move {
+            let mut sending = None;
             tokio::select! {
-                () = send_all(&all, waiting, &held) => {}
+                () = send_all(&all, &mut waiting, &held, &mut sending) => {}
                 () = all.closing.cancelled() => {}
+            }
+            waiting.close();
+            let begun = sending.map(|method| (method, true));
+            let rest = std::iter::from_fn(|| waiting.try_recv().ok());
+            for (method, sent) in begun.into_iter().chain(rest.map(|note| (note.method, false))) {
+                drop_note(&all, method, closed(sent, Ending::ByUs));
             }
         });
         Self { notes, bytes }
@@ -101,16 +108,28 @@ impl Outbox {
     }
 }
 
-async fn send_all(shared: &Arc<Shared>, mut notes: mpsc::Receiver<Note>, bytes: &AtomicUsize) {
+/// Sends them; `sending` is the method of the one that is being sent.
+async fn send_all(
+    shared: &Arc<Shared>,
+    notes: &mut mpsc::Receiver<Note>,
+    bytes: &AtomicUsize,
+    sending: &mut Option<String>,
+) {
     while let Some(note) = notes.recv().await {
+        *sending = Some(note.method.clone());
         let size = note.params.as_ref().map_or(0, |params| params.get().len());
         let sent = send(shared, &note, size).await;
         bytes.fetch_sub(size, Ordering::Relaxed);
+        *sending = None;
         if let Err(why) = sent {
-            shared.ledger().dropped += 1;
-            shared.tell(ClientEvent::Dropped { method: note.method, why });
+            drop_note(shared, note.method, why);
         }
     }
+}
+
+fn drop_note(shared: &Shared, method: String, why: ClientError) {
+    shared.ledger().dropped += 1;
+    shared.tell(ClientEvent::Dropped { method, why });
 }
 
 /// Sends one, and once more when it provably did not arrive.
@@ -144,12 +163,9 @@ async fn send(shared: &Arc<Shared>, note: &Note, size: usize) -> Result<(), Clie
                 return Err(ClientError::Unfinished(Unfinished::NoAnswer { after }));
             }
         };
-        let judged = super::verdict::judge(&error, false);
-        match judged.trouble {
-            Some(surely) => shared.report(live.epoch, surely),
-            None => return Err(error),
-        }
-        if judged.what != super::verdict::Verdict::AfterReturn {
+        let Some(trouble) = error.trouble() else { return Err(error) };
+        shared.report(live.epoch, trouble == Trouble::Lost);
+        if error.ran() == Ran::Unknown {
             return Err(error);
         }
         after = live.epoch;

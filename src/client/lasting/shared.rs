@@ -1,21 +1,21 @@
 //! What the parts of one [`Client`](super::Client) share: where it stands, who waits, what it tells.
 
 use super::{
-    budget::Budget,
     config::ClientConfig,
     event::{ClientEvent, State},
     line::Line,
     lists::Lists,
+    orders::Orders,
     stats::{Ledger, Stats},
     wishes::Wishes,
 };
-use crate::{ClientError, Connection, Identity, ServerInfo, Sink};
+use crate::{Budget, ClientError, Connection, Identity, ServerInfo, Sink};
 use mcp_protocol::Revision;
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::{
+    sync::{Notify, broadcast, watch},
+    time::Instant,
 };
-use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most events that a slow reader may be behind.
@@ -59,6 +59,8 @@ pub(super) struct Shared {
     pub(super) closing: CancellationToken,
     pub(super) tasks: TaskTracker,
     pub(super) wishes: Mutex<Wishes>,
+    /// Wishes for the same thing go one after the other.
+    pub(super) orders: Orders,
     pub(super) lists: tokio::sync::Mutex<Lists>,
     known: Mutex<Option<Known>>,
     pub(super) line: Mutex<Line>,
@@ -79,7 +81,7 @@ impl Shared {
         let place = Place { state: State::Connecting, live: None, why: None };
         let line = Line::new(config.queue);
         Self {
-            budget: config.budget.map(|rule| Mutex::new(Budget::new(rule))),
+            budget: config.budget.map(|rule| Mutex::new(Budget::new(rule, Instant::now()))),
             config,
             identity,
             sink,
@@ -91,6 +93,7 @@ impl Shared {
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
             wishes: Mutex::default(),
+            orders: Orders::default(),
             lists: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             line: Mutex::new(line),
@@ -164,7 +167,7 @@ impl Shared {
 
     /// Whether the budget allows one more call to be sent again.
     pub(super) fn spend(&self) -> bool {
-        self.budget.as_ref().is_none_or(|budget| lock(budget).spend())
+        self.budget.as_ref().is_none_or(|budget| lock(budget).spend(Instant::now()))
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -172,15 +175,6 @@ impl Shared {
         let state = self.place.borrow().state;
         self.ledger().stats(state, waiting)
     }
-}
-
-/// A number drawn evenly from 0 to 1.
-pub(super) fn chance() -> f64 {
-    // The standard library's own source of randomness, good enough to keep clients apart.
-    let drawn = RandomState::new().hash_one(0) >> 32;
-    #[expect(clippy::cast_precision_loss, reason = "32 bits fit")]
-    let drawn = drawn as f64;
-    drawn / f64::from(u32::MAX)
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

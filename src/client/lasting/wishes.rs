@@ -8,6 +8,39 @@ use std::collections::BTreeSet;
 /// Most subscriptions that are remembered.
 const SUBSCRIPTIONS: usize = 10_000;
 
+/// A call that sets something which outlives the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// The log level.
+    Level(String),
+    /// To hear of changes of this resource.
+    Subscribe(String),
+    /// To hear of them no more.
+    Unsubscribe(String),
+}
+
+impl Wish {
+    /// What a call sets, if it does.
+    pub(super) fn of(method: &str, params: &RawValue) -> Option<Self> {
+        let (wish, key): (fn(String) -> Self, _) = match method {
+            "logging/setLevel" => (Self::Level, "level"),
+            "resources/subscribe" => (Self::Subscribe, "uri"),
+            "resources/unsubscribe" => (Self::Unsubscribe, "uri"),
+            _ => return None,
+        };
+        RawObject::parse(params)?.get_str(key).map(wish)
+    }
+
+    /// What it is about: of those about the same, the last one counts. The level is about nothing
+    /// that has a URI.
+    pub(super) fn subject(&self) -> &str {
+        match self {
+            Self::Level(_) => "",
+            Self::Subscribe(uri) | Self::Unsubscribe(uri) => uri,
+        }
+    }
+}
+
 /// What the user of a client has set.
 #[derive(Debug, Default)]
 pub(super) struct Wishes {
@@ -16,25 +49,17 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    /// The server has granted a call.
-    pub(super) fn granted(&mut self, method: &str, params: &RawValue) {
-        let key = match method {
-            "logging/setLevel" => "level",
-            "resources/subscribe" | "resources/unsubscribe" => "uri",
-            _ => return,
-        };
-        let Some(value) = RawObject::parse(params).and_then(|params| params.get_str(key)) else {
-            return;
-        };
-        match method {
-            "logging/setLevel" => self.level = Some(value),
-            "resources/unsubscribe" => {
-                self.subscriptions.remove(&value);
+    /// The server has granted it.
+    pub(super) fn granted(&mut self, wish: &Wish) {
+        match wish {
+            Wish::Level(level) => self.level = Some(level.clone()),
+            Wish::Unsubscribe(uri) => {
+                self.subscriptions.remove(uri);
             }
-            _ if self.subscriptions.len() < SUBSCRIPTIONS => {
-                self.subscriptions.insert(value);
+            Wish::Subscribe(uri) if self.subscriptions.len() < SUBSCRIPTIONS => {
+                self.subscriptions.insert(uri.clone());
             }
-            _ => {}
+            Wish::Subscribe(_) => {}
         }
     }
 
@@ -65,7 +90,9 @@ mod tests {
             ("logging/setLevel", json!({ "level": "error" })),
             ("tools/call", json!({ "uri": "c:3" })),
         ] {
-            wishes.granted(method, &raw_value(&params));
+            if let Some(wish) = Wish::of(method, &raw_value(&params)) {
+                wishes.granted(&wish);
+            }
         }
         let calls: Vec<_> = wishes
             .calls()

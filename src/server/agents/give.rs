@@ -25,6 +25,14 @@ pub(crate) enum Refused {
     )]
     TooManyAgents { most: usize, running: usize },
     #[error(
+        "At most {most} agents of yours may run at once, and {running} do. Stop some with `agent_stop`, or raise `agents.most_agents_per_principal`."
+    )]
+    TooManyOfYours { most: usize, running: usize },
+    #[error(
+        "{0} tasks of yours wait already, as many as may (`agents.most_queued_per_principal`). Try again later, or start more agents."
+    )]
+    QueueOfYoursFull(usize),
+    #[error(
         "{0} tasks wait already, as many as may (`agents.most_queued`). Try again later, or start more agents."
     )]
     QueueFull(usize),
@@ -49,8 +57,8 @@ impl Refused {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::UnknownType(..) => "unknown_type",
-            Self::TooManyAgents { .. } => "too_many_agents",
-            Self::QueueFull(_) => "queue_full",
+            Self::TooManyAgents { .. } | Self::TooManyOfYours { .. } => "too_many_agents",
+            Self::QueueFull(_) | Self::QueueOfYoursFull(_) => "queue_full",
             Self::TooManyTasks(_) => "too_many_tasks",
             Self::UnknownTask(_) => "unknown_task",
             Self::UnknownAgent(_) | Self::NoAgent => "unknown_agent",
@@ -63,6 +71,7 @@ impl From<Full> for Refused {
     fn from(full: Full) -> Self {
         match full {
             Full::Queue(most) => Self::QueueFull(most),
+            Full::QueueOfOne(most) => Self::QueueOfYoursFull(most),
             Full::Tasks(most) => Self::TooManyTasks(most),
         }
     }

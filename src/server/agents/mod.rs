@@ -78,6 +78,7 @@ impl Agents {
         let bounds = Bounds {
             most_tasks: config.most_tasks,
             most_queued: config.most_queued,
+            most_queued_of_one: config.most_queued_per_principal,
             queue_timeout: config.queue_timeout,
             kept,
         };

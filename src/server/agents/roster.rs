@@ -25,6 +25,13 @@ impl Shared {
         if running + count > most {
             return Err(Refused::TooManyAgents { most, running });
         }
+        let most = self.config.most_agents_per_principal;
+        let running =
+            state.agents.values().filter(|agent| agent.record.principal == lane.principal);
+        let running = running.count();
+        if running + count > most {
+            return Err(Refused::TooManyOfYours { most, running });
+        }
         let mut posts = Vec::with_capacity(count);
         for _ in 0..count {
             let tail = uuid::Uuid::new_v4().simple().to_string();

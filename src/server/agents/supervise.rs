@@ -8,7 +8,8 @@ use super::{
     table::Lane,
 };
 use mcp_client::{
-    Backoff, BoxFuture, ClientError, Connection, Identity, Options, Sink, Target, Tries,
+    Backoff, BoxFuture, ClientError, Connection, Identity, Options, Pulse, Sink, Target, Tries,
+    chance,
 };
 use mcp_protocol::{Notification, Payload, Request, RpcError, raw_value};
 use mcp_telemetry::{AgentEvent, Event, Telemetry};
@@ -88,13 +89,15 @@ async fn live(shared: &Arc<Shared>, post: &Post) -> Life {
         agent.process = connection.process_id();
         agent.error = None;
     });
-    let mut done = false;
+    let (mut done, pulse) = (false, pulse(shared));
     let why = loop {
         let next = tokio::select! {
             biased;
             () = post.stop.cancelled() => break None,
             why = connection.closed() => break Some(why.to_string()),
             task = next(shared, post) => task,
+            // One that works may be too busy to say so: its task has a timeout.
+            why = connection.pulse(&pulse, |_| {}) => break Some(why.to_string()),
         };
         match shared.place(post, &connection, &tools, next).await {
             Ended::Answered => done = true,
@@ -108,6 +111,13 @@ async fn live(shared: &Arc<Shared>, post: &Post) -> Life {
         None => Life::Stopped,
         Some(why) => Life::Died { healthy: done || begun.elapsed() >= HEALTHY, why },
     }
+}
+
+/// How an agent that has nothing to do is asked whether it is there.
+fn pulse(shared: &Shared) -> Pulse {
+    let every = shared.config.ping;
+    let pulse = Pulse::default();
+    Pulse { every, within: every.min(pulse.within), ..pulse }
 }
 
 /// Starts the process and reads what it can do. Few do this at once.
@@ -146,16 +156,6 @@ async fn next(shared: &Shared, post: &Post) -> Arc<str> {
             }
         }
         woken.await;
-    }
-}
-
-/// Evenly from 0 to 1.
-fn chance() -> f64 {
-    let mut bytes = [0; 4];
-    // Without chance the wait is the longest.
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 1.0,
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Lane {
 pub(crate) enum Full {
     /// As many wait as may wait.
     Queue(usize),
+    /// As many of one principal wait as may wait.
+    QueueOfOne(usize),
     /// As many are kept as may be kept, and none has ended.
     Tasks(usize),
 }
@@ -33,6 +35,7 @@ pub(crate) enum Full {
 pub(super) struct Bounds {
     pub(super) most_tasks: usize,
     pub(super) most_queued: usize,
+    pub(super) most_queued_of_one: usize,
     pub(super) queue_timeout: Duration,
     /// How long what has ended is kept.
     pub(super) kept: Duration,
@@ -67,12 +70,20 @@ impl Table {
         if self.waiting.len() >= self.bounds.most_queued {
             return Err(Full::Queue(self.bounds.most_queued));
         }
+        if self.waiting_of(&task.record.principal) >= self.bounds.most_queued_of_one {
+            return Err(Full::QueueOfOne(self.bounds.most_queued_of_one));
+        }
         let forgotten = self.bound(self.bounds.most_tasks - 1);
         if self.tasks.len() >= self.bounds.most_tasks || self.bytes > MOST_BYTES {
             return Err(Full::Tasks(self.bounds.most_tasks));
         }
         self.insert(task);
         Ok(forgotten)
+    }
+
+    fn waiting_of(&self, principal: &str) -> usize {
+        let waiting = self.waiting.iter().filter_map(|(_, id)| self.tasks.get(id));
+        waiting.filter(|task| *task.record.principal == *principal).count()
     }
 
     /// Forgets the oldest that have ended until no more than so many are left, or none has.

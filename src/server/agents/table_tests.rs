@@ -9,7 +9,8 @@ fn at(seconds: u64) -> UtcMillis {
 
 fn table(most_tasks: usize, most_queued: usize) -> Table {
     let (queue_timeout, kept) = (Duration::from_secs(60), Duration::from_secs(600));
-    Table::new(Bounds { most_tasks, most_queued, queue_timeout, kept })
+    let most_queued_of_one = most_queued;
+    Table::new(Bounds { most_tasks, most_queued, most_queued_of_one, queue_timeout, kept })
 }
 
 fn task(id: &str, seconds: u64) -> Task {

@@ -15,10 +15,18 @@ pub struct AgentsConfig {
     pub enabled: bool,
     /// Most agents at once (default 32).
     pub most_agents: usize,
+    /// Most agents of one principal at once (default 16).
+    pub most_agents_per_principal: usize,
     /// Most tasks kept, ended ones among them (default 10,000).
     pub most_tasks: usize,
     /// Most tasks that wait for an agent (default 1,000).
     pub most_queued: usize,
+    /// Most tasks of one principal that wait for an agent (default 500).
+    pub most_queued_per_principal: usize,
+    /// How often an agent that has nothing to do is asked whether it is there (default 30 s); one
+    /// that leaves three questions in a row unanswered is started anew.
+    #[serde(deserialize_with = "seconds")]
+    pub ping: Duration,
     /// Longest time an agent may take for a task (default 300 s).
     #[serde(deserialize_with = "seconds")]
     pub task_timeout: Duration,
@@ -70,8 +78,11 @@ impl Default for AgentsConfig {
         Self {
             enabled: false,
             most_agents: 32,
+            most_agents_per_principal: 16,
             most_tasks: 10_000,
             most_queued: 1_000,
+            most_queued_per_principal: 500,
+            ping: Duration::from_secs(30),
             task_timeout: Duration::from_secs(300),
             queue_timeout: Duration::from_secs(3_600),
             restarts: 5,

@@ -216,6 +216,8 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("agents.most_agents", config.agents.most_agents),
         ("agents.most_tasks", config.agents.most_tasks),
         ("agents.most_queued", config.agents.most_queued),
+        ("agents.most_agents_per_principal", config.agents.most_agents_per_principal),
+        ("agents.most_queued_per_principal", config.agents.most_queued_per_principal),
     ];
     let spans = [
         ("limits.session_sweep", limits.session_sweep),
@@ -231,6 +233,7 @@ pub(super) fn check(config: &Config) -> Result<(), ServerError> {
         ("limits.tool_ceiling", limits.tool_ceiling),
         ("limits.upstream_ping", limits.upstream_ping),
         ("limits.upstream_ping_timeout", limits.upstream_ping_timeout),
+        ("agents.ping", config.agents.ping),
         ("agents.task_timeout", config.agents.task_timeout),
         ("agents.queue_timeout", config.agents.queue_timeout),
     ];

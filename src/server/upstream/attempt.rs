@@ -127,7 +127,7 @@ fn out_call(
     sink: CallSink,
 ) -> OutCall {
     let arguments = params.get("arguments");
-    let headers = if crossing.to == Era::Modern { outgoing.headers } else { &[] };
+    let headers = if crossing.to == Era::Modern { &outgoing.headers[..] } else { &[] };
     OutCall {
         method: outgoing.method.as_str().into(),
         params: crossing.params(outgoing.params, &outgoing.replaced),

@@ -11,7 +11,7 @@ use crate::call::{Caller, code as own};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_string, raw_value};
 use mcp_telemetry::Outcome;
 use serde_json::json;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 impl Upstreams {
     /// `tools/call`. `params` as the client sent them.
@@ -30,7 +30,7 @@ impl Upstreams {
             subject: &entry.original,
             params,
             replaced: vec![("name", raw_string(&entry.original))],
-            headers: &entry.headers,
+            headers: Cow::Borrowed(&entry.headers),
             is_repeatable: upstream.is_repeatable(entry),
         };
         Box::pin(upstream.forward(caller, outgoing)).await
@@ -52,7 +52,7 @@ impl Upstreams {
             subject: &entry.original,
             params,
             replaced: vec![("name", raw_string(&entry.original))],
-            headers: &[],
+            headers: Cow::Borrowed(&[]),
             is_repeatable: true,
         };
         Box::pin(upstream.forward(caller, outgoing)).await
@@ -72,7 +72,7 @@ impl Upstreams {
                 subject: &uri,
                 params,
                 replaced: vec![],
-                headers: &[],
+                headers: Cow::Borrowed(&[]),
                 is_repeatable: true,
             };
             let reply = Box::pin(upstream.forward(caller, outgoing)).await;
@@ -127,7 +127,7 @@ impl Upstreams {
             subject: "",
             params,
             replaced: vec![("ref", reference.to_raw())],
-            headers: &[],
+            headers: Cow::Borrowed(&[]),
             is_repeatable: true,
         };
         Box::pin(upstream.forward(caller, outgoing)).await

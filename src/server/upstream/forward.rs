@@ -1,5 +1,5 @@
 //! One call forwarded to one upstream: its tries until one of them is answered, or none is to
-//! follow (`resend`); what it ends in. A single try is in `attempt`.
+//! follow (`mcp_client::Tried`); what it ends in. A single try is in `attempt`.
 
 use super::{
     Reply,
@@ -9,14 +9,13 @@ use super::{
     link::is_lost,
     one::Upstream,
     own::NoWay,
-    resend::{self, Next, Tried},
     results::{self, Untranslatable},
 };
 use crate::call::{Caller, code};
-use mcp_client::{ClientError, Network, Ran};
+use mcp_client::{ClientError, Network, Next, Ran, Stop, Tried, chance};
 use mcp_protocol::{Era, Method, Payload, RawValue, RpcError, headers::ParamHeader};
-use mcp_telemetry::{Event, Outcome};
-use std::{sync::Arc, time::Duration};
+use mcp_telemetry::{Event, Outcome, Replay};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// Params that are set anew, by name.
@@ -35,7 +34,7 @@ pub(super) struct Outgoing<'a> {
     /// Params that are set anew.
     pub(super) replaced: Replaced,
     /// Arguments that headers repeat.
-    pub(super) headers: &'a [ParamHeader],
+    pub(super) headers: Cow<'a, [ParamHeader]>,
     /// Whether running it twice does no harm.
     pub(super) is_repeatable: bool,
 }
@@ -50,15 +49,17 @@ struct Tries {
     last: Option<u64>,
     /// How often it was sent again to a server that may have had it.
     resent: u32,
-    /// How often a session of the client's own failed it.
+    /// How often a session failed it.
     lost: u32,
     /// Whether one of the tries may have run.
     may_have_run: bool,
+    /// Whether it was refused unrun before, and mended if that could be.
+    mended: bool,
 }
 
 impl Tries {
     const fn new(park: Duration) -> Self {
-        Self { park, not: None, last: None, resent: 0, lost: 0, may_have_run: false }
+        Self { park, not: None, last: None, resent: 0, lost: 0, may_have_run: false, mended: false }
     }
 
     /// The failure as the client may hear it: of all tries, not of the last one alone.
@@ -89,7 +90,7 @@ impl Upstream {
             return reply;
         }
         let deadline = Arc::new(self.deadline(outgoing.method));
-        match self.send(caller, &outgoing, &deadline).await {
+        match self.send(caller, &mut outgoing, &deadline).await {
             Ok((era, payload)) => self.reply(caller, &outgoing, era, payload),
             Err(failure) => self.fail(failure, outgoing.method, caller.era),
         }
@@ -99,7 +100,7 @@ impl Upstream {
     async fn send(
         self: &Arc<Self>,
         caller: &Caller,
-        outgoing: &Outgoing<'_>,
+        outgoing: &mut Outgoing<'_>,
         deadline: &Arc<Deadline>,
     ) -> Result<(Era, Payload), Failure> {
         self.budget().earn();
@@ -109,23 +110,30 @@ impl Upstream {
             let route = route.map_err(|failure| tries.told(failure))?;
             let answer = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await;
             let error = match answer {
+                Some(Ok(Err(refused)))
+                    if !std::mem::replace(&mut tries.mended, true)
+                        && self.mend(outgoing, &route, &refused, deadline).await =>
+                {
+                    continue;
+                }
                 Some(Ok(payload)) => return Ok((route.link.era(), payload)),
                 Some(Err(error)) => error,
                 None => return Err(Failure::Timeout { after: deadline.limit }),
             };
             self.doubt_lists(route.link.era(), &error);
             tries.may_have_run |= error.ran() == Ran::Unknown;
-            tries.lost += u32::from(route.own.is_some());
+            tries.lost += u32::from(route.own.is_some() || error == ClientError::SessionLost);
             self.look_after(&route, &error, &mut tries);
             let tried = Tried {
                 error: &error,
-                is_repeatable: outgoing.is_repeatable,
+                may_repeat: outgoing.is_repeatable,
                 resent: tries.resent,
                 lost: tries.lost,
                 left: deadline.left(),
+                chance: chance(),
             };
-            let next = resend::next(tried, || self.budget().spend(Instant::now()));
-            let (upstream, decision) = (&self.label, next.decision());
+            let next = tried.next(|| self.budget().spend(Instant::now()));
+            let (upstream, decision) = (&self.label, decision(next));
             self.shared.telemetry.emit(&Event::ReplayDecided { upstream, decision });
             let Next::Again { wait, counts } = next else {
                 return Err(tries.told(Failure::of_error(&error)));
@@ -219,5 +227,14 @@ impl Upstream {
         };
         let outcome = results::outcome(&payload);
         Reply { payload, outcome }
+    }
+}
+
+/// What is counted of a decision.
+const fn decision(next: Next) -> Replay {
+    match next {
+        Next::Again { .. } => Replay::Resent,
+        Next::Stop(Stop::Unsafe) => Replay::RefusedUnsafe,
+        Next::Stop(Stop::Useless) => Replay::NotNeeded,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::listing::Kind;
 use futures_util::FutureExt;
-use mcp_client::{ClientError, Connection, Ending, Network};
+use mcp_client::{ClientError, Connection, Ending, Network, Trouble};
 use mcp_protocol::{Era, RawValue, Revision};
 use mcp_telemetry as telemetry;
 use tokio_util::sync::CancellationToken;
@@ -60,13 +60,7 @@ impl Link {
 
 /// Whether the link is of no use after this error.
 pub(super) fn is_lost(error: &ClientError) -> bool {
-    matches!(
-        error,
-        ClientError::SessionLost
-            | ClientError::Connect(_)
-            | ClientError::Tls(_)
-            | ClientError::Closed { sent: false, .. }
-    )
+    error.trouble() == Some(Trouble::Lost)
 }
 
 /// Whether it is because the upstream does not answer any more.

@@ -1,5 +1,6 @@
 //! When an upstream that is away is tried again: every half second for ten minutes, then less and
-//! less often, for ever, and soon when a call wants it.
+//! less often, for ever, and soon when a call wants it. One that is reached and lost again and again
+//! (a process that starts and crashes) is no better off.
 //!
 //! There is no circuit breaker on top. It would keep calls from a dead server, and none goes to
 //! one: they wait for the link, which only the supervisor opens, one try at a time.
@@ -15,8 +16,16 @@ const SOONEST: Duration = Duration::from_millis(250);
 /// Longest wait that a server may ask for.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The tries of one lane since it was lost.
-pub(super) struct Retry(Tries);
+/// A link that lived this long counts as healthy: when it is lost, the next try comes at once.
+const HEALTHY: Duration = Duration::from_secs(10);
+
+/// The tries of one lane since it was last healthy.
+pub(super) struct Retry {
+    /// Those since the upstream was last reached.
+    away: Tries,
+    /// Those that reached it, in vain.
+    reached: Tries,
+}
 
 /// A wait before the next try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,18 +39,31 @@ pub(super) struct Pause {
 impl Retry {
     /// None yet.
     pub(super) const fn new() -> Self {
-        Self(Tries::new(Backoff::patient()))
+        Self { away: Tries::new(Backoff::patient()), reached: Tries::new(Backoff::patient()) }
+    }
+
+    /// A link that lived so long was lost: how long to wait before the next try.
+    pub(super) fn lost(&mut self, error: &ClientError, lived: Duration) -> Option<Pause> {
+        if lived >= HEALTHY {
+            *self = Self::new();
+            return None;
+        }
+        self.away.reset();
+        Some(self.failed(error))
     }
 
     /// One failed: how long to wait before the next. A server that was reached is on its way
-    /// back: its tries count from the first again. One that asks for time, or does not take our
+    /// back: its tries count from the first again, but for ten minutes only. One that asks for time, or does not take our
     /// credentials, is not hurried by calls.
     pub(super) fn failed(&mut self, error: &ClientError) -> Pause {
-        if was_reached(error) {
-            self.0.reset();
-        }
         // Without jitter chance has no say; without a bound there is always a next try.
-        let wait = self.0.fail(Instant::now(), 1.0).unwrap_or(LONGEST);
+        let fail = |tries: &mut Tries| tries.fail(Instant::now(), 1.0).unwrap_or(LONGEST);
+        let wait = if was_reached(error) {
+            self.away.reset();
+            fail(&mut self.away).max(fail(&mut self.reached))
+        } else {
+            fail(&mut self.away)
+        };
         let asked = if matches!(error, ClientError::Auth { .. }) {
             Some(LONGEST)
         } else {
@@ -91,6 +113,29 @@ mod tests {
         assert_eq!(waits, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000, 30_000]);
         let reached = ClientError::Timeout { method: "initialize", after: half };
         assert_eq!(retry.failed(&reached).longest, half);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_starts_and_crashes_is_tried_less_and_less_often() {
+        let ending = mcp_client::Ending::Exited("exit status: 1".to_owned());
+        let crashed = ClientError::Closed { sent: false, ending };
+        let mut retry = Retry::new();
+        let (began, mut tries) = (Instant::now(), 0);
+        while began.elapsed() < Duration::from_secs(3_600) {
+            // Half of them crash after the handshake.
+            let pause = if tries % 2 == 0 {
+                retry.failed(&crashed)
+            } else {
+                retry.lost(&crashed, Duration::from_secs(9)).expect("it did not live long")
+            };
+            tokio::time::advance(pause.longest).await;
+            tries += 1;
+        }
+        assert!((1_200..1_320).contains(&tries), "{tries} tries in an hour");
+        assert_eq!(retry.failed(&crashed).longest, LONGEST);
+        assert_eq!(retry.failed(&refused()).longest, Duration::from_millis(500));
+        assert_eq!(retry.lost(&crashed, HEALTHY), None);
+        assert_eq!(retry.failed(&crashed).longest, Duration::from_millis(500));
     }
 
     #[tokio::test(start_paused = true)]

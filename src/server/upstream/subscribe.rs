@@ -16,7 +16,7 @@ use mcp_client::{Network, OutCall};
 use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_value};
 use mcp_telemetry::Outcome;
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// Longest time a new subscription waits for its upstreams to take it.
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(2);
@@ -64,7 +64,7 @@ impl Upstreams {
             subject: &uri,
             params,
             replaced: vec![],
-            headers: &[],
+            headers: Cow::Borrowed(&[]),
             is_repeatable: true,
         };
         let reply = Box::pin(upstream.forward_shared(caller, outgoing)).await;

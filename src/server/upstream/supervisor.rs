@@ -18,8 +18,6 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// A link that lived this long counts as healthy: when it is lost, the next try comes at once.
-const HEALTHY: Duration = Duration::from_secs(10);
 /// Waits between the tries to find out whether the second era is spoken: the first, the longest.
 const FIRST_DOUBT: Duration = Duration::from_millis(500);
 const LONGEST_DOUBT: Duration = Duration::from_secs(30);
@@ -131,7 +129,7 @@ impl Upstream {
 
     /// Keeps one era up, for ever.
     async fn keep(self: &Arc<Self>, era: Era, first: Link) {
-        let mut link = Arc::new(first);
+        let (mut link, mut retry) = (Arc::new(first), Retry::new());
         loop {
             let began = Instant::now();
             self.clear_failures(era);
@@ -141,9 +139,8 @@ impl Upstream {
             self.set_lane(era, LaneState::Down { failed: false }, Some(&lost.to_string()));
             self.listed(era);
             self.let_go(link, &lost);
-            let mut retry = Retry::new();
-            if began.elapsed() < HEALTHY {
-                retry.failed(&lost).over([self.lane(era)]).await;
+            if let Some(pause) = retry.lost(&lost, began.elapsed()) {
+                pause.over([self.lane(era)]).await;
             }
             link = Arc::new(self.reconnected(era, &mut retry).await);
             self.shared.telemetry.emit(&Event::UpstreamRestarted {
@@ -308,7 +305,7 @@ mod tests {
     #[test]
     fn an_era_is_given_up_only_when_the_server_says_so() {
         let http = |status| ClientError::Http { status, retry_after: None };
-        let silent = ClientError::Timeout { method: "initialize", after: HEALTHY };
+        let silent = ClientError::Timeout { method: "initialize", after: LONGEST_DOUBT };
         for error in [http(429), http(503), ClientError::Connect("refused".to_owned())] {
             assert!(may_be_spoken(&error, false), "{error}");
         }

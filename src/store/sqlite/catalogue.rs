@@ -7,7 +7,7 @@ use crate::{
     catalogue::{MOST_LISTS, MOST_NAMES},
 };
 use mcp_protocol::Era;
-use rusqlite::{Connection, Result, Row, params, types::Type};
+use rusqlite::{Connection, Error, Result, Row, params, types::Type};
 
 /// Writes one change inside a transaction.
 pub(super) fn apply(connection: &Connection, change: &CatalogueChange) -> Result<()> {
@@ -84,17 +84,36 @@ fn named(connection: &Connection, names: &[StoredName]) -> Result<()> {
     Ok(())
 }
 
-/// Reads all of it.
-pub(super) fn read(connection: &Connection) -> Result<StoredCatalogue> {
+/// What is kept, and what of it cannot be read: the first such row of each table, and how many
+/// there are.
+pub(super) type Readable = (StoredCatalogue, Vec<(Error, usize)>);
+
+/// Reads all of it that can be read: one bad row must not take the lists of all upstreams.
+pub(super) fn read(connection: &Connection) -> Result<Readable> {
     let mut lists = connection.prepare_cached(
         "SELECT upstream, era, kind, target, refreshed, stale_since, items FROM lists",
     )?;
     let mut names = connection.prepare_cached(
         "SELECT kind, upstream, original, public, rules FROM names ORDER BY number",
     )?;
-    let mut lists = lists.query_map([], list)?.collect::<Result<Vec<_>>>()?;
+    let (mut lists, no_lists) = readable(lists.query_map([], list)?);
+    let (names, no_names) = readable(names.query_map([], name)?);
     lists.sort_by(|one, other| one.key.cmp(&other.key));
-    Ok(StoredCatalogue { lists, names: names.query_map([], name)?.collect::<Result<_>>()? })
+    let unreadable = no_lists.into_iter().chain(no_names).collect();
+    Ok((StoredCatalogue { lists, names }, unreadable))
+}
+
+/// The rows that can be read; the first error and how many there are.
+fn readable<T>(rows: impl Iterator<Item = Result<T>>) -> (Vec<T>, Option<(Error, usize)>) {
+    let (mut read, mut unreadable) = (Vec::new(), None::<(Error, usize)>);
+    for row in rows {
+        match (row, &mut unreadable) {
+            (Ok(row), _) => read.push(row),
+            (Err(error), None) => unreadable = Some((error, 1)),
+            (Err(_), Some((_, count))) => *count += 1,
+        }
+    }
+    (read, unreadable)
 }
 
 fn list(row: &Row<'_>) -> Result<StoredList> {

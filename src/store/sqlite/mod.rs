@@ -52,7 +52,7 @@ pub(crate) const FILE: &str = "store.db";
 /// Its lock.
 const LOCK: &str = "store.lock";
 
-/// Longest time to read all tasks, which may be many and large.
+/// Longest time to read all lists or all tasks, which may be many and large.
 const LOADING: Duration = Duration::from_secs(30);
 
 /// How a store is opened.
@@ -141,8 +141,24 @@ impl SqliteStore {
         &self,
         read: impl FnOnce(&SqliteReader) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.read_within(self.patience, read).await
+    }
+
+    /// Reads what a start cannot do without, and which may be large.
+    async fn load<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&SqliteReader) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.read_within(LOADING.max(self.patience), read).await
+    }
+
+    async fn read_within<T: Send + 'static>(
+        &self,
+        within: Duration,
+        read: impl FnOnce(&SqliteReader) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let result = match self.reading.ask(read) {
-            Ok(answer) => wait(answer, self.patience).await,
+            Ok(answer) => wait(answer, within).await,
             Err(error) => Err(error),
         };
         self.condition.account(StoreOperation::Read, result)
@@ -251,7 +267,11 @@ impl Store for SqliteStore {
     }
 
     async fn catalogue(&self) -> Result<StoredCatalogue> {
-        self.read(SqliteReader::catalogue).await
+        let (kept, skipped) = self.load(SqliteReader::catalogue).await?;
+        for error in &skipped {
+            self.condition.failed(StoreOperation::Read, error);
+        }
+        Ok(kept)
     }
 
     async fn write_work(&self, change: WorkChange) -> Result<()> {
@@ -261,11 +281,7 @@ impl Store for SqliteStore {
 
     async fn load_work(&self, now: UtcMillis) -> Result<Work> {
         let since = now.before(self.retention.history);
-        let result = match self.reading.ask(move |reader| reader.work(since)) {
-            Ok(answer) => wait(answer, LOADING.max(self.patience)).await,
-            Err(error) => Err(error),
-        };
-        self.condition.account(StoreOperation::Read, result)
+        self.load(move |reader| reader.work(since)).await
     }
 
     async fn flush(&self, within: Duration) -> Result<()> {

@@ -7,7 +7,7 @@ use super::{
     schema,
 };
 use crate::{
-    Restored, SessionDetail, SessionFilter, SessionRecord, StatusCounts, StatusWord,
+    Restored, SessionDetail, SessionFilter, SessionRecord, StatusCounts, StatusWord, StoreError,
     StoredCatalogue, UtcMillis,
 };
 use rusqlite::{Connection, OpenFlags, ToSql};
@@ -101,8 +101,16 @@ impl SqliteReader {
         Ok(StatusCounts { active: count("IS NULL")?, disconnected: count("IS NOT NULL")? })
     }
 
-    pub(super) fn catalogue(&self) -> Result<StoredCatalogue> {
-        catalogue::read(&self.connection).map_err(|error| self.place.error(&error))
+    /// What is kept of upstreams, and an error for what of it cannot be read.
+    pub(super) fn catalogue(&self) -> Result<(StoredCatalogue, Vec<StoreError>)> {
+        let read = catalogue::read(&self.connection).map_err(|error| self.place.error(&error));
+        let (kept, unreadable) = read?;
+        let skipped = unreadable.iter().map(|(error, count)| {
+            let sentence =
+                format!("{count} rows of what is known of upstreams are skipped: {error}");
+            self.place.corrupt(&sentence)
+        });
+        Ok((kept, skipped.collect()))
     }
 
     pub(super) fn active(&self, events_since: UtcMillis) -> Result<Vec<Restored>> {

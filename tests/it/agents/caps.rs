@@ -187,3 +187,58 @@ async fn an_agent_that_always_dies_is_given_up() {
     client.close().await;
     server.finish().await;
 }
+
+#[tokio::test]
+async fn one_principal_cannot_take_the_places_of_another() {
+    let tokens = toml::toml! {
+        [[t]]
+        name = "alice"
+        token = "token-of-alice-0123456789"
+        [[t]]
+        name = "bob"
+        token = "token-of-bob-0123456789"
+    };
+    let setup = with_agents().set("auth.tokens", tokens["t"].clone());
+    let setup = setup.set("agents.most_agents_per_principal", 2);
+    let mut server = setup.set("agents.most_queued_per_principal", 1).start().await;
+    for token in ["token-of-alice-0123456789", "token-of-bob-0123456789"] {
+        server = server.with_token(token);
+        let client = Legacy::open(&server).await;
+        give(&client, "waits", 0).await;
+        let full = told(&client, "task_orchestrate", perform("one too many", 0)).await;
+        let word = "agents.most_queued_per_principal";
+        assert_eq!(full["code"], "queue_full", "{full}");
+        assert!(full["message"].as_str().unwrap().contains(word), "{full}");
+        told(&client, "agent_spawn", json!({"count": 2})).await;
+        let many = told(&client, "agent_spawn", json!({})).await;
+        let word = "agents.most_agents_per_principal";
+        assert_eq!(many["code"], "too_many_agents", "{many}");
+        assert!(many["message"].as_str().unwrap().contains(word), "{many}");
+        client.close().await;
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_hangs_with_nothing_to_do_is_started_anew() {
+    let server = with_agents().set("agents.ping", 0.5).start().await;
+    let client = Legacy::open(&server).await;
+    told(&client, "agent_spawn", json!({})).await;
+    let before = agents(&client, "idle", 1).await[0]["process"].clone();
+    let process = before.to_string();
+    let halted = std::process::Command::new("kill").args(["-s", "STOP", &process]).status();
+    assert!(halted.unwrap().success());
+    until("another process is there", || async {
+        let list = told(&client, "agent_list", json!({})).await;
+        list["agents"][0]["state"] == "idle" && list["agents"][0]["process"] != before
+    })
+    .await;
+    let task = give(&client, "goes on", 0).await;
+    assert_eq!(result(&client, &task).await["state"], "completed");
+    until("the one that hung is gone", || async {
+        !std::path::Path::new(&format!("/proc/{before}")).exists()
+    })
+    .await;
+    client.close().await;
+    server.finish().await;
+}

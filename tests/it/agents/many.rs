@@ -113,7 +113,9 @@ async fn placed_again(client: &Legacy<'_>, ids: &[(usize, String)]) -> usize {
 
 #[tokio::test]
 async fn every_task_ends_though_a_third_of_the_agents_are_killed() {
-    let server = with_agents().set("agents.most_agents", AGENTS as i64).start().await;
+    let setup = with_agents().set("agents.most_agents", AGENTS as i64);
+    let setup = setup.set("agents.most_agents_per_principal", AGENTS as i64);
+    let server = setup.set("agents.most_queued_per_principal", 1_000).start().await;
     let (client, watcher, killer) =
         (Legacy::open(&server).await, Legacy::open(&server).await, Legacy::open(&server).await);
     let begun = Instant::now();

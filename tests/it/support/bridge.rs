@@ -38,8 +38,14 @@ impl Bridge {
 
     /// Starts it with those arguments.
     pub fn start(url: &str, home: &Path, arguments: &[&str]) -> Self {
+        Self::told(home, &[&[url], arguments].concat(), &[])
+    }
+
+    /// Starts it with those arguments alone, and those variables.
+    pub fn told(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-        command.args(["connect", url]).args(arguments).arg("--data-dir").arg(home.join("bridge"));
+        command.arg("connect").args(arguments).arg("--data-dir").arg(home.join("bridge"));
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().expect("the binary starts");
         let (out, err, mut readers) = (Lines::default(), Lines::default(), JoinSet::new());

@@ -21,7 +21,7 @@ pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
 pub use cutter::Cutter;
 pub use keepalive::{Raw, RawReply, initialize};
 pub use metrics::Scrape;
-pub use outside::{Peer, node, planned, run_plan, run_script, tool};
+pub use outside::{Peer, node, planned, python, run_plan, run_script, tool};
 pub use poll::{until, until_within, within};
 pub use port::Port;
 pub use raw::{connect, head, many_files, narrow, request, rest};

@@ -25,6 +25,9 @@ pub enum Cut {
     After,
     /// In the first bytes of the answer.
     InAnswer,
+    /// Not at all, but the upstream never hears of it: it is answered with this status, and in a
+    /// JSON-RPC message with this member (`"error":{…}`), if there is one.
+    Answer(&'static str, &'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +195,12 @@ async fn serve(mut client: TcpStream, mut server: TcpStream, shared: &Arc<Shared
         }
         hear(shared).await;
         let cut = (shared.plan)(&String::from_utf8_lossy(&request));
+        if let Cut::Answer(status, member) = cut {
+            if client.write_all(answered(&request, status, member).as_bytes()).await.is_err() {
+                return;
+            }
+            continue;
+        }
         if matches!(cut, Cut::During | Cut::After | Cut::InAnswer) {
             shared.after.fetch_add(1, Ordering::SeqCst);
             return cut_off(client, server, &request, cut).await;
@@ -203,6 +212,19 @@ async fn serve(mut client: TcpStream, mut server: TcpStream, shared: &Arc<Shared
             return;
         }
     }
+}
+
+/// The answer to a request in place of the upstream's.
+fn answered(request: &[u8], status: &str, member: &str) -> String {
+    let request = String::from_utf8_lossy(request);
+    let digits = request.split_once("\"id\":").map_or("0", |(_, rest)| rest);
+    let id = digits.split(|digit: char| !digit.is_ascii_digit()).next().unwrap_or("0");
+    let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{member}}}");
+    let body = if member.is_empty() { "" } else { &message };
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 /// Waits for as long as the wire is silent.

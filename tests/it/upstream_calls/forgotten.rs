@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const WATCHED: &str = "test://watched-resource";
 
 /// Ends every session at that server; how many there were.
-async fn forget(far: &Server) -> usize {
+pub async fn forget(far: &Server) -> usize {
     let listed = far.json("/api/sessions?status=active").await;
     let sessions = listed["sessions"].as_array().expect("a list").clone();
     for session in &sessions {

@@ -6,6 +6,7 @@ mod cuts;
 mod forgotten;
 mod hung;
 mod own;
+mod refused;
 mod repeated;
 
 pub use cuts::cut_calls;

@@ -31,14 +31,29 @@ impl ClientConfig {
     /// # Errors
     /// When it is no TOML, a key is not known, or a value makes no sense; names the key.
     pub fn from_toml(file: &str) -> Result<Self, ConfigError> {
-        let file: Table = file.parse().map_err(|error: toml::de::Error| {
-            // Its message has no part of the file, which may hold secrets.
-            ConfigError::new("file", format!("is no TOML: {}", error.message()))
-        })?;
-        let mut config = Self::new(target(&file)?);
-        config.others = others(&file)?;
+        Self::of_table(&table(file)?, Self::new)
+    }
+
+    /// As [`ClientConfig::from_toml`], but what is not said is as in [`ClientConfig::patient`], and
+    /// where the file says no place, it is `url`.
+    ///
+    /// # Errors
+    /// As [`ClientConfig::from_toml`].
+    pub fn patient_from_toml(file: &str, url: Option<&str>) -> Result<Self, ConfigError> {
+        let mut file = table(file)?;
+        if let Some(url) = url
+            && !file.contains_key("command")
+        {
+            file.entry("url").or_insert_with(|| Value::from(url));
+        }
+        Self::of_table(&file, Self::patient)
+    }
+
+    fn of_table(file: &Table, defaults: fn(Target) -> Self) -> Result<Self, ConfigError> {
+        let mut config = defaults(target(file)?);
+        config.others = others(file)?;
         let mut entries = Vec::new();
-        flatten(&file, "", &mut entries);
+        flatten(file, "", &mut entries);
         for (key, _) in &entries {
             if !KEYS.iter().any(|(known, _)| known == key) {
                 return Err(ConfigError::new(key, "is not known"));
@@ -52,6 +67,13 @@ impl ClientConfig {
         config.check()?;
         Ok(config)
     }
+}
+
+fn table(file: &str) -> Result<Table, ConfigError> {
+    // The message has no part of the file, which may hold secrets.
+    file.parse().map_err(|error: toml::de::Error| {
+        ConfigError::new("file", format!("is no TOML: {}", error.message()))
+    })
 }
 
 /// All keys with their sections before them, but those of the place.

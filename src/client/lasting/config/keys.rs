@@ -5,8 +5,9 @@ use super::{
     rules::MONITORING,
     value::{Read, count, seconds, share, switch, text, texts},
 };
+use crate::Guard;
 use mcp_protocol::Era;
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 use toml::Value;
 
 /// Sets one key.
@@ -71,13 +72,7 @@ fn monitoring(value: &Value, now: Option<Duration>) -> Read<Option<Duration>> {
 
 /// A file of certificates in PEM.
 fn authorities(value: &Value) -> Read<Option<Arc<[u8]>>> {
-    let path = text(value)?;
-    let pem = std::fs::read(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-    match certificates.map(|all| all.len()) {
-        Ok(1..) => Ok(Some(pem.into())),
-        Ok(0) | Err(_) => Err(format!("{path} holds no certificate in PEM")),
-    }
+    Guard::read_authorities(Path::new(&text(value)?)).map(Some)
 }
 
 fn attempts(value: &Value) -> Read<Option<u32>> {

@@ -12,7 +12,7 @@ mod tests;
 mod value;
 
 pub use build::ClientBuilder;
-pub use rules::{BreakerRule, BudgetRule, ClientConfig, ConnectionRate, Eras, QueueRule};
+pub use rules::{BreakerRule, ClientConfig, ConnectionRate, Eras, QueueRule};
 
 use crate::TargetError;
 

@@ -1,7 +1,7 @@
 //! What a [`Client`](crate::Client) is told: where its server is, and how much trouble it may make
 //! to stay with it.
 
-use crate::{Backoff, Options, Pulse, Target};
+use crate::{Backoff, BudgetRule, Options, Pulse, Target};
 use std::time::Duration;
 
 /// How often the figures are told.
@@ -68,16 +68,6 @@ pub struct BreakerRule {
     pub pause: Duration,
 }
 
-/// How many calls may be sent again. A call's first sending after the server has come back costs
-/// nothing: coming back is bounded itself.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BudgetRule {
-    /// What each call adds (default 0.1): one in ten may be sent again.
-    pub share: f64,
-    /// How many may be sent again at once, however few calls there were (default 10).
-    pub reserve: u32,
-}
-
 /// How messages wait while the server is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueRule {
@@ -100,12 +90,6 @@ impl Default for ConnectionRate {
 impl Default for BreakerRule {
     fn default() -> Self {
         Self { failures: 5, pause: Duration::from_secs(30) }
-    }
-}
-
-impl Default for BudgetRule {
-    fn default() -> Self {
-        Self { share: 0.1, reserve: 10 }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every key of a file: what it sets, and what it refuses.
 
-use super::{BreakerRule, BudgetRule, ClientConfig, ConnectionRate, Eras, QueueRule, keys::KEYS};
-use crate::{Pulse, Target};
+use super::{BreakerRule, ClientConfig, ConnectionRate, Eras, QueueRule, keys::KEYS};
+use crate::{BudgetRule, Pulse, Target};
 use mcp_protocol::Era;
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! What is kept of upstreams: it outlives the process, and it is bounded.
 
-use crate::support::{START, at, close, file, flush, open, open_at};
+use crate::support::{START, at, close, config, file, flush, open, open_at, telemetry};
 use mcp_protocol::Era;
 use mcp_store::{
-    CatalogueChange, ListKey, ListKind, MemoryStore, NamedKind, Noted, Retention, Store,
-    StoredList, StoredName,
+    CatalogueChange, ListKey, ListKind, MemoryStore, NamedKind, Noted, Retention, SqliteStore,
+    Store, StoredList, StoredName,
 };
 use rusqlite::Connection;
 
@@ -95,4 +95,33 @@ async fn what_is_kept_is_bounded() {
         assert_eq!(kept.lists.len(), 8_192);
     }
     close(&durable, at(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_cannot_be_read_is_skipped_and_reported_and_the_rest_is_kept() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(dir.path());
+    let names = CatalogueChange::Named([name("a"), name("b"), name("c")].into());
+    let lists = ["one", "three", "two"].map(|name| CatalogueChange::Listed(list(name, "[]")));
+    for change in lists.into_iter().chain([names]) {
+        assert_eq!(store.note_catalogue(change), Noted::Queued);
+    }
+    close(&store, at(10)).await;
+    let damaged = Connection::open(file(dir.path())).expect("ours");
+    let spoil = "UPDATE lists SET items = CAST(x'ff00' AS TEXT) WHERE upstream = 'one'; \
+        UPDATE lists SET era = 'future' WHERE upstream = 'two'; \
+        UPDATE names SET public = CAST(x'ff00' AS TEXT) WHERE original = 'b';";
+    damaged.execute_batch(spoil).expect("spoilt");
+    drop(damaged);
+    let telemetry = telemetry();
+    let store = SqliteStore::open(&config(dir.path()), at(60), &telemetry).expect("opened");
+    let kept = store.catalogue().await.expect("the rest");
+    assert_eq!(kept.lists, [list("three", "[]")]);
+    assert_eq!(kept.names, [name("a"), name("c")]);
+    let errors = telemetry.encode();
+    let counted = errors.lines().find(|line| {
+        line.starts_with("mcp_store_errors_total") && line.contains(r#"operation="read""#)
+    });
+    assert!(counted.is_some_and(|line| line.ends_with(" 2")), "one for each table: {counted:?}");
+    close(&store, at(61)).await;
 }

@@ -9,3 +9,4 @@ mod guarded;
 mod restraint;
 mod server;
 mod waiting;
+mod wishing;

@@ -1,10 +1,10 @@
 //! What the client does not do: hammer a server, try credentials again and again, look away.
 
-use super::server::{Place, config, event, stands, start};
+use super::server::{Does, Place, config, event, stands, start};
 use crate::support::{call, until};
 use mcp_client::{
-    Backoff, BreakerRule, ClientConfig, ClientError, ClientEvent, ConnectionRate, ErrorKind, Pulse,
-    Ran, State, Terms, Unfinished,
+    Backoff, BreakerRule, BudgetRule, ClientConfig, ClientError, ClientEvent, ConnectionRate,
+    ErrorKind, Pulse, Ran, State, Terms, Unfinished,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -143,4 +143,38 @@ async fn the_figures_are_told_and_add_up() {
     assert_eq!((stats.sent.messages, stats.sent.bytes), (1, params.len() as u64));
     assert_eq!((stats.received.messages, stats.received.bytes), (1, 2));
     assert!(stats.mean_connect.is_some() && stats.uptime > Duration::ZERO, "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_every_session_gets_a_call_a_few_times_and_no_more() {
+    let mut place = Place::new();
+    place.set(|server| server.forgets = true);
+    place.up().await;
+    let backoff = Backoff { first: FAST, longest: FAST, attempts: Some(6), ..Backoff::default() };
+    let (client, _) = start(ClientConfig { backoff, ..config(&place) });
+    let lost =
+        client.call(call("tools/call", "{}"), Terms::default()).await.expect_err("no session");
+    assert_eq!(lost.ran(), Ran::No, "{lost:?}");
+    // What listens and lists in the background finds the session gone, too: it is given up.
+    stands(&client, State::Failed).await;
+    let (calls, sessions) = (place.asked("tools/call"), place.asked("initialize"));
+    assert!(calls <= 5 && (6..=8).contains(&sessions), "{calls} calls, {sessions} sessions");
+}
+
+#[tokio::test]
+async fn what_may_be_sent_again_is_bounded_by_the_budget() {
+    let mut place = Place::new();
+    place.set(|server| server.call = Does::Break);
+    place.up().await;
+    let budget = BudgetRule { share: 0.0, reserve: 1 };
+    let (client, _) = start(ClientConfig { budget: Some(budget), ..config(&place) });
+    stands(&client, State::Connected).await;
+    let terms = Terms { may_repeat: true, ..Terms::default() };
+    for sent in [2, 3] {
+        let lost = client.call(call("tools/call", "{}"), terms).await.expect_err("no answer");
+        assert_eq!(lost.ran(), Ran::Unknown);
+        // The first may have had its second chance; what it spent comes back in a second.
+        assert!(place.asked("tools/call") >= sent);
+    }
+    assert!(place.asked("tools/call") <= 4 && client.stats().resent <= 2);
 }

@@ -36,6 +36,8 @@ pub struct Script {
     pub silent: bool,
     /// A method that it never answers.
     pub ignores: Option<&'static str>,
+    /// Whether it forgets each session as soon as it has given it.
+    pub forgets: bool,
     /// Whether it has a stream for what belongs to no call.
     pub speaks: bool,
 }
@@ -68,6 +70,7 @@ impl Place {
             gate: None,
             silent: false,
             ignores: None,
+            forgets: false,
             speaks: false,
         };
         let script = Arc::new(Mutex::new(script));
@@ -158,7 +161,7 @@ async fn serve(script: Script, seen: Seen, mut socket: TcpStream) {
             format!("content-type: application/json\r\nmcp-session-id: {}\r\n", script.session);
         return respond(socket, "200 OK", &headers, &seen.result(result)).await;
     }
-    if seen.header("mcp-session-id") != script.session {
+    if script.forgets || seen.header("mcp-session-id") != script.session {
         return respond_json(socket, "404 Not Found", &seen.error(-32001, "no session")).await;
     }
     if seen.method == "GET" && script.speaks {

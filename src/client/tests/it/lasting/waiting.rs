@@ -107,3 +107,43 @@ async fn who_waits_is_told_when_the_client_is_closed_or_dropped() {
     drop(client);
     until("the session is deleted", || place.deletions() == 1).await;
 }
+
+#[tokio::test]
+async fn notifications_that_are_left_at_the_end_are_told() {
+    let place = Place::new();
+    let (client, _) = start(config(&place));
+    let mut events = client.events();
+    for number in 0..3 {
+        client.notify(format!("test/{number}"), None).expect("a place");
+    }
+    client.close().await;
+    let mut dropped = Vec::new();
+    for _ in 0..3 {
+        let told = event(&mut events, |event| {
+            if let ClientEvent::Dropped { method, why } = event {
+                Some((method, why))
+            } else {
+                None
+            }
+        });
+        let (method, why) = told.await;
+        assert!(matches!(why, ClientError::Closed { .. }), "{why:?}");
+        dropped.push(method);
+    }
+    assert_eq!(dropped, ["test/0", "test/1", "test/2"]);
+    assert_eq!(client.stats().dropped, 3);
+}
+
+#[tokio::test]
+async fn no_call_waits_longer_than_the_queue_lets_it() {
+    let place = Place::new();
+    let longest = Duration::from_millis(200);
+    let queue = QueueRule { longest, ..QueueRule::default() };
+    let (client, _) = start(ClientConfig { queue: Some(queue), ..config(&place) });
+    let away = client.call(numbered(0), Terms::default()).await.expect_err("nobody there");
+    let ClientError::Unfinished(Unfinished::Away { waited, .. }) = &away else {
+        panic!("{away:?}")
+    };
+    assert!(*waited >= longest && *waited < Terms::default().deadline, "{waited:?}");
+    assert_eq!((away.ran(), client.stats().waiting), (Ran::No, 0));
+}

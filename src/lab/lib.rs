@@ -1,0 +1,11 @@
+//! The reliability lab: runs scenarios against any MCP server, sees it only from outside, and tells
+//! when and why its tools were gone.
+//!
+//! [`result`] is what a run found out, as values that can be written and read again; [`report`]
+//! writes it for people. [`progress`] is what a run says of itself while it goes on, and [`live`]
+//! shows it.
+
+pub mod live;
+pub mod progress;
+pub mod report;
+pub mod result;
