@@ -2,10 +2,11 @@
 //! signal, takes them down in order. A second signal ends the process at once.
 
 use crate::{
-    config::{Environment, Given, Settings},
+    activation,
+    config::{self, Environment, Given, Settings},
     data_dir::DataDir,
     failure::Failure,
-    open_files,
+    open_files, page_link,
     reload::{Reloader, Sources},
     token::{self, Token},
 };
@@ -16,9 +17,10 @@ use mcp_telemetry::{
     Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
 };
 use std::{
+    fs,
     io::{self, IsTerminal as _, Write as _},
-    net::SocketAddr,
-    path::PathBuf,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -35,6 +37,8 @@ const LAST_MOMENT: Duration = Duration::from_millis(500);
 /// # Errors
 /// When something needed is missing, or a second signal came.
 pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Failure> {
+    let listener = activation::listener()?;
+    let given = &given.listening_on(listener.as_ref())?;
     let settings = Settings::load(given, environment)?;
     let mut dir = DataDir::open(settings.data_dir.as_deref())?;
     let lock = dir.lock()?;
@@ -45,8 +49,8 @@ pub(crate) fn serve(given: &Given, environment: &Environment) -> Result<(), Fail
     let sources = Sources { given, environment, dir };
     let runtime = Runtime::new()
         .map_err(|error| Failure::run(format!("the system gives no threads: {error}")))?;
-    let kept = Kept { dir: sources.dir.path().to_owned(), state_key };
-    let begin = Begin { settings, token, kept, words };
+    let kept = Kept { dir: sources.dir.clone(), state_key };
+    let begin = Begin { settings, token, kept, words, listener };
     let ended = runtime.block_on(run(begin, sources));
     // Past this, tasks that are left are dropped, and children with them.
     runtime.shutdown_timeout(LAST_MOMENT);
@@ -61,10 +65,12 @@ struct Begin {
     kept: Kept,
     /// What is odd, one sentence each.
     words: Vec<String>,
+    /// The socket to serve on, if the service manager holds one for us.
+    listener: Option<TcpListener>,
 }
 
 async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
-    let Begin { settings, token, kept, words } = begin;
+    let Begin { settings, token, kept, words, listener } = begin;
     let mut signals = Signals::listen()?;
     let guard =
         install(&install_config(&settings)).map_err(|error| Failure::usage(error.to_string()))?;
@@ -74,11 +80,20 @@ async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
     }
     let mut config = settings.server.clone();
     config.auth.token = token.as_ref().map(|token| token.secret.clone());
-    let store = open_store(&config, kept.dir, &telemetry).await?;
-    let server = OrchestratorServer::builder().config(config).telemetry(telemetry);
+    let store = open_store(&config, kept.dir.path().to_owned(), &telemetry).await?;
+    let shown = config::show(&settings);
+    let (link, keep_link) =
+        (page_link::file(&kept.dir), page_link::keep(kept.dir, telemetry.clone()));
+    let mut server = OrchestratorServer::builder().config(config).telemetry(telemetry);
+    server = server.on_page_link(keep_link);
+    if let Some(listener) = listener {
+        server = server.listener(listener);
+    }
     let mut server = server.state_key(kept.state_key).store(store).build().map_err(failed)?;
+    server.show_config(shown);
     let mut reloader = Reloader::new(sources, settings, &guard)?;
-    let ended = until_told(&mut server, &mut signals, token.as_ref(), &mut reloader).await;
+    let way_in = WayIn { token: token.as_ref(), page: &link };
+    let ended = until_told(&mut server, &mut signals, &way_in, &mut reloader).await;
     drop(reloader);
     flush(guard, &mut signals).await?;
     ended
@@ -86,7 +101,7 @@ async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
 
 /// What the data dir gives.
 struct Kept {
-    dir: PathBuf,
+    dir: DataDir,
     state_key: [u8; 32],
 }
 
@@ -132,14 +147,15 @@ pub(crate) fn check(mut config: Config) -> Result<(), Failure> {
 async fn until_told(
     server: &mut OrchestratorServer,
     signals: &mut Signals,
-    token: Option<&Token>,
+    way_in: &WayIn<'_>,
     reloader: &mut Reloader<'_>,
 ) -> Result<(), Failure> {
     let told = tokio::select! {
         started = server.start() => {
             let address = started.map_err(failed)?;
             let transports = reloader.in_force().server.transports;
-            announce(&Place { scheme: server.scheme(), address, transports }, token);
+            announce(&Place { scheme: server.scheme(), address, transports }, way_in);
+            activation::ready();
             None
         }
         told = signals.next() => Some(told),
@@ -148,6 +164,7 @@ async fn until_told(
         Some(told) => told,
         None => reload_until_told(server, signals, reloader).await,
     };
+    activation::stopping();
     tokio::select! {
         () = server.stop_because(told) => Ok(()),
         _again = signals.next() => Err(Failure::Interrupted),
@@ -210,12 +227,26 @@ struct Place {
     transports: Transports,
 }
 
+/// How people get in.
+struct WayIn<'a> {
+    token: Option<&'a Token>,
+    /// The file of the link to the page.
+    page: &'a Path,
+}
+
 /// Tells people where the server is and how a client gets in. A token we made is shown to a
 /// terminal only: a log keeps what it is given.
-fn announce(place: &Place, token: Option<&Token>) {
+fn announce(place: &Place, way_in: &WayIn<'_>) {
     let mut err = io::stderr().lock();
+    let is_terminal = err.is_terminal();
+    let mut text = announcement(place, way_in.token, is_terminal);
+    match fs::read_to_string(way_in.page) {
+        Ok(link) if is_terminal => text += &format!("the page, once: {link}"),
+        Ok(_) => text += &format!("the link to the page is in {}\n", way_in.page.display()),
+        // The log says why there is none.
+        Err(_) => {}
+    }
     // With nobody to read it, there is nobody to tell.
-    let text = announcement(place, token, err.is_terminal());
     let _told = err.write_all(text.as_bytes());
 }
 

@@ -22,6 +22,7 @@ use mcp_server::config::Config;
 use ourselves::Ourselves;
 use std::{
     fs,
+    net::TcpListener,
     path::{Path, PathBuf},
 };
 use toml::{Table, Value};
@@ -37,6 +38,22 @@ pub(crate) struct Given {
     pub(crate) file: Option<PathBuf>,
     /// The flags that set keys, by name without dashes.
     pub(crate) flags: Vec<(&'static str, String)>,
+}
+
+impl Given {
+    /// The same with the address of a socket that is there already: it stands before all else.
+    ///
+    /// # Errors
+    /// When the system does not tell the address.
+    pub(crate) fn listening_on(&self, listener: Option<&TcpListener>) -> Result<Self, Failure> {
+        let mut flags = self.flags.clone();
+        if let Some(listener) = listener {
+            let address = listener.local_addr().map_err(anyhow::Error::from)?;
+            flags.retain(|(flag, _)| *flag != "listen");
+            flags.push(("listen", address.to_string()));
+        }
+        Ok(Self { file: self.file.clone(), flags })
+    }
 }
 
 /// The effective configuration. Holds secrets, so it cannot be printed with `Debug`.

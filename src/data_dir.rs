@@ -12,7 +12,7 @@ use std::{
 const LOCK: &str = "orchestrator.lock";
 
 /// An open data dir.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DataDir {
     path: PathBuf,
     /// What was put right on the way, one sentence each.

@@ -3,6 +3,7 @@
 //! `chaos_command` (a proxy that injects faults), `lab_command` and `lab_run` (the lab), `sessions`,
 //! `metrics` and `commands` (all others); nothing here knows a protocol.
 
+mod activation;
 mod agent;
 mod app;
 mod chaos_command;
@@ -18,6 +19,7 @@ mod lab_run;
 mod mcp_servers;
 mod metrics;
 mod open_files;
+mod page_link;
 mod reload;
 mod sessions;
 mod token;

@@ -2,7 +2,7 @@
 //! that is asked for. What cannot be used is refused whole, and what was in force stays.
 
 use crate::{
-    config::{Environment, Given, Settings, TokenFrom},
+    config::{self, Environment, Given, Settings, TokenFrom},
     data_dir::DataDir,
     failure::Failure,
     token,
@@ -71,6 +71,7 @@ impl<'a> Reloader<'a> {
         // A server that refuses it says so itself.
         if server.reload(config).is_ok() {
             self.put_in_force(settings, &telemetry);
+            server.show_config(config::show(&self.settings));
         }
     }
 

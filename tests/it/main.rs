@@ -8,6 +8,7 @@
 )]
 
 mod abuse;
+mod activation;
 mod agents;
 mod auth;
 mod builtins;
@@ -34,6 +35,7 @@ mod lifecycle;
 mod limits;
 mod malformed;
 mod many;
+mod page;
 mod passing;
 mod questions;
 mod readme;

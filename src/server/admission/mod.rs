@@ -14,10 +14,12 @@ mod slots;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod visitors;
 
 pub(crate) use challenge::METADATA;
 pub use error::AuthError;
 pub(crate) use rate::TooFast;
+pub(crate) use visitors::{GOOD_FOR, Pass, Visitors};
 
 use crate::{
     call::{Principal, Refusal, Rejection},
@@ -145,6 +147,28 @@ impl Admission {
             // Boxed, because it is rare and large.
             None => Box::pin(jwt.check(token, digest, &self.policies)).await,
         }
+    }
+
+    /// Whether a request shows a token, good or not.
+    pub(crate) fn shows_a_token(headers: &HeaderMap) -> bool {
+        headers.contains_key(AUTHORIZATION)
+    }
+
+    /// What a request that was let in came in with.
+    pub(crate) fn pass(&self, headers: &HeaderMap) -> Pass {
+        bearer(headers).ok().map(tokens::digest).filter(|_| self.anybody.is_none())
+    }
+
+    /// What whoever runs the server comes in with.
+    pub(crate) fn operator_pass(&self) -> Pass {
+        self.tokens.digest_of(Principal::is_operator)
+    }
+
+    /// Who came in with that, if it still lets somebody in.
+    pub(crate) fn principal_of(&self, pass: Pass) -> Option<Principal> {
+        let Some(digest) = pass else { return self.anybody.clone() };
+        let known = self.tokens.find(&digest).cloned();
+        known.or_else(|| self.jwt.as_ref().and_then(|jwt| jwt.remembered(&digest)))
     }
 
     /// The refusal of a request without a good token.

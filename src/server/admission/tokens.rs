@@ -49,6 +49,11 @@ impl<P> Tokens<P> {
         self.0.iter().map(|(_, principal)| principal)
     }
 
+    /// The digest of the token of the first such principal.
+    pub(super) fn digest_of(&self, is_it: impl Fn(&P) -> bool) -> Option<TokenDigest> {
+        self.0.iter().find(|(_, principal)| is_it(principal)).map(|(digest, _)| *digest)
+    }
+
     /// Whose token it is. Takes as long for every token.
     pub(super) fn find(&self, token: &TokenDigest) -> Option<&P> {
         let mut found = None;

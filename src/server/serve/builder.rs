@@ -10,13 +10,14 @@ use crate::{
     session::{Listeners, Presences, Sessions, StreamPlaces, now},
     tasks::{self, Tasks},
     tools::{Registry, RegistryError, Tool, agent_tools, builtins},
-    transport::StatusReport,
+    transport::{LinkMade, Page, StatusReport},
     upstream::{Start, Upstreams},
 };
 use arc_swap::ArcSwap;
 use mcp_store::{MemoryStore, Store};
 use mcp_telemetry::Telemetry;
 use std::{
+    net::TcpListener,
     sync::{Arc, OnceLock, Weak, atomic::AtomicUsize},
     time::Duration,
 };
@@ -37,10 +38,14 @@ pub struct Builder {
     tools: Vec<Arc<dyn Tool>>,
     state_key: Option<[u8; 32]>,
     store: Option<Arc<dyn Store>>,
+    listener: Option<TcpListener>,
+    link_made: Option<LinkMade>,
 }
 
 /// What is made before the start and put together at it.
 pub(super) struct Parts {
+    /// A socket that was given to serve on.
+    pub(super) listener: Option<TcpListener>,
     tools: Registry,
     admission: Admission,
     state_key: [u8; 32],
@@ -86,13 +91,33 @@ impl Builder {
         self
     }
 
+    /// Serves on this socket, whatever the configuration says: one that somebody else opened and
+    /// keeps open, so that clients wait in its queue while the server is started anew.
+    #[must_use]
+    pub fn listener(mut self, listener: TcpListener) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
+    /// Tells the link to the page at `/`, which lets one visitor in, once: the first at the start,
+    /// another whenever one was used. It is a secret.
+    #[must_use]
+    pub fn on_page_link(mut self, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.link_made = Some(Box::new(told));
+        self
+    }
+
     /// Checks everything and makes the server.
     ///
     /// # Errors
     /// When a tool is not valid, there is neither a token nor the word that none is wanted, all
     /// transports are off, a bound is zero, or the files of TLS cannot be used.
     pub fn build(self) -> Result<OrchestratorServer, ServerError> {
-        let Self { config, telemetry, tools, state_key, store } = self;
+        let Self { mut config, telemetry, tools, state_key, store, listener, link_made } = self;
+        if let Some(listener) = &listener {
+            let unknown = |source| ServerError::Listen { address: config.listen, source };
+            config.listen = listener.local_addr().map_err(unknown)?;
+        }
         check(&config)?;
         let admission = open(Admission::new(&config)?)?;
         let tls = Tls::new(&config.tls)?.map(Arc::new);
@@ -105,8 +130,10 @@ impl Builder {
         let agents = Agents::new(&config.agents, kept, Arc::clone(&store), telemetry.clone());
         let tools = OwnTools { given: tools, agents: agents.clone(), stages: Arc::clone(&stages) };
         let registry = tools.registry(&config, &telemetry)?;
-        let parts = Some(Parts { tools: registry, admission, state_key, store, agents, stages });
-        Ok(OrchestratorServer { config, telemetry, tools, parts, tls, running: None })
+        let parts =
+            Parts { listener, tools: registry, admission, state_key, store, agents, stages };
+        let (parts, page) = (Some(parts), Page::new(link_made));
+        Ok(OrchestratorServer { config, telemetry, tools, parts, tls, page, running: None })
     }
 }
 

@@ -37,6 +37,12 @@ pub(super) fn open(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
+/// Serves on a socket that somebody else opened.
+pub(super) fn adopt(listener: std::net::TcpListener) -> std::io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 /// Least time for a peer to acknowledge what was sent to it. A client that reads nothing must have
 /// filled its buffers by then, for our own clock to see it.
 const LEAST_PATIENCE: Duration = Duration::from_secs(120);

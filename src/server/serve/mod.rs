@@ -16,7 +16,7 @@ use crate::{
     pipeline::{Stages, announce_changes, announce_tasks, sweep, watch},
     session::now,
     tools::RegistryError,
-    transport::{Paths, Shared, StatusReport},
+    transport::{Page, Paths, Shared, StatusReport},
 };
 use builder::{OwnTools, Parts};
 use listener::Door;
@@ -110,6 +110,7 @@ pub struct OrchestratorServer {
     tools: OwnTools,
     parts: Option<Parts>,
     tls: Option<Arc<Tls>>,
+    page: Arc<Page>,
     running: Option<Running>,
 }
 
@@ -133,12 +134,13 @@ impl OrchestratorServer {
     /// # Errors
     /// When the listener cannot be opened, or the server was started before.
     pub async fn start(&mut self) -> Result<SocketAddr, ServerError> {
-        if self.running.is_some() || self.parts.is_none() {
+        let Some(given) = self.parts.as_mut().map(|parts| parts.listener.take()) else {
             return Err(ServerError::StartedAlready);
-        }
+        };
         let wanted = self.config.listen;
         let listen = |source| ServerError::Listen { address: wanted, source };
-        let listener = listener::open(wanted).map_err(listen)?;
+        let listener = given.map_or_else(|| listener::open(wanted), listener::adopt);
+        let listener = listener.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let Some(parts) = self.parts.take() else { return Err(ServerError::StartedAlready) };
         let status = Arc::new(StatusReport {
@@ -146,6 +148,7 @@ impl OrchestratorServer {
             transports: self.config.transports,
             started: Instant::now(),
             address,
+            is_secure: self.tls.is_some(),
         });
         let stages = parts.assemble(&self.config, self.telemetry.clone(), &status).await;
         stages.restore_sessions().await;
@@ -163,11 +166,13 @@ impl OrchestratorServer {
         stages.connections.spawn(sweep(Arc::clone(&stages)));
         stages.connections.spawn(watch(Arc::clone(&stages)));
         self.watch_certificate(&stages);
-        let paths = Paths::new(Shared { stages: Arc::clone(&stages), status });
+        let (page, shared) = (Arc::clone(&self.page), Arc::clone(&stages));
+        let paths = Paths::new(Shared { stages: shared, status: Arc::clone(&status), page });
         let door = Door { listener, tls: self.tls.clone() };
         stages.connections.spawn(door.accept(paths, Arc::clone(&stages)));
         self.telemetry.emit(&Event::ServerStarted { address });
         self.report_in_force();
+        self.page.make_link(&status);
         self.running = Some(Running { address, stages, agents: self.tools.agents.clone() });
         Ok(address)
     }
@@ -183,6 +188,12 @@ impl OrchestratorServer {
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
+    }
+
+    /// Shows this text on the page at `/` as the configuration in force. Its secrets must be
+    /// masked.
+    pub fn show_config(&self, text: String) {
+        self.page.show_config(text);
     }
 
     /// The bound address, while the server runs.

@@ -2,7 +2,7 @@
 
 pub(super) mod sessions;
 
-use super::{Here, arrive::check_address, cors::share};
+use super::{Here, Shared, arrive::check_address, cors::share};
 use crate::{
     admission::Admission,
     call::{Principal, Refusal, Rejection},
@@ -30,6 +30,8 @@ pub(crate) struct StatusReport {
     pub(crate) started: Instant,
     /// Where the server listens.
     pub(crate) address: SocketAddr,
+    /// Whether it does so over TLS.
+    pub(crate) is_secure: bool,
 }
 
 fn json_answer(status: StatusCode, body: &Value) -> Response {
@@ -95,7 +97,7 @@ pub(super) async fn ready(State(shared): Here) -> Response {
 /// Open on loopback, else behind the token.
 pub(super) async fn metrics(State(shared): Here, parts: Parts) -> Response {
     if !shared.status.address.ip().is_loopback()
-        && let Err(rejection) = guarded(&shared.stages, &parts).await
+        && let Err(rejection) = guarded(&shared, &parts).await
     {
         return plain_rejection(&rejection);
     }
@@ -107,7 +109,7 @@ pub(super) async fn metrics(State(shared): Here, parts: Parts) -> Response {
 }
 
 pub(super) async fn status(State(shared): Here, parts: Parts) -> Response {
-    match let_in(&shared.stages, &parts).await {
+    match let_in(&shared, &parts).await {
         Ok(_) => json_answer(StatusCode::OK, &shared.status.render(&shared.stages)),
         Err(rejection) => plain_rejection(&rejection),
     }
@@ -132,16 +134,23 @@ pub(super) async fn method_not_allowed() -> Response {
     ))
 }
 
-/// Lets a request in that knows our name, comes from no strange page, and has a good token.
-async fn let_in(stages: &Stages, parts: &Parts) -> Result<Principal, Rejection> {
-    stages.admission.load().check_door(&parts.headers)?;
-    guarded(stages, parts).await
+/// Lets a request in that knows our name, comes from no strange page, and has a good token or is
+/// our own page's.
+async fn let_in(shared: &Shared, parts: &Parts) -> Result<Principal, Rejection> {
+    shared.stages.admission.load().check_door(&parts.headers)?;
+    guarded(shared, parts).await
 }
 
-/// Lets a request in that has a good token.
-async fn guarded(stages: &Stages, parts: &Parts) -> Result<Principal, Rejection> {
+/// Lets a request in that has a good token, or the cookie that the page gives for one.
+pub(super) async fn guarded(shared: &Shared, parts: &Parts) -> Result<Principal, Rejection> {
+    let stages = &shared.stages;
     let admission = stages.admission.load_full();
     check_address(stages, &admission, &parts.headers, parts.extensions.get().copied())?;
+    if !Admission::shows_a_token(&parts.headers)
+        && let Some(principal) = shared.page.principal(&admission, &parts.headers)
+    {
+        return Ok(principal);
+    }
     principal(stages, &admission, &parts.headers).await
 }
 

@@ -4,10 +4,12 @@ mod api;
 mod arrive;
 mod cors;
 mod http;
+mod page;
 mod patient;
 mod ws;
 
 pub(crate) use api::StatusReport;
+pub(crate) use page::{LinkMade, Page};
 pub(crate) use patient::{Patient, Seen};
 
 use crate::{
@@ -33,6 +35,7 @@ use tower::ServiceExt;
 pub(crate) struct Shared {
     pub(crate) stages: Arc<Stages>,
     pub(crate) status: Arc<StatusReport>,
+    pub(crate) page: Arc<Page>,
 }
 
 /// Every path of the server. Those that carry MCP stand before the router: nearly every request
@@ -94,11 +97,13 @@ impl Paths {
 /// The paths beside MCP.
 fn others(shared: Shared) -> Router {
     Router::new()
+        .route("/", get(page::show))
         .route("/health", get(api::health))
         .route("/livez", get(api::live))
         .route("/readyz", get(api::ready))
         .route("/metrics", get(api::metrics))
         .route("/api/status", get(api::status))
+        .route("/api/config", get(page::config))
         .route("/api/sessions", get(api::sessions::list))
         .route("/api/sessions/{id}", get(api::sessions::show))
         .route("/api/mcp/sessions/health", get(api::sessions::health))

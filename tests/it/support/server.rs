@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    net::TcpListener,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -30,6 +32,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     token: Option<&'static str>,
     data_dir: Option<PathBuf>,
+    socket: Option<TcpListener>,
 }
 
 impl Setup {
@@ -42,6 +45,7 @@ impl Setup {
             environment: Vec::new(),
             token: Some(TOKEN),
             data_dir: None,
+            socket: None,
         };
         setup.set("limits.presence_idle", 1.0).set("limits.session_sweep", 0.3)
     }
@@ -94,6 +98,12 @@ impl Setup {
         self
     }
 
+    /// Hands the server a socket of ours, as a service manager does.
+    pub fn on_socket(mut self, socket: TcpListener) -> Self {
+        self.socket = Some(socket);
+        self
+    }
+
     /// Lets the server make its own token.
     pub fn with_own_token(mut self) -> Self {
         self.token = None;
@@ -120,7 +130,8 @@ impl Setup {
         arguments.extend(["--mcp-servers".into(), upstreams.into()]);
         arguments.extend(self.token.iter().flat_map(|token| ["--token".into(), token.into()]));
         arguments.extend(self.arguments.into_iter().map(OsString::from));
-        let recipe = Recipe { arguments, environment: self.environment, port: Port::reserve() };
+        let (environment, port) = (self.environment, Port::reserve());
+        let recipe = Recipe { arguments, environment, port, socket: self.socket };
         let child = recipe.spawn();
         Server::of(child, recipe, dir, self.token.unwrap_or_default()).await
     }
@@ -131,15 +142,32 @@ struct Recipe {
     arguments: Vec<OsString>,
     environment: Vec<(String, String)>,
     port: Port,
+    socket: Option<TcpListener>,
 }
 
+/// Hands what it has as its standard input over as a service manager would.
+const HAND_OVER: &str =
+    r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1; export LISTEN_PID LISTEN_FDS; exec "$@""#;
+
 impl Recipe {
+    fn command(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_mcp-orchestrator");
+        let Some(socket) = &self.socket else {
+            let mut command = Command::new(binary);
+            command.stdin(Stdio::null());
+            return command;
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", HAND_OVER, "sh", binary]);
+        command.stdin(OwnedFd::from(socket.try_clone().expect("a socket")));
+        command
+    }
+
     fn spawn(&self) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
+        let mut command = self.command();
         command.args(["serve", "--listen", &self.port.address().to_string()]).args(&self.arguments);
         command
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         command.kill_on_drop(true).spawn().expect("the binary starts")

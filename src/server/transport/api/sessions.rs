@@ -1,7 +1,7 @@
 //! Sessions as JSON: a list, one of them, and how they are as a whole. The main token sees all of
 //! them; every other principal sees its own.
 
-use super::{Here, json_answer, let_in, plain_rejection, store, store_state};
+use super::{super::Shared, Here, json_answer, let_in, plain_rejection, store, store_state};
 use crate::{
     call::{Principal, Refusal, Rejection},
     pipeline::{Listed, Seen, Stages, Wanted},
@@ -19,15 +19,15 @@ const LIMIT: usize = 100;
 const MOST: usize = 1_000;
 
 pub(in super::super) async fn list(State(shared): Here, parts: Parts) -> Response {
-    answered(listed(&shared.stages, &parts).await)
+    answered(listed(&shared, &parts).await)
 }
 
 pub(in super::super) async fn show(State(shared): Here, parts: Parts) -> Response {
-    answered(shown(&shared.stages, &parts).await)
+    answered(shown(&shared, &parts).await)
 }
 
 pub(in super::super) async fn health(State(shared): Here, parts: Parts) -> Response {
-    let answer = match let_in(&shared.stages, &parts).await {
+    let answer = match let_in(&shared, &parts).await {
         Ok(_) => Ok(state_of_all(&shared.stages).await),
         Err(rejection) => Err(rejection),
     };
@@ -41,8 +41,8 @@ fn answered(answer: Result<Value, Rejection>) -> Response {
     }
 }
 
-async fn listed(stages: &Stages, parts: &Parts) -> Result<Value, Rejection> {
-    let principal = let_in(stages, parts).await?;
+async fn listed(shared: &Shared, parts: &Parts) -> Result<Value, Rejection> {
+    let (principal, stages) = (let_in(shared, parts).await?, &shared.stages);
     let Some(wanted) = wanted(parts.uri.query().unwrap_or_default(), &principal)? else {
         return Ok(json!({ "sessions": [], "more": false }));
     };
@@ -60,8 +60,8 @@ fn page(listed: &Listed, is_durable: bool) -> Value {
     page
 }
 
-async fn shown(stages: &Stages, parts: &Parts) -> Result<Value, Rejection> {
-    let principal = let_in(stages, parts).await?;
+async fn shown(shared: &Shared, parts: &Parts) -> Result<Value, Rejection> {
+    let (principal, stages) = (let_in(shared, parts).await?, &shared.stages);
     let id = parts.uri.path().rsplit('/').next().unwrap_or_default();
     let own = (!principal.is_operator()).then(|| principal.name());
     let found = stages.see_session(id, own).await.map_err(|error| away(&error))?;

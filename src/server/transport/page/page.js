@@ -1,0 +1,235 @@
+"use strict";
+const EVERY_MS = 2000;
+const POINTS = 150;
+const past = { rate: [], failed: [], half: [], most: [] };
+let before = null;
+
+const at = (id) => document.getElementById(id);
+const sum = (rows) => rows.reduce((total, row) => total + row.value, 0);
+
+// Prometheus text: name, labels and value of each line.
+function parse(text) {
+  const families = new Map();
+  for (const line of text.split("\n")) {
+    const found = /^([a-z_:][a-z0-9_:]*)(?:\{(.*)\})? ([^ ]+)$/i.exec(line);
+    if (!found) continue;
+    const labels = {};
+    for (const [, name, value] of (found[2] ?? "").matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/gi)) {
+      labels[name] = value.replace(/\\(.)/g, (_, char) => (char === "n" ? "\n" : char));
+    }
+    if (!families.has(found[1])) families.set(found[1], []);
+    families.get(found[1]).push({ labels, value: Number(found[3]) });
+  }
+  return (name) => families.get(name) ?? [];
+}
+
+function cell(row, text, kind) {
+  const made = row.insertCell();
+  made.textContent = text ?? "";
+  if (kind) made.className = kind;
+  return made;
+}
+
+function fill(id, rows, none, draw) {
+  const body = document.createElement("tbody");
+  body.id = id;
+  for (const row of rows) draw(body.insertRow(), row);
+  if (rows.length === 0) {
+    const only = cell(body.insertRow(), none);
+    only.colSpan = at(id).parentElement.tHead.rows[0].cells.length;
+  }
+  at(id).replaceWith(body);
+}
+
+function ago(then) {
+  const seconds = Math.max(0, Math.round((Date.now() - then) / 1000));
+  if (seconds < 90) return `${seconds} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 129600) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86400)} d ago`;
+}
+
+const round = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+
+function bytes(count) {
+  return count >= 1 << 30 ? `${(count / (1 << 30)).toFixed(2)} GiB` : `${(count / (1 << 20)).toFixed(1)} MiB`;
+}
+
+// The bound below which that share of new observations lies, in ms; null when there were none.
+function quantile(buckets, share) {
+  const all = buckets.at(-1)?.count ?? 0;
+  if (all <= 0) return null;
+  let [low, under] = [0, 0];
+  for (const { bound, count } of buckets) {
+    if (count >= share * all) {
+      if (bound === Infinity) return low * 1000;
+      return (low + (bound - low) * ((share * all - under) / Math.max(count - under, 1e-9))) * 1000;
+    }
+    [low, under] = [bound, count];
+  }
+  return low * 1000;
+}
+
+function buckets(metrics) {
+  const counts = new Map();
+  for (const { labels, value } of metrics("mcp_request_duration_seconds_bucket")) {
+    const bound = labels.le === "+Inf" ? Infinity : Number(labels.le);
+    counts.set(bound, (counts.get(bound) ?? 0) + value);
+  }
+  return counts;
+}
+
+function remember(metrics) {
+  const ended = metrics("mcp_requests_total");
+  const now = {
+    at: performance.now(),
+    calls: sum(ended),
+    failed: sum(ended.filter((row) => row.labels.status !== "ok")),
+    buckets: buckets(metrics),
+  };
+  // A restart counts from zero: nothing can be said of the time before.
+  if (before && now.calls >= before.calls && now.failed >= before.failed) {
+    const seconds = (now.at - before.at) / 1000;
+    const fresh = [...now.buckets]
+      .map(([bound, count]) => ({ bound, count: count - (before.buckets.get(bound) ?? 0) }))
+      .sort((one, other) => one.bound - other.bound);
+    past.rate.push((now.calls - before.calls) / seconds);
+    past.failed.push((now.failed - before.failed) / seconds);
+    past.half.push(quantile(fresh, 0.5));
+    past.most.push(quantile(fresh, 0.95));
+    for (const list of Object.values(past)) if (list.length > POINTS) list.shift();
+  }
+  before = now;
+}
+
+function svg(kind, attributes, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", kind);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function chart(id, first, second, unit) {
+  const [width, height, left, bottom] = [at(id).clientWidth || 320, 144, 44, 18];
+  const known = [...first, ...second].filter((value) => value !== null);
+  const top = Math.max(...known, 1) * 1.1;
+  const x = (index) => left + ((width - left) * (index + POINTS - first.length)) / (POINTS - 1);
+  const y = (value) => (height - bottom) * (1 - value / top) + 4;
+  const path = (values) =>
+    values.map((value, index) => (value === null ? "" : `${index && values[index - 1] !== null ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`)).join("");
+  const parts = [0, 0.5, 1].flatMap((share) => [
+    svg("line", { class: "grid", x1: left, x2: width, y1: y(top * share), y2: y(top * share) }),
+    svg("text", { x: left - 6, y: y(top * share) + 4, "text-anchor": "end" }, round(top * share)),
+  ]);
+  parts.push(svg("text", { x: left, y: height }, `${Math.round((POINTS * EVERY_MS) / 60000)} min ago`));
+  parts.push(svg("text", { x: width, y: height, "text-anchor": "end" }, "now"));
+  parts.push(svg("path", { class: "one", d: path(first) }), svg("path", { class: "two", d: path(second) }));
+  at(id).setAttribute("viewBox", `0 0 ${width} ${height}`);
+  at(id).replaceChildren(...parts);
+  const last = (values) => (values.at(-1) ?? null) === null ? "none" : `${round(values.at(-1))}${unit}`;
+  at(id).setAttribute("aria-label", `${at(`${id}-title`).textContent}: now ${last(first)}, dashes ${last(second)}`);
+}
+
+function headline(status, missing, total) {
+  const words = at("headline");
+  const gone = missing.size;
+  const servers = status.upstreams.length;
+  let text = total > 0 ? `All ${total} tools can be called` : "Only the built-in tools are served";
+  if (gone > 0) text = `${gone} of ${total} tools cannot be called`;
+  else if (servers > 0 && total > 0) text += `; ${servers} server${servers === 1 ? "" : "s"} behind them`;
+  if (words.textContent !== text) words.textContent = text;
+  words.className = gone > 0 ? "bad" : "";
+  const away = status.upstreams.filter((row) => row.state !== "connected");
+  const why = away.map((row) => `${row.name}: ${row.state} since ${new Date(row.since * 1000).toLocaleTimeString()}${row.lastError ? `: ${row.lastError}` : ""}`);
+  if (status.store.error) why.push(`The store of sessions is ${status.store.state}: ${status.store.error}`);
+  at("why").textContent = why.join(" · ");
+}
+
+function show(status, active, ended, metrics) {
+  const tools = metrics("mcp_tool_available");
+  const missing = new Map();
+  for (const { labels, value } of tools) {
+    if (value === 0) missing.set(`${labels.upstream} ${labels.tool}`, labels);
+  }
+  at("name").textContent = status.serverName;
+  document.title = `${missing.size ? `(${missing.size}) ` : ""}${status.serverName}`;
+  headline(status, missing, tools.length);
+  const figures = [
+    ["Connections", status.connections.active], ["Sessions", status.sessions.active],
+    ["Calls in flight", sum(metrics("mcp_requests_in_flight"))],
+    ["Messages", status.messages.processed], ["Errors", status.messages.errors],
+    ["p95", status.latency.p95Ms === null ? "–" : `${round(status.latency.p95Ms)} ms`],
+    ["Memory", bytes(status.memoryBytes)], ["Up since", ago(Date.now() - status.uptime * 1000)],
+  ];
+  at("figures").replaceChildren(...figures.map(([name, value]) => {
+    const pair = document.createElement("div");
+    pair.append(Object.assign(document.createElement("dt"), { textContent: name }));
+    pair.append(Object.assign(document.createElement("dd"), { textContent: value }));
+    return pair;
+  }));
+  fill("upstreams", status.upstreams, "None: only the built-in tools are served.", (row, upstream) => {
+    const gone = [...missing.values()].filter((labels) => labels.upstream === upstream.name);
+    cell(row, upstream.name);
+    const good = upstream.state === "connected";
+    cell(row, upstream.state, `state ${good ? "good" : upstream.state === "failed" ? "bad" : ""}`);
+    cell(row, ago(upstream.since * 1000));
+    cell(row, upstream.tools, "number");
+    cell(row, gone.length === 0 ? "none" : `${gone.length}: ${gone.slice(0, 8).map((labels) => labels.tool).join(", ")}${gone.length > 8 ? ", …" : ""}`, "words");
+    cell(row, good ? "" : upstream.lastError, "words");
+  });
+  const client = (session) => [session.client.name, session.client.version].filter(Boolean).join(" ") || session.id;
+  fill("sessions", active, "None.", (row, session) => {
+    cell(row, client(session), "words");
+    cell(row, session.transport);
+    cell(row, session.principal, "words");
+    cell(row, ago(Date.parse(session.created)));
+    cell(row, ago(Date.parse(session.last_activity)));
+    cell(row, session.counts.requests, "number");
+    cell(row, session.counts.errors, "number");
+  });
+  fill("ends", ended, "Nobody.", (row, session) => {
+    cell(row, client(session), "words");
+    cell(row, session.transport);
+    cell(row, ago(Date.parse(session.disconnected_at)));
+    cell(row, (session.disconnect_reason ?? "").replaceAll("_", " "), "words");
+  });
+  remember(metrics);
+  chart("rate", past.rate, past.failed, "");
+  chart("latency", past.half, past.most, " ms");
+  at("version").textContent = `mcp-orchestrator ${status.version}`;
+}
+
+async function ask(path) {
+  const answer = await fetch(path, { headers: { Accept: "*/*" }, signal: AbortSignal.timeout(10000) });
+  if (answer.status === 401) location.reload();
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer;
+}
+
+async function look() {
+  try {
+    const json = async (path) => (await ask(path)).json();
+    const [status, active, ended, metrics] = await Promise.all([
+      json("/api/status"), json("/api/sessions?status=active&limit=50"),
+      json("/api/sessions?status=disconnected&limit=20"), ask("/metrics").then((answer) => answer.text()),
+    ]);
+    show(status, active.sessions, ended.sessions, parse(metrics));
+  } catch (error) {
+    at("headline").textContent = "The server does not answer";
+    at("headline").className = "bad";
+    at("why").textContent = `${error.message}. This page asks again every ${EVERY_MS / 1000} s.`;
+    before = null;
+  }
+  setTimeout(look, EVERY_MS);
+}
+
+async function config() {
+  try {
+    at("config").textContent = await (await ask("/api/config")).text();
+  } catch (error) {
+    at("config").textContent = `It cannot be shown: ${error.message}`;
+  }
+}
+
+at("config").parentElement.addEventListener("toggle", config);
+look();

@@ -1,0 +1,118 @@
+//! The page at `/`: who may see it, and what it says, in a real browser.
+
+use crate::support::{Server, Setup, http, run_script, until};
+use reqwest::{StatusCode, redirect::Policy};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
+
+async fn link(dir: &std::path::Path) -> String {
+    let file = dir.join("data/page-link");
+    until("the link is there", || async { file.exists() }).await;
+    std::fs::read_to_string(file).expect("the link").trim().to_owned()
+}
+
+fn browser() -> reqwest::Client {
+    reqwest::Client::builder().redirect(Policy::none()).build().expect("a client")
+}
+
+#[tokio::test]
+async fn a_link_lets_one_visitor_in_once_and_a_cookie_reads_and_nothing_else() {
+    let server = Setup::new().start().await;
+    let file = std::fs::metadata(server.dir().join("data/page-link")).expect("the link");
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    let link = link(server.dir()).await;
+    let base = server.base();
+    let client = browser();
+    let get = |url: String| client.get(url).send();
+    let stranger = get(format!("{base}/")).await.expect("an answer");
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+    assert!(!stranger.headers().contains_key("set-cookie"));
+    let entered = get(link.clone()).await.expect("an answer");
+    assert_eq!(
+        (entered.status(), &entered.headers()["location"]),
+        (StatusCode::SEE_OTHER, &"/".parse().unwrap())
+    );
+    let set = entered.headers()["set-cookie"].to_str().expect("text").to_owned();
+    assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict"), "{set}");
+    assert_eq!(get(link.clone()).await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    let next = self::link(server.dir()).await;
+    assert_ne!(next, link, "whoever comes next has a link of its own");
+    let cookie = set.split(';').next().expect("a cookie").to_owned();
+    let with = |path: &str| client.get(format!("{base}{path}")).header("cookie", &cookie).send();
+    for path in ["/", "/api/status", "/api/sessions", "/api/config", "/metrics"] {
+        assert_eq!(with(path).await.expect("an answer").status(), StatusCode::OK, "{path}");
+    }
+    let config = with("/api/config").await.expect("an answer").text().await.expect("text");
+    assert!(config.contains("presence_idle = 1") && !config.contains(server.token()), "{config}");
+    let mcp = client.post(server.url()).header("cookie", &cookie).json(&json!({})).send();
+    assert_eq!(mcp.await.expect("an answer").status(), StatusCode::UNAUTHORIZED);
+    let strange =
+        client.get(format!("{base}/")).header("cookie", &cookie).header("host", "evil.example");
+    assert_eq!(strange.send().await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let by_token = server.get(&http(), "/").send().await.expect("an answer");
+    assert!(by_token.headers().contains_key("set-cookie"));
+    let log = server.log();
+    assert!(!log.contains("key="), "the link is a secret: {log}");
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn another_principal_sees_its_own_and_no_configuration() {
+    let tokens = toml::toml! {
+        [[t]]
+        name = "other"
+        token = "token-of-another-0123456789"
+    };
+    let server = Setup::new().set("auth.tokens", tokens["t"].clone()).start().await;
+    let get = |path: &str| {
+        let url = format!("{}{path}", server.base());
+        browser().get(url).bearer_auth("token-of-another-0123456789").send()
+    };
+    assert_eq!(get("/").await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(get("/api/config").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    server.finish().await;
+}
+
+/// Looks at the page once its headline holds that text, at each width.
+async fn look(server: &Server, wait: &str, widths: &[(u32, &str)]) -> Vec<Value> {
+    let pictures = std::env::var("MCP_PICTURES").ok();
+    let plan = json!({
+        "url": format!("{}/", server.base()), "token": server.token(), "wait": wait,
+        "looks": widths, "pictures": pictures,
+    });
+    let looked = run_script("page.mjs", &plan, 100, || server.log()).await;
+    let looked = looked.as_array().expect("looks").clone();
+    for look in &looked {
+        // Whoever has no cookie yet is asked for a token, which the console calls an error.
+        let errors = look["errors"].as_array().expect("errors").iter();
+        let errors: Vec<_> = errors.filter(|error| !error.to_string().contains("401")).collect();
+        assert!(errors.is_empty(), "{look}");
+        assert_eq!((&look["strange"], &look["serious"]), (&json!([]), &json!([])), "{look}");
+        assert_eq!(look["fits"], true, "{look}");
+    }
+    looked
+}
+
+#[tokio::test]
+async fn in_a_browser_the_page_follows_an_upstream_that_dies_and_comes_back() {
+    let mut behind = Setup::new().start().await;
+    let headers = json!({"Authorization": format!("Bearer {}", behind.token())});
+    let entry = json!({"type": "http", "url": behind.url(), "headers": headers});
+    let server = Setup::new().upstream("behind", entry).set("limits.park", 0.2).start().await;
+    server.upstreams(&["behind"], "connected").await;
+    let well = look(&server, "All ", &[(1280, "light"), (400, "dark")]).await;
+    assert_eq!(well[0]["why"], "", "{well:?}");
+    let config = well[0]["config"].as_str().expect("text");
+    assert!(config.contains("presence_idle") && !config.contains(behind.token()), "{config}");
+    behind.signal("KILL");
+    behind.exit_code().await;
+    let away = look(&server, "cannot be called", &[(400, "light")]).await;
+    assert!(away[0]["why"].as_str().expect("text").starts_with("behind: "), "{away:?}");
+    assert!(away[0]["upstreams"].as_str().expect("text").contains("behind__echo"), "{away:?}");
+    behind.start_anew().await;
+    server.upstreams(&["behind"], "connected").await;
+    let back = look(&server, "All ", &[(1280, "dark")]).await;
+    assert_eq!(back[0]["why"], "", "{back:?}");
+    server.finish().await;
+    behind.finish().await;
+}
