@@ -87,6 +87,13 @@ impl Connection {
         self.inner.agreed.wire.process_id()
     }
 
+    /// The id of the session, where the server gave one. It identifies, and lets in whoever knows it:
+    /// it is not for logs that others read.
+    #[must_use]
+    pub fn session_id(&self) -> Option<String> {
+        self.inner.agreed.wire.session_id()
+    }
+
     /// Sends a request and waits for its answer. Dropping the future cancels the call:
     /// `notifications/cancelled` in the legacy era and over stdio, closing the stream over
     /// modern HTTP.

@@ -82,6 +82,14 @@ impl Wire {
         }
     }
 
+    /// The id of the session, if the server gave one.
+    pub(crate) fn session_id(&self) -> Option<String> {
+        match self {
+            Self::Stdio(_) => None,
+            Self::Http(wire) => wire.session_id(),
+        }
+    }
+
     /// How the connection ends.
     pub(crate) fn fate(&self) -> &Fate {
         match self {

@@ -5,4 +5,10 @@
 //! what is shown while it runs.
 
 pub mod progress;
+pub mod load;
+pub mod observe;
+pub mod oracle;
+pub mod persona;
 pub mod result;
+pub mod scenario;
+pub mod target;

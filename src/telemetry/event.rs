@@ -2,9 +2,10 @@
 //! of it, each one exhaustive `match`.
 
 use crate::{
-    AgentEvent, AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit,
-    Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, Replay,
-    RestartCause, Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel, UpstreamState,
+    AgentEvent, AttemptOutcome, AuthCause, ChaosEvent, ConnectionKind, ConnectionStatus, Direction,
+    Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide,
+    Replay, RestartCause, Restoration, StoreOperation, ToolLabel, Transport, UpstreamLabel,
+    UpstreamState,
 };
 use mcp_protocol::{Method, Revision, TraceContext};
 use std::{
@@ -471,6 +472,8 @@ pub enum Event<'a> {
     },
     /// Something happened to an agent or a task.
     Agent(AgentEvent<'a>),
+    /// Something happened to an injected fault.
+    Chaos(ChaosEvent<'a>),
     /// Something happened in the store.
     Store(StoreEvent<'a>),
 

@@ -8,6 +8,7 @@
 
 mod agent_event;
 mod catalogue;
+mod chaos_event;
 #[cfg(test)]
 mod checks;
 mod current;
@@ -29,6 +30,7 @@ mod span;
 
 pub use agent_event::AgentEvent;
 pub use catalogue::catalogue;
+pub use chaos_event::{ChaosEvent, chaos_catalogue};
 pub use event::{
     AttemptEnd, AttemptInfo, CallEnd, CallInfo, ConfigEvent, ConnectionInfo, Event, StoreEvent,
 };
@@ -37,9 +39,10 @@ pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
 };
 pub use label::{
-    AttemptOutcome, AuthCause, ConnectionKind, ConnectionStatus, Direction, Limit, Network,
-    OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome,
-    Replay, RestartCause, Restoration, Signal, StoreOperation, Success, Transport, UpstreamState,
+    AttemptOutcome, AuthCause, ChaosDirection, ChaosFault, ConnectionKind, ConnectionStatus,
+    Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome,
+    ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration, Signal, StoreOperation,
+    Success, Transport, UpstreamState,
 };
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};
@@ -101,6 +104,15 @@ impl Telemetry {
     /// When a metric is declared twice or wrongly.
     pub fn with_spans(provider: &SdkTracerProvider) -> Result<Self, TelemetryError> {
         Self::with(Some(export::tracer(provider)))
+    }
+
+    /// An instance that exposes the metrics of a chaos proxy, and no server's.
+    ///
+    /// # Errors
+    /// When a metric is declared twice or wrongly.
+    pub fn for_chaos() -> Result<Self, TelemetryError> {
+        let metrics = Metrics::for_chaos()?;
+        Ok(Self(Arc::new(Inner { metrics, log: Log::default(), tracer: None })))
     }
 
     fn with(tracer: Option<SdkTracer>) -> Result<Self, TelemetryError> {

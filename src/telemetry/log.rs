@@ -2,9 +2,9 @@
 //! spans. Never a token, an argument or a result. What repeats is held back and counted.
 
 use crate::{
-    AgentEvent, AttemptEnd, AuthCause, CallEnd, ConfigEvent, ConnectionInfo, ConnectionStatus,
-    Event, Limit, Outcome, RateLimit, Reason, RestartCause, Restoration, StoreEvent, ToolLabel,
-    Transport, UpstreamLabel, UpstreamState, current, limit::Limiter,
+    AgentEvent, AttemptEnd, AuthCause, CallEnd, ChaosEvent, ConfigEvent, ConnectionInfo,
+    ConnectionStatus, Event, Limit, Outcome, RateLimit, Reason, RestartCause, Restoration,
+    StoreEvent, ToolLabel, Transport, UpstreamLabel, UpstreamState, current, limit::Limiter,
 };
 use mcp_protocol::Method;
 use std::{net::SocketAddr, time::Duration};
@@ -151,12 +151,33 @@ impl Log {
                 line!(WARN, "name_shortened", "name too long", { name, to, })
             }
             Event::Agent(event) => self.agent(event),
+            Event::Chaos(event) => chaos(event),
             Event::Store(event) => self.store(event),
             Event::Config(event) => configuration(event),
             Event::ConfigWarning { text } => config_warning(text),
             Event::InternalError { what, detail } => {
                 limited!(self, what, ERROR, "internal_error", "internal error", { what, detail, });
             }
+        }
+    }
+}
+
+fn chaos(event: ChaosEvent<'_>) {
+    match event {
+        ChaosEvent::FaultBegan { fault, direction, name } => {
+            line!(INFO, "chaos_fault_began", "fault begins", {
+                fault = fault.as_str(), name, direction = direction.as_str(),
+            });
+        }
+        ChaosEvent::FaultInjected { fault, direction, name, connection, message } => {
+            line!(DEBUG, "chaos_fault_injected", "fault injected", {
+                fault = fault.as_str(), name, direction = direction.as_str(), connection, message,
+            });
+        }
+        ChaosEvent::FaultEnded { fault, direction, name } => {
+            line!(INFO, "chaos_fault_ended", "fault ends", {
+                fault = fault.as_str(), name, direction = direction.as_str(),
+            });
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, Outcome, Reason,
     ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel, Transport, UpstreamLabel,
     catalogue::Catalogue,
+    chaos_event::ChaosSeries,
     in_flight::InFlight,
     label::Signal,
     recent::{Handshakes, Latencies, Population},
@@ -20,6 +21,7 @@ use std::{
 pub(crate) struct Metrics {
     registry: Registry,
     series: Catalogue,
+    chaos: Option<ChaosSeries>,
     names: Names,
     pub(crate) in_flight: InFlight,
     pub(crate) latencies: Latencies,
@@ -37,12 +39,12 @@ impl Metrics {
         series.reconnect_attempts.exclude(&["session", "reinitialized"])?;
         let build = [env!("CARGO_PKG_VERSION"), env!("BUILD_REVISION"), env!("BUILD_RUSTC")];
         series.build_info.0.get_metric_with_label_values(&build)?.set(1);
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        register_process(&registry)?;
         let names = Names::new(&series)?;
         Ok(Self {
             registry,
             series,
+            chaos: None,
             names,
             in_flight: InFlight::default(),
             latencies: Latencies::default(),
@@ -50,6 +52,16 @@ impl Metrics {
             population: Population::default(),
             balance: RwLock::default(),
         })
+    }
+
+    /// The same, with the metrics of a chaos proxy in the place of the server's.
+    pub(crate) fn for_chaos() -> Result<Self, TelemetryError> {
+        let registry = Registry::new();
+        let chaos = Some(ChaosSeries::register(&registry)?);
+        let server = Self::new()?;
+        registry.register(Box::new(server.series.build_info.0.clone()))?;
+        register_process(&registry)?;
+        Ok(Self { registry, chaos, ..server })
     }
 
     pub(crate) fn register_upstream(&self, name: &str) -> UpstreamLabel {
@@ -214,6 +226,7 @@ impl Metrics {
             Event::Store(event) => self.store(event),
             Event::ServerStarted { .. } => m.config_reloaded.of(()).set(unix_seconds()),
             Event::Config(event) => self.configuration(event),
+            Event::Chaos(event) => self.chaos.iter().for_each(|series| series.record(event)),
             Event::ServerStopping { .. }
             | Event::ServerStopped
             | Event::AttemptStarted { .. }
@@ -333,6 +346,16 @@ impl Metrics {
         self.series.handshake_duration.of(labels).observe(elapsed.as_secs_f64());
         self.handshakes.push(ok, elapsed);
     }
+}
+
+#[cfg(target_os = "linux")]
+fn register_process(registry: &Registry) -> prometheus::Result<()> {
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register_process(_: &Registry) -> prometheus::Result<()> {
+    Ok(())
 }
 
 fn unix_seconds() -> f64 {

@@ -101,6 +101,11 @@ impl Link {
         self.session.get().is_some()
     }
 
+    /// The session's id, if the server gave us one.
+    pub(super) fn session_id(&self) -> Option<String> {
+        self.session.get().and_then(|id| id.to_str().ok()).map(ToOwned::to_owned)
+    }
+
     /// Keeps the session that the answer to `initialize` brings, if any.
     pub(super) fn keep_session(&self, response: &Response) -> Result<(), ClientError> {
         let Some(id) =

@@ -109,6 +109,11 @@ impl HttpWire {
         self.link.doubt.notified().await;
     }
 
+    /// The id of the session, if the server gave one.
+    pub(crate) fn session_id(&self) -> Option<String> {
+        self.link.session_id()
+    }
+
     /// How the connection ends.
     pub(crate) fn fate(&self) -> &Fate {
         &self.link.fate

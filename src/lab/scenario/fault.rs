@@ -1,0 +1,133 @@
+//! A fault as it stands in a scenario: of the network, in the words of a chaos plan, or of a process.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// A fault.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Fault {
+    /// Done to a process.
+    Process(ProcessFault),
+    /// Done to what passes between clients and target.
+    Network(Box<mcp_chaos::Fault>),
+}
+
+/// A fault that is done to a process. How long it lasts is said by the step that switches it on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessFault {
+    /// What it is called.
+    pub name: String,
+    /// What it does.
+    pub kind: ProcessKind,
+}
+
+/// What can be done to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessKind {
+    /// It is killed without a word, and started again when the fault is over.
+    Kill,
+    /// It is asked to end, and started again when the fault is over.
+    Terminate,
+    /// It is stopped, so that nothing in it moves, and goes on when the fault is over.
+    Stop,
+}
+
+/// To whom a fault is done that is done to a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Of {
+    /// To the target that the lab started.
+    #[default]
+    Target,
+    /// To the processes that the target started.
+    Upstream,
+}
+
+impl ProcessKind {
+    /// All, by name.
+    pub const NAMES: &[&str] = &["kill", "terminate", "stop"];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Terminate => "terminate",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl Fault {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Process(fault) => &fault.name,
+            Self::Network(fault) => &fault.name,
+        }
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Process(fault) => fault.kind.name(),
+            Self::Network(fault) => fault.kind.name(),
+        }
+    }
+
+    /// The same with the times of its schedule multiplied.
+    #[must_use]
+    pub fn scaled(&self, scale: f64) -> Self {
+        let Self::Network(fault) = self else { return self.clone() };
+        let mut fault = fault.clone();
+        let times = |time: Duration| time.mul_f64(scale);
+        fault.schedule.at = times(fault.schedule.at);
+        fault.schedule.lasts = fault.schedule.lasts.map(times);
+        fault.schedule.every = fault.schedule.every.map(times);
+        Self::Network(fault)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fault {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let keys: Map<String, Value> = Map::deserialize(from)?;
+        let kind = keys.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if !ProcessKind::NAMES.contains(&kind) {
+            let read = mcp_chaos::Fault::read(keys).map_err(D::Error::custom)?;
+            return Ok(Self::Network(Box::new(read)));
+        }
+        let mut keys = keys.clone();
+        if !keys.contains_key("name") {
+            keys.insert("name".to_owned(), kind.into());
+        }
+        serde_json::from_value(Value::Object(keys)).map(Self::Process).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Fault {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Fault".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let kinds: Vec<&str> =
+            mcp_chaos::Kind::NAMES.iter().chain(ProcessKind::NAMES).copied().collect();
+        schemars::json_schema!({
+            "description": "A fault: of the network, with the keys of its kind as in a plan of \
+                            `mcp-orchestrator chaos`, or of a process.",
+            "type": "object",
+            "required": ["kind"],
+            "properties": {
+                "name": { "type": "string", "description": "What it is called; its kind without it." },
+                "kind": { "enum": kinds, "description": "What it does." },
+            },
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! What is tested: where it is, and the process when the lab started it.
+//!
+//! `spec` is what was asked for, `process` a process that was started, `Place` a target that is there.
+
+mod place;
+mod process;
+mod spec;
+
+pub use place::Place;
+pub use spec::{TargetError, TargetSpec};

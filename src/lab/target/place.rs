@@ -1,0 +1,222 @@
+//! A target that is there.
+
+use super::{
+    TargetError, TargetSpec,
+    process::Process,
+    spec::{Recipe, way},
+};
+use crate::result::{Target, TargetKind};
+use mcp_client::Secret;
+use reqwest::Url;
+use rustix::process::Signal;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
+
+/// Longest time for a target to come up.
+const TO_COME_UP: Duration = Duration::from_secs(60);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+/// Longest time for one such look.
+const ONE_LOOK: Duration = Duration::from_secs(2);
+
+/// A target that is there. Dropping it ends what was started for it.
+pub struct Place {
+    recipe: Recipe,
+    token: Option<Secret>,
+    log: Option<PathBuf>,
+    process: Mutex<Option<Process>>,
+    /// Keeps the port ours while nobody listens there.
+    _held: Option<TcpSocket>,
+}
+
+impl Place {
+    /// Starts it, if it is not there, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(spec: &TargetSpec) -> Result<Self, TargetError> {
+        let recipe = spec.recipe()?;
+        let held = matches!(recipe, Recipe::Listens { .. }).then(hold_port).transpose()?;
+        let recipe = held.as_ref().map_or_else(|| recipe.clone(), |(port, _)| recipe.with_port(*port));
+        let place = Self {
+            recipe,
+            token: spec.token.clone(),
+            log: spec.log.clone(),
+            process: Mutex::default(),
+            _held: held.map(|(_, held)| held),
+        };
+        place.start_process().await?;
+        place.come_up().await?;
+        Ok(place)
+    }
+
+    /// The way of a client to it, through a proxy if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be said.
+    pub fn way(&self, through: Option<SocketAddr>) -> Result<mcp_client::Target, TargetError> {
+        match (&self.recipe, self.recipe.url()) {
+            (Recipe::Stdio { words }, _) => {
+                let (command, args) = (words[0].clone(), words[1..].to_vec());
+                Ok(mcp_client::Target::stdio(command, args, Default::default(), None))
+            }
+            (_, Some(url)) => way(&url, self.token.as_ref(), through),
+            (_, None) => Err(TargetError::Url("it is not known".to_owned())),
+        }
+    }
+
+    /// What a proxy before it connects to, where one can stand.
+    #[must_use]
+    pub fn upstream(&self) -> Option<String> {
+        let url = self.recipe.url().filter(|url| url.scheme() == "http")?;
+        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    }
+
+    /// Where its metrics would be.
+    #[must_use]
+    pub fn metrics_url(&self) -> Option<Url> {
+        self.recipe.url().and_then(|url| url.join("/metrics").ok())
+    }
+
+    /// The token it asks for.
+    #[must_use]
+    pub const fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    /// Whether the lab started a process for all clients.
+    #[must_use]
+    pub const fn is_spawned(&self) -> bool {
+        matches!(self.recipe, Recipe::Listens { .. })
+    }
+
+    /// The id of that process.
+    pub async fn process_id(&self) -> Option<u32> {
+        self.process.lock().await.as_ref().and_then(Process::id)
+    }
+
+    /// What it is, without a secret.
+    #[must_use]
+    pub fn facts(&self) -> Target {
+        let url = self.recipe.url().map(shown);
+        let kind = if url.is_some() { TargetKind::Http } else { TargetKind::Stdio };
+        let command = self.recipe.shown();
+        let program = command.as_ref().and_then(|words| words.first());
+        let name = program.and_then(|word| word.rsplit('/').next()).or(url.as_deref());
+        Target {
+            name: name.unwrap_or_default().to_owned(),
+            kind,
+            url,
+            command,
+            server_name: None,
+            server_version: None,
+            protocol_version: None,
+        }
+    }
+
+    /// Ends the process, with a word or without.
+    pub async fn end_process(&self, gently: bool) {
+        let mut process = self.process.lock().await;
+        if let Some(process) = process.as_mut() {
+            if gently { process.terminate().await } else { process.kill().await }
+        }
+        *process = None;
+    }
+
+    /// Starts the process; does not wait until it answers.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start_process(&self) -> Result<(), TargetError> {
+        if let Recipe::Listens { words, .. } = &self.recipe {
+            *self.process.lock().await = Some(Process::start(words, self.log.as_deref())?);
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to the process.
+    pub async fn signal(&self, signal: Signal) {
+        if let Some(process) = self.process.lock().await.as_ref() {
+            process.signal(signal);
+        }
+    }
+
+    /// Sends a signal to the processes that it started; says how many there were.
+    pub async fn signal_children(&self, signal: Signal) -> usize {
+        self.process.lock().await.as_ref().map_or(0, |process| process.signal_children(signal))
+    }
+
+    /// Waits until it answers anything at all.
+    async fn come_up(&self) -> Result<(), TargetError> {
+        let Some(url) = self.recipe.url() else { return Ok(()) };
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
+        let http = http.ok().filter(|_| url.scheme() == "http");
+        let until = Instant::now() + TO_COME_UP;
+        loop {
+            let answers = match &http {
+                Some(http) => matches!(
+                    timeout(ONE_LOOK, http.get(url.clone()).send()).await, Ok(Ok(_))
+                ),
+                None => reachable(&url).await,
+            };
+            if answers {
+                return Ok(());
+            }
+            if self.process.lock().await.as_mut().is_some_and(Process::has_ended) {
+                return Err(TargetError::Start("its process ended".to_owned()));
+            }
+            if Instant::now() >= until {
+                let waited = TO_COME_UP.as_secs();
+                return Err(TargetError::Start(format!("no answer at {} in {waited} s", shown(url))));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Whether a connection can be made.
+    pub async fn is_reachable(&self, through: Option<SocketAddr>) -> bool {
+        if let Some(proxy) = through {
+            return matches!(timeout(ONE_LOOK, TcpStream::connect(proxy)).await, Ok(Ok(_)));
+        }
+        match self.recipe.url() {
+            Some(url) => reachable(&url).await,
+            None => true,
+        }
+    }
+}
+
+async fn reachable(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or(80);
+    matches!(timeout(ONE_LOOK, TcpStream::connect((host, port))).await, Ok(Ok(_)))
+}
+
+/// A URL without what may be secret.
+fn shown(mut url: Url) -> String {
+    // Both fail only for URLs without a host, and those are refused.
+    let _user = url.set_username("");
+    let _password = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
+}
+
+/// A port that the system gives to nobody else while the socket is held: a server that names it can
+/// listen there, end, and listen there again.
+fn hold_port() -> Result<(u16, TcpSocket), TargetError> {
+    let hold = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+        Ok((socket.local_addr()?.port(), socket))
+    };
+    hold().map_err(|error: std::io::Error| TargetError::Start(format!("no port is free: {error}")))
+}

@@ -1,0 +1,208 @@
+//! What was asked for on the command line, and what it means.
+
+use mcp_client::{Secret, Target};
+use reqwest::Url;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+/// Stands for the port in a command and in a URL.
+const PORT: &str = "{port}";
+/// Where an HTTP server that was started is, unless a URL says otherwise.
+const USUAL_URL: &str = "http://127.0.0.1:{port}/mcp";
+/// What stands for a secret wherever a command is shown.
+const HIDDEN: &str = "***";
+
+/// Why nothing can be tested like this.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// Nothing was named.
+    #[error("no target: name one with --target URL, or a command that starts one with --spawn")]
+    Missing,
+    /// The command line cannot be taken apart.
+    #[error("--spawn: {0}")]
+    Command(String),
+    /// The URL cannot be used.
+    #[error("--target: {0}")]
+    Url(String),
+    /// It did not come up.
+    #[error("the target did not come up: {0}")]
+    Start(String),
+}
+
+/// What is to be tested.
+#[derive(Debug, Clone, Default)]
+pub struct TargetSpec {
+    /// Where it is; with a command, where the command's server is, with `{port}` in it.
+    pub url: Option<String>,
+    /// A command that starts it: with `{port}` in it an HTTP server, else one on standard input and
+    /// output.
+    pub spawn: Option<String>,
+    /// The bearer token it asks for.
+    pub token: Option<Secret>,
+    /// Where what it writes goes; nowhere when absent.
+    pub log: Option<PathBuf>,
+}
+
+/// What was asked for, taken apart.
+#[derive(Debug, Clone)]
+pub(super) enum Recipe {
+    /// It is there already.
+    There(Url),
+    /// It is started, and listens.
+    Listens { words: Vec<String>, url: String },
+    /// It is started by each client, and spoken to over its standard streams.
+    Stdio { words: Vec<String> },
+}
+
+impl TargetSpec {
+    /// Looks for mistakes.
+    ///
+    /// # Errors
+    /// When there is one.
+    pub fn check(&self) -> Result<(), TargetError> {
+        self.recipe().map(drop)
+    }
+
+    pub(super) fn recipe(&self) -> Result<Recipe, TargetError> {
+        let Some(command) = &self.spawn else {
+            let url = self.url.as_deref().ok_or(TargetError::Missing)?;
+            return Ok(Recipe::There(parse(url)?));
+        };
+        let unbalanced = || TargetError::Command("a quote is not closed".to_owned());
+        let words = shlex::split(command).ok_or_else(unbalanced)?;
+        if words.is_empty() {
+            return Err(TargetError::Command("the command is empty".to_owned()));
+        }
+        if !words.iter().any(|word| word.contains(PORT)) {
+            return match &self.url {
+                Some(url) => Ok(Recipe::Listens { words, url: url.clone() }),
+                None => Ok(Recipe::Stdio { words }),
+            };
+        }
+        let url = self.url.clone().unwrap_or_else(|| USUAL_URL.to_owned());
+        parse(&url.replace(PORT, "1"))?;
+        Ok(Recipe::Listens { words, url })
+    }
+}
+
+impl Recipe {
+    /// With that port in the place of `{port}`.
+    pub(super) fn with_port(&self, port: u16) -> Self {
+        let fill = |text: &String| text.replace(PORT, &port.to_string());
+        match self {
+            Self::Listens { words, url } => {
+                Self::Listens { words: words.iter().map(fill).collect(), url: fill(url) }
+            }
+            Self::There(_) | Self::Stdio { .. } => self.clone(),
+        }
+    }
+
+    /// The URL, if it has one.
+    pub(super) fn url(&self) -> Option<Url> {
+        match self {
+            Self::There(url) => Some(url.clone()),
+            Self::Listens { url, .. } => parse(url).ok(),
+            Self::Stdio { .. } => None,
+        }
+    }
+
+    /// The command, with what looks like a secret left out.
+    pub(super) fn shown(&self) -> Option<Vec<String>> {
+        match self {
+            Self::There(_) => None,
+            Self::Listens { words, .. } | Self::Stdio { words } => Some(masked(words)),
+        }
+    }
+}
+
+fn parse(url: &str) -> Result<Url, TargetError> {
+    let parsed = Url::parse(url).map_err(|error| TargetError::Url(error.to_string()))?;
+    if matches!(parsed.scheme(), "http" | "https") && parsed.host_str().is_some() {
+        return Ok(parsed);
+    }
+    Err(TargetError::Url(format!("it must start with http:// or https://, not {}:", parsed.scheme())))
+}
+
+/// A command with what looks like a secret left out: what follows a flag or a key that speaks of one.
+fn masked(words: &[String]) -> Vec<String> {
+    let speaks = |word: &str| {
+        let word = word.to_ascii_lowercase();
+        ["token", "secret", "password", "api-key", "apikey", "api_key", "authorization"]
+            .iter()
+            .any(|secret| word.contains(secret))
+    };
+    let mut shown: Vec<String> = Vec::with_capacity(words.len());
+    let mut hide_next = false;
+    for word in words {
+        let hidden = match word.split_once(['=', ':']) {
+            _ if hide_next => HIDDEN.to_owned(),
+            Some((key, _)) if speaks(key) => format!("{key}={HIDDEN}"),
+            _ => word.clone(),
+        };
+        hide_next = !hide_next && word.starts_with('-') && !word.contains('=') && speaks(word);
+        shown.push(hidden);
+    }
+    shown
+}
+
+/// The way of a client to a URL, through a proxy if there is one.
+pub(super) fn way(
+    url: &Url,
+    token: Option<&Secret>,
+    through: Option<SocketAddr>,
+) -> Result<Target, TargetError> {
+    let mut url = url.clone();
+    if let Some(proxy) = through {
+        let moved = url.set_ip_host(proxy.ip()).and_then(|()| url.set_port(Some(proxy.port())));
+        moved.map_err(|()| TargetError::Url("no proxy can stand before it".to_owned()))?;
+    }
+    let bearer = token.map(|token| Secret::from(format!("Bearer {}", token.expose())));
+    let headers: BTreeMap<String, Secret> =
+        bearer.into_iter().map(|value| ("authorization".to_owned(), value)).collect();
+    Target::http(url.as_str(), headers).map_err(|error| TargetError::Url(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(url: Option<&str>, spawn: Option<&str>) -> TargetSpec {
+        let text = |text: &str| text.to_owned();
+        TargetSpec { url: url.map(text), spawn: spawn.map(text), ..TargetSpec::default() }
+    }
+
+    #[test]
+    fn a_command_with_a_port_listens_and_one_without_is_spoken_to() {
+        let recipe = spec(None, Some("server --listen '127.0.0.1:{port}'")).recipe();
+        let recipe = recipe.expect("a recipe").with_port(7);
+        assert_eq!(recipe.url().map(String::from), Some("http://127.0.0.1:7/mcp".into()));
+        assert_eq!(recipe.shown().expect("a command")[2], "127.0.0.1:7");
+        assert!(matches!(spec(None, Some("server")).recipe(), Ok(Recipe::Stdio { .. })));
+        let other = spec(Some("http://127.0.0.1:{port}/x"), Some("s {port}")).recipe();
+        let other = other.expect("a recipe").with_port(8);
+        assert_eq!(other.url().map(String::from), Some("http://127.0.0.1:8/x".into()));
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        assert_eq!(spec(None, None).check(), Err(TargetError::Missing));
+        for (url, spawn) in [(Some("ftp://x"), None), (None, Some("'")), (None, Some(""))] {
+            assert!(spec(url, spawn).check().is_err(), "{url:?} {spawn:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_shown_without_its_secrets() {
+        let words = ["s", "--token", "hunter2", "--api-key=hunter2", "API_TOKEN=hunter2", "plain"];
+        let shown = masked(&words.map(ToOwned::to_owned));
+        assert!(!shown.join(" ").contains("hunter2"), "{shown:?}");
+        assert_eq!(shown.last().map(String::as_str), Some("plain"));
+    }
+
+    #[test]
+    fn a_proxy_changes_the_address_and_nothing_else() {
+        let url = parse("http://localhost:3001/mcp?x=1").expect("a URL");
+        let through = way(&url, None, Some(([127, 0, 0, 1], 9).into())).expect("a way");
+        let Target::Http(through) = through else { panic!("HTTP") };
+        assert_eq!(through.url.as_str(), "http://127.0.0.1:9/mcp?x=1");
+    }
+}
