@@ -39,7 +39,7 @@ struct Server {
 /// The endpoint at `/mcp`.
 pub(crate) fn router(fault: Option<Fault>) -> io::Result<Router> {
     let lasts = (fault == Some(Fault::ForgetSessions)).then_some(FORGETS_AFTER);
-    let sessions = Sessions { lasts, ..Sessions::default() };
+    let sessions = Sessions::that_last(lasts);
     let calls = TaskTracker::new();
     let server = Arc::new(Server { fault, tools: Tools::new(fault)?, sessions, calls });
     Ok(Router::new().route("/mcp", post(message).get(listen).delete(end)).with_state(server))

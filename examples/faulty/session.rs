@@ -19,7 +19,7 @@ pub(crate) type Answer = watch::Receiver<Option<String>>;
 #[derive(Default)]
 pub(crate) struct Sessions {
     /// After so many requests a session is forgotten.
-    pub(crate) lasts: Option<u32>,
+    lasts: Option<u32>,
     all: Mutex<HashMap<String, Session>>,
 }
 
@@ -31,6 +31,11 @@ struct Session {
 }
 
 impl Sessions {
+    /// None yet; each is forgotten after so many requests, or never.
+    pub(crate) fn that_last(lasts: Option<u32>) -> Self {
+        Self { lasts, ..Self::default() }
+    }
+
     /// Opens one; says its id.
     pub(crate) fn open(&self) -> io::Result<String> {
         let mut random = [0_u8; 16];

@@ -4,11 +4,11 @@
 //! [`result`] is what a run found out, as values that can be written and read again. [`progress`] is
 //! what is shown while it runs.
 
-pub mod progress;
 pub mod load;
 pub mod observe;
 pub mod oracle;
 pub mod persona;
+pub mod progress;
 pub mod result;
 pub mod scenario;
 pub mod target;

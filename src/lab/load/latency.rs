@@ -35,8 +35,10 @@ impl Durations {
     #[must_use]
     pub fn latency(&self) -> Option<Latency> {
         let percentiles = |histogram| percentiles(histogram);
-        (!self.raw.is_empty())
-            .then(|| Latency { corrected: percentiles(&self.corrected), raw: percentiles(&self.raw) })
+        (!self.raw.is_empty()).then(|| Latency {
+            corrected: percentiles(&self.corrected),
+            raw: percentiles(&self.raw),
+        })
     }
 }
 

@@ -107,8 +107,11 @@ impl Looks {
     fn series(&self) -> Vec<AvailabilitySample> {
         let mut series: Vec<AvailabilitySample> = Vec::new();
         for look in &self.looks {
-            let sample =
-                AvailabilitySample { at_s: look.at_s, listed: look.listed, callable: look.callable };
+            let sample = AvailabilitySample {
+                at_s: look.at_s,
+                listed: look.listed,
+                callable: look.callable,
+            };
             let same = |last: &AvailabilitySample| {
                 last.listed == sample.listed && last.callable == sample.callable
             };

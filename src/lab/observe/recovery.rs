@@ -9,11 +9,7 @@ use crate::result::Recovery;
 /// For each fault that somebody noticed. `failed_s` tells when a client saw something fail, and the
 /// fault behind it.
 #[must_use]
-pub fn recoveries(
-    timeline: &Timeline,
-    looks: &Looks,
-    failed_s: &[(f64, usize)],
-) -> Vec<Recovery> {
+pub fn recoveries(timeline: &Timeline, looks: &Looks, failed_s: &[(f64, usize)]) -> Vec<Recovery> {
     let gaps = looks.gaps(timeline);
     let faults = timeline.faults().iter().enumerate();
     let noticed = faults.filter_map(|(at, fault)| {

@@ -58,9 +58,8 @@ fn name(tool: &Value) -> &str {
 
 /// A tool that says that it only reads and asks for no arguments; else one that is known for it.
 fn quiet(tools: &[Value]) -> Option<(String, Map<String, Value>)> {
-    let without = |tool: &&Value| {
-        tool["inputSchema"]["required"].as_array().is_none_or(Vec::is_empty)
-    };
+    let without =
+        |tool: &&Value| tool["inputSchema"]["required"].as_array().is_none_or(Vec::is_empty);
     let reads = |tool: &&Value| tool["annotations"]["readOnlyHint"] == json!(true);
     if let Some(tool) = tools.iter().find(|tool| without(tool) && reads(tool)) {
         return Some((name(tool).to_owned(), Map::new()));
@@ -76,9 +75,8 @@ fn quiet(tools: &[Value]) -> Option<(String, Map<String, Value>)> {
 pub fn counts(result: &Value, prefix: &str) -> Option<BTreeMap<u64, u64>> {
     let text = first_text(result)?;
     let all: BTreeMap<String, u64> = serde_json::from_str(text).ok()?;
-    let number = |(key, times): (String, u64)| {
-        Some((key.strip_prefix(prefix)?.parse::<u64>().ok()?, times))
-    };
+    let number =
+        |(key, times): (String, u64)| Some((key.strip_prefix(prefix)?.parse::<u64>().ok()?, times));
     Some(all.into_iter().filter_map(number).collect())
 }
 

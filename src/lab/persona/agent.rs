@@ -6,7 +6,7 @@ use super::{
     sink::{Deaf, identity},
 };
 use mcp_client::{
-    Client, ClientConfig, ClientError, Connection, ConfigError, OutCall, State, Target, Terms,
+    Client, ClientConfig, ClientError, ConfigError, Connection, OutCall, State, Target, Terms,
     Unfinished,
 };
 use mcp_protocol::{Payload, RawObject};
@@ -24,7 +24,7 @@ pub struct Agent {
 
 enum Inner {
     Own(Client),
-    Policed(Policed),
+    Policed(Box<Policed>),
 }
 
 /// What a handshake brought.
@@ -50,7 +50,7 @@ impl Agent {
                 let client = Client::start(config, identity(name), Arc::new(Deaf))?;
                 Inner::Own(client)
             }
-            Nature::Rule(rule) => Inner::Policed(Policed::new(name, way, rule)),
+            Nature::Rule(rule) => Inner::Policed(Box::new(Policed::new(name, way, rule))),
         };
         Ok(Self { inner })
     }

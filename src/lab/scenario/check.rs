@@ -9,7 +9,8 @@ const DEEPEST: usize = 8;
 
 /// Looks for mistakes; tells the first.
 pub(super) fn check(scenario: &Scenario) -> Result<(), String> {
-    let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let is_word =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if scenario.name.is_empty() || !scenario.name.chars().all(is_word) {
         return Err("name: small letters, digits and dashes only".to_owned());
     }

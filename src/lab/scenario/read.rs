@@ -98,10 +98,7 @@ fn meant(error: &str) -> String {
 }
 
 /// The known word that is most like an unknown one.
-pub(crate) fn nearest<'a>(
-    unknown: &str,
-    known: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let alike = known.map(|word| (strsim::jaro_winkler(unknown, word), word));
     let best = alike.max_by(|one, other| one.0.total_cmp(&other.0));
     best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, word)| word)

@@ -9,9 +9,7 @@ macro_rules! files {
 }
 
 /// Name and text, in the order in which they are listed and run.
-const FILES: &[(&str, &str)] = files![
-    "handshake-reliability",
-];
+const FILES: &[(&str, &str)] = files!["handshake-reliability",];
 
 /// All of them.
 ///

@@ -8,7 +8,9 @@ use std::time::Duration;
 const LONGEST: f64 = 31.0 * 86_400.0;
 
 /// A time in a scenario, in seconds: not negative, at most a month.
-#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "f64")]
 pub struct Seconds(#[schemars(range(min = 0.0, max = 2_678_400.0))] f64);
 

@@ -45,7 +45,8 @@ impl Place {
     pub async fn start(spec: &TargetSpec) -> Result<Self, TargetError> {
         let recipe = spec.recipe()?;
         let held = matches!(recipe, Recipe::Listens { .. }).then(hold_port).transpose()?;
-        let recipe = held.as_ref().map_or_else(|| recipe.clone(), |(port, _)| recipe.with_port(*port));
+        let recipe =
+            held.as_ref().map_or_else(|| recipe.clone(), |(port, _)| recipe.with_port(*port));
         let place = Self {
             recipe,
             token: spec.token.clone(),
@@ -162,9 +163,9 @@ impl Place {
         let until = Instant::now() + TO_COME_UP;
         loop {
             let answers = match &http {
-                Some(http) => matches!(
-                    timeout(ONE_LOOK, http.get(url.clone()).send()).await, Ok(Ok(_))
-                ),
+                Some(http) => {
+                    matches!(timeout(ONE_LOOK, http.get(url.clone()).send()).await, Ok(Ok(_)))
+                }
                 None => reachable(&url).await,
             };
             if answers {
@@ -175,7 +176,10 @@ impl Place {
             }
             if Instant::now() >= until {
                 let waited = TO_COME_UP.as_secs();
-                return Err(TargetError::Start(format!("no answer at {} in {waited} s", shown(url))));
+                return Err(TargetError::Start(format!(
+                    "no answer at {} in {waited} s",
+                    shown(url)
+                )));
             }
             sleep(LOOK).await;
         }

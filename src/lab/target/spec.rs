@@ -119,7 +119,10 @@ fn parse(url: &str) -> Result<Url, TargetError> {
     if matches!(parsed.scheme(), "http" | "https") && parsed.host_str().is_some() {
         return Ok(parsed);
     }
-    Err(TargetError::Url(format!("it must start with http:// or https://, not {}:", parsed.scheme())))
+    Err(TargetError::Url(format!(
+        "it must start with http:// or https://, not {}:",
+        parsed.scheme()
+    )))
 }
 
 /// A command with what looks like a secret left out: what follows a flag or a key that speaks of one.
