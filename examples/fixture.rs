@@ -13,6 +13,7 @@
 //! | `FIXTURE_PAGE_SIZE` | how many entries a list answers at a time; all by default |
 //! | `FIXTURE_NAME` | the name it gives itself (default `fixture`) |
 //! | `FIXTURE_WARMING_UP` | a file with a number: so many more lists of tools are empty |
+//! | `FIXTURE_ORACLE` | a file in which `oracle_run` counts, so that the count outlives the process |
 //! | `FIXTURE_STUBBORN` | if set, the end of its input and SIGTERM do not end it |
 
 #[path = "fixture/basic.rs"]
@@ -25,6 +26,8 @@ mod changes;
 mod content;
 #[path = "fixture/dispatch.rs"]
 mod dispatch;
+#[path = "fixture/oracle.rs"]
+mod oracle;
 #[path = "fixture/own.rs"]
 mod own;
 #[path = "fixture/prompts.rs"]

@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it. What a flag means
 //! is settled in `config`.
 
-use crate::{config::Given, connect};
+use crate::{config::Given, connect, lab_command::LabCommand};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -52,6 +52,9 @@ pub(crate) enum Command {
     Metrics(MetricsCommand),
     /// Be an agent: a small MCP server on standard input and output, as `agent_spawn` starts it
     Agent,
+    /// Find out when and why the tools of any MCP server were gone
+    #[command(subcommand)]
+    Lab(LabCommand),
 }
 
 /// Where the server is, and what lets us in. Holds a secret, so it cannot be printed with `Debug`.

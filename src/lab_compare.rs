@@ -64,7 +64,8 @@ struct Suite {
 
 /// `lab compare`
 pub(crate) fn compare(given: Given) -> Result<(), Failure> {
-    let mut targets = Targets::read(&given.file).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut targets =
+        Targets::read(&given.file).map_err(|error| Failure::usage(error.to_string()))?;
     targets.words.extend(given.set.iter().cloned());
     targets.keep(&given.only).map_err(|error| Failure::usage(error.to_string()))?;
     let named = if given.scenarios.is_empty() { &targets.scenarios } else { &given.scenarios };
@@ -86,15 +87,18 @@ pub(crate) fn compare(given: Given) -> Result<(), Failure> {
     print(&table.markdown())?;
     match table.rows.iter().filter(|row| row.error.is_some()).count() {
         0 => Ok(()),
-        failed => {
-            Err(Failure::run(format!("{failed} of {} targets not tested", table.rows.len())))
-        }
+        failed => Err(Failure::run(format!("{failed} of {} targets not tested", table.rows.len()))),
     }
 }
 
 impl Suite {
     /// Finds out about one target.
-    fn one(&self, candidate: &Candidate, out: &Path, table: &mut Leaderboard) -> Result<(), Failure> {
+    fn one(
+        &self,
+        candidate: &Candidate,
+        out: &Path,
+        table: &mut Leaderboard,
+    ) -> Result<(), Failure> {
         let folder = Folder::create(&out.join(candidate.folder())).map_err(Failure::run)?;
         let (log, writer) = folder.events().map_err(Failure::run)?;
         let (dir, target_log) = (folder.raw().join("work"), folder.logs().join("target.log"));
@@ -127,7 +131,9 @@ fn write(out: &Path, table: &Leaderboard) -> Result<(), Failure> {
     let forms =
         [("compare.md", table.markdown()), ("compare.html", table.html()), ("compare.json", json)];
     for (name, text) in forms {
-        fs::create_dir_all(out).and_then(|()| fs::write(out.join(name), text)).map_err(Failure::run)?;
+        fs::create_dir_all(out)
+            .and_then(|()| fs::write(out.join(name), text))
+            .map_err(Failure::run)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions` and `commands`
-//! (all others); nothing here knows a protocol.
+//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions`,
+//! `lab_command`, `lab_run` and `lab_compare` (the lab) and `commands` (all others); nothing here knows a protocol.
 
 mod agent;
 mod app;
@@ -11,6 +11,9 @@ mod connect;
 mod data_dir;
 mod failure;
 mod health;
+mod lab_command;
+mod lab_compare;
+mod lab_run;
 mod mcp_servers;
 mod open_files;
 mod reload;
@@ -49,6 +52,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Sessions(command)) => sessions::sessions(command, environment),
         Some(Command::Metrics(command)) => commands::metrics(&command),
         Some(Command::Agent) => agent::run(),
+        Some(Command::Lab(command)) => lab_command::lab(command),
     }
 }
 

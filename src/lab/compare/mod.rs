@@ -93,7 +93,8 @@ impl Prepared {
         if let Some(behind) = self.behind {
             behind.end_process(true).await;
         }
-        let was_there = result.target.server_name.is_some() || result.target.protocol_version.is_some();
+        let was_there =
+            result.target.server_name.is_some() || result.target.protocol_version.is_some();
         if was_there {
             return Ok(result);
         }

@@ -8,6 +8,7 @@ mod client;
 mod events;
 mod latency;
 mod measured;
+mod read;
 mod scenario;
 mod target;
 
@@ -18,6 +19,7 @@ pub use measured::{
     Availability, AvailabilitySample, Calls, Outcome, ResourceSample, ResourceSource, Resources,
     Sessions, UNEXPLAINED, UnavailableBy,
 };
+pub use read::{RESULT_FILE, ReadError};
 pub use scenario::{Direction, Expectation, Failure, Fault, Oracle, Recovery, Scenario, Verdict};
 pub use target::{Target, TargetKind};
 

@@ -101,11 +101,6 @@ impl Measure {
             | Self::DescriptorGrowth => "",
         }
     }
-
-    /// Whether it only means something where the target has the oracle tools.
-    pub(crate) const fn needs_oracle(self) -> bool {
-        matches!(self, Self::Lost | Self::RanTwice)
-    }
 }
 
 impl fmt::Display for Measure {

@@ -3,9 +3,9 @@
 use super::{
     TargetError, TargetSpec,
     process::Process,
-    spec::{Recipe, way},
+    spec::{Recipe, shown, way},
 };
-use crate::result::{Target, TargetKind};
+use crate::result::Target;
 use mcp_client::Secret;
 use reqwest::Url;
 use rustix::process::Signal;
@@ -107,20 +107,7 @@ impl Place {
     /// What it is, without a secret.
     #[must_use]
     pub fn facts(&self) -> Target {
-        let url = self.recipe.url().map(shown);
-        let kind = if url.is_some() { TargetKind::Http } else { TargetKind::Stdio };
-        let command = self.recipe.shown();
-        let program = command.as_ref().and_then(|words| words.first());
-        let name = program.and_then(|word| word.rsplit('/').next()).or(url.as_deref());
-        Target {
-            name: name.unwrap_or_default().to_owned(),
-            kind,
-            url,
-            command,
-            server_name: None,
-            server_version: None,
-            protocol_version: None,
-        }
+        self.recipe.facts()
     }
 
     /// Ends the process, with a word or without.
@@ -201,16 +188,6 @@ async fn reachable(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(80);
     matches!(timeout(ONE_LOOK, TcpStream::connect((host, port))).await, Ok(Ok(_)))
-}
-
-/// A URL without what may be secret.
-fn shown(mut url: Url) -> String {
-    // Both fail only for URLs without a host, and those are refused.
-    let _user = url.set_username("");
-    let _password = url.set_password(None);
-    url.set_query(None);
-    url.set_fragment(None);
-    url.into()
 }
 
 /// A port that the system gives to nobody else while the socket is held: a server that names it can

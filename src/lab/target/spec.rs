@@ -1,5 +1,6 @@
 //! What was asked for on the command line, and what it means.
 
+use crate::result::{self, TargetKind};
 use mcp_client::{Secret, Target};
 use reqwest::Url;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -62,6 +63,14 @@ impl TargetSpec {
         self.recipe().map(drop)
     }
 
+    /// What it is, without a secret.
+    ///
+    /// # Errors
+    /// When there is a mistake in it.
+    pub fn facts(&self) -> Result<result::Target, TargetError> {
+        self.recipe().map(|recipe| recipe.facts())
+    }
+
     pub(super) fn recipe(&self) -> Result<Recipe, TargetError> {
         let Some(command) = &self.spawn else {
             let url = self.url.as_deref().ok_or(TargetError::Missing)?;
@@ -102,6 +111,24 @@ impl Recipe {
             Self::There(url) => Some(url.clone()),
             Self::Listens { url, .. } => parse(url).ok(),
             Self::Stdio { .. } => None,
+        }
+    }
+
+    /// What it is, without a secret.
+    pub(super) fn facts(&self) -> result::Target {
+        let url = self.url().map(shown);
+        let kind = if url.is_some() { TargetKind::Http } else { TargetKind::Stdio };
+        let command = self.shown();
+        let program = command.as_ref().and_then(|words| words.first());
+        let name = program.and_then(|word| word.rsplit('/').next()).or(url.as_deref());
+        result::Target {
+            name: name.unwrap_or_default().to_owned(),
+            kind,
+            url,
+            command,
+            server_name: None,
+            server_version: None,
+            protocol_version: None,
         }
     }
 
@@ -162,6 +189,16 @@ pub(super) fn way(
     let headers: BTreeMap<String, Secret> =
         bearer.into_iter().map(|value| ("authorization".to_owned(), value)).collect();
     Target::http(url.as_str(), headers).map_err(|error| TargetError::Url(error.to_string()))
+}
+
+/// A URL without what may be secret.
+pub(super) fn shown(mut url: Url) -> String {
+    // Both fail only for URLs without a host, and those are refused.
+    let _user = url.set_username("");
+    let _password = url.set_password(None);
+    url.set_query(None);
+    url.set_fragment(None);
+    url.into()
 }
 
 #[cfg(test)]
