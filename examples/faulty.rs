@@ -22,7 +22,7 @@ mod tools;
 mod upstream;
 
 use fault::Fault;
-use std::{env, error::Error, process::ExitCode};
+use std::{env, error::Error, path::PathBuf, process::ExitCode};
 use tokio::net::TcpListener;
 
 /// What was asked for on the command line.
@@ -30,17 +30,20 @@ use tokio::net::TcpListener;
 struct Settings {
     listen: String,
     fault: Option<Fault>,
+    /// A file in which runs are counted, so that the count outlives the process.
+    counts: Option<PathBuf>,
 }
 
 impl Settings {
     fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut settings = Self { listen: "127.0.0.1:0".to_owned(), fault: None };
+        let mut settings = Self { listen: "127.0.0.1:0".to_owned(), fault: None, counts: None };
         while let Some(word) = words.next() {
             let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
             match word.as_str() {
                 "--listen" => settings.listen = value,
                 "--fault" => settings.fault = Some(value.parse()?),
-                _ => return Err(format!("{word} is not known: --listen ADDRESS, --fault FAULT")),
+                "--counts" => settings.counts = Some(value.into()),
+                _ => return Err(format!("{word} is not known: --listen, --fault, --counts")),
             }
         }
         Ok(settings)
@@ -66,6 +69,6 @@ async fn serve(words: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>
     let settings = Settings::read(words)?;
     let listener = TcpListener::bind(&settings.listen).await?;
     eprintln!("listening on http://{}/mcp", listener.local_addr()?);
-    axum::serve(listener, http::router(settings.fault)?).await?;
+    axum::serve(listener, http::router(settings.fault, settings.counts)?).await?;
     Ok(())
 }

@@ -166,6 +166,8 @@ pub(crate) fn watched<T>(
     running: impl Future<Output = T>,
     mut told: watch::Receiver<Progress>,
 ) -> Result<T, Failure> {
+    // An error means that one is there already.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::from)?;
     let result = runtime.block_on(async {

@@ -17,7 +17,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use mcp_protocol::{RpcError, code};
 use serde_json::{Value, json};
-use std::{convert::Infallible, io, sync::Arc};
+use std::{convert::Infallible, io, path::PathBuf, sync::Arc};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -37,11 +37,11 @@ struct Server {
 }
 
 /// The endpoint at `/mcp`.
-pub(crate) fn router(fault: Option<Fault>) -> io::Result<Router> {
+pub(crate) fn router(fault: Option<Fault>, counts: Option<PathBuf>) -> io::Result<Router> {
     let lasts = (fault == Some(Fault::ForgetSessions)).then_some(FORGETS_AFTER);
     let sessions = Sessions::that_last(lasts);
     let calls = TaskTracker::new();
-    let server = Arc::new(Server { fault, tools: Tools::new(fault)?, sessions, calls });
+    let server = Arc::new(Server { fault, tools: Tools::new(fault, counts)?, sessions, calls });
     Ok(Router::new().route("/mcp", post(message).get(listen).delete(end)).with_state(server))
 }
 

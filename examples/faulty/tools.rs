@@ -5,7 +5,9 @@ use mcp_protocol::{RpcError, code};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::PathBuf,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,13 +30,20 @@ pub(crate) struct Tools {
     fault: Option<Fault>,
     upstream: Upstream,
     ran: Mutex<BTreeMap<String, u64>>,
+    /// Where each run is written down, so that the count outlives the process.
+    counts: Option<PathBuf>,
     runs: AtomicU64,
 }
 
 impl Tools {
-    pub(crate) fn new(fault: Option<Fault>) -> io::Result<Self> {
-        let upstream = Upstream::start()?;
-        Ok(Self { fault, upstream, ran: Mutex::default(), runs: AtomicU64::default() })
+    pub(crate) fn new(fault: Option<Fault>, counts: Option<PathBuf>) -> io::Result<Self> {
+        let mut ran = BTreeMap::new();
+        let before = counts.as_ref().filter(|file| file.exists()).map(fs::read_to_string);
+        for key in before.transpose()?.iter().flat_map(|text| text.lines()) {
+            *ran.entry(key.to_owned()).or_default() += 1;
+        }
+        let (upstream, ran) = (Upstream::start()?, Mutex::new(ran));
+        Ok(Self { fault, upstream, ran, counts, runs: AtomicU64::default() })
     }
 
     /// The result of `tools/list`.
@@ -45,7 +54,6 @@ impl Tools {
 
     /// Calls one.
     pub(crate) async fn call(&self, params: &Value) -> Result<Value, RpcError> {
-        let failed = |error: io::Error| RpcError::new(code::INTERNAL, error.to_string());
         let unknown =
             || RpcError::new(code::INVALID_PARAMS, format!("no tool is named {}", params["name"]));
         if !self.are_there().await.map_err(failed)? {
@@ -73,21 +81,26 @@ impl Tools {
         let key = arguments["key"].as_str().ok_or_else(missing)?;
         let wait = arguments["ms"].as_u64().unwrap_or(0).min(LONGEST_RUN);
         let is_hit = self.runs.fetch_add(1, Ordering::Relaxed) % EACH == EACH - 1;
-        self.note(key);
+        self.note(key).map_err(failed)?;
         sleep(Duration::from_millis(wait)).await;
         match self.fault.filter(|_| is_hit) {
-            Some(Fault::RunTwice) => self.note(key),
+            Some(Fault::RunTwice) => self.note(key).map_err(failed)?,
             Some(Fault::HangCall) => std::future::pending().await,
             _ => {}
         }
         Ok(text(key))
     }
 
-    fn note(&self, key: &str) {
+    fn note(&self, key: &str) -> io::Result<()> {
+        if let Some(file) = &self.counts {
+            let mut file = OpenOptions::new().create(true).append(true).open(file)?;
+            file.write_all(format!("{}\n", key.replace('\n', " ")).as_bytes())?;
+        }
         let mut ran = self.lock();
         if ran.len() < MOST_KEYS || ran.contains_key(key) {
             *ran.entry(key.to_owned()).or_default() += 1;
         }
+        Ok(())
     }
 
     fn count(&self, arguments: &Value) -> String {
@@ -123,6 +136,10 @@ fn all() -> Value {
             "annotations": { "readOnlyHint": true, "idempotentHint": true },
         },
     ])
+}
+
+fn failed(error: io::Error) -> RpcError {
+    RpcError::new(code::INTERNAL, error.to_string())
 }
 
 fn text(text: &str) -> Value {

@@ -9,7 +9,15 @@ macro_rules! files {
 }
 
 /// Name and text, in the order in which they are listed and run.
-const FILES: &[(&str, &str)] = files!["handshake-reliability",];
+const FILES: &[(&str, &str)] = files![
+    "handshake-reliability",
+    "high-load-stress",
+    "upstream-outage",
+    "half-open",
+    "slow-consumer",
+    "reconnect-storm",
+    "resource-pressure",
+];
 
 /// All of them.
 ///
