@@ -253,13 +253,13 @@ fn announcement(place: &Place, token: Option<&Token>, is_terminal: bool) -> Stri
 }
 
 /// The signals that ask us to stop.
-struct Signals {
+pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind)
                 .map_err(|error| Failure::run(format!("signals cannot be received: {error}")))
@@ -271,7 +271,7 @@ impl Signals {
     }
 
     /// Waits for the next one; its name.
-    async fn next(&mut self) -> &'static str {
+    pub(crate) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

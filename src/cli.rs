@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it. What a flag means
 //! is settled in `config`.
 
-use crate::{config::Given, connect, lab_command::LabCommand};
+use crate::{chaos_command::Chaos, config::Given, connect, lab_command::LabCommand};
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Metrics(MetricsCommand),
     /// Be an agent: a small MCP server on standard input and output, as `agent_spawn` starts it
     Agent,
+    /// Stand before a server and inject faults: into bytes, MCP messages and its process
+    Chaos(Box<Chaos>),
     /// Find out when and why the tools of any MCP server were gone
     #[command(subcommand)]
     Lab(LabCommand),

@@ -80,7 +80,9 @@ pub(crate) fn health(given: &Given, environment: &Environment) -> Result<(), Fai
 /// `metrics …`
 pub(crate) fn metrics(command: &MetricsCommand) -> Result<(), Failure> {
     let MetricsCommand::List { json } = command;
-    let catalogue: Vec<MetricInfo> = mcp_telemetry::catalogue().into_iter().collect();
+    let mut catalogue = mcp_telemetry::catalogue();
+    // Exposed by `chaos` alone.
+    catalogue.extend(mcp_telemetry::chaos_catalogue());
     print(&if *json { metrics_json(&catalogue) } else { metrics_table(&catalogue) })
 }
 

@@ -1,9 +1,11 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
-//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server), `sessions`,
-//! `lab_command`, `lab_run` and `lab_compare` (the lab) and `commands` (all others); nothing here knows a protocol.
+//! `app` (the server), `connect` (the bridge), `agent` (a small MCP server),
+//! `chaos_command` (a proxy that injects faults), `lab_command`, `lab_run` and `lab_compare` (the
+//! lab), `sessions` and `commands` (all others); nothing here knows a protocol.
 
 mod agent;
 mod app;
+mod chaos_command;
 mod cli;
 mod commands;
 mod config;
@@ -52,6 +54,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         Some(Command::Sessions(command)) => sessions::sessions(command, environment),
         Some(Command::Metrics(command)) => commands::metrics(&command),
         Some(Command::Agent) => agent::run(),
+        Some(Command::Chaos(chaos)) => chaos_command::run(*chaos, environment),
         Some(Command::Lab(command)) => lab_command::lab(command),
     }
 }

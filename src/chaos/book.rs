@@ -3,7 +3,9 @@
 use crate::{
     ChaosError, Direction, Events, Fault, FaultEvent, Phase,
     event::EventList,
+    kind::Site,
     plan::MOST_FAULTS,
+    sessions::Sessions,
     verdict::{Verdict, verdict},
 };
 use mcp_telemetry::{ChaosEvent, Event, Telemetry};
@@ -70,29 +72,38 @@ struct Entries {
 #[derive(Debug)]
 pub(crate) struct Book {
     seed: u64,
+    has_process: bool,
     started: Instant,
     entries: Mutex<Entries>,
     in_force: watch::Sender<InForce>,
     changed: Notify,
     events: Arc<EventList>,
+    sessions: Sessions,
     telemetry: Telemetry,
 }
 
 impl Book {
-    pub(crate) fn new(seed: u64, telemetry: Telemetry) -> Self {
+    pub(crate) fn new(seed: u64, has_process: bool, telemetry: Telemetry) -> Self {
         Self {
             seed,
+            has_process,
             started: Instant::now(),
             entries: Mutex::default(),
             in_force: watch::Sender::new(Arc::new([])),
             changed: Notify::new(),
             events: Arc::default(),
+            sessions: Sessions::default(),
             telemetry,
         }
     }
 
     pub(crate) fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The sessions that passed.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
@@ -104,12 +115,17 @@ impl Book {
         self.in_force.subscribe()
     }
 
+    /// Kept events after that number.
+    pub(crate) fn told(&self, after: u64, most: usize) -> Vec<FaultEvent> {
+        self.events.after(after, most)
+    }
+
     pub(crate) fn events(&self) -> Events {
         Events::new(Arc::clone(&self.events))
     }
 
     pub(crate) fn add(&self, fault: Fault) -> Result<(), ChaosError> {
-        fault.check()?;
+        self.check(&fault)?;
         let mut entries = self.lock();
         if entries.list.iter().any(|entry| *entry.name == fault.name) {
             return Err(ChaosError::Taken(fault.name));
@@ -126,7 +142,7 @@ impl Book {
 
     /// Puts a fault in the place of the one of its name; its schedule counts from now.
     pub(crate) fn change(&self, fault: Fault) -> Result<(), ChaosError> {
-        fault.check()?;
+        self.check(&fault)?;
         let mut entries = self.lock();
         let place = entries.place(&fault.name)?;
         let entry = entries.entry(fault);
@@ -217,6 +233,20 @@ impl Book {
         }));
         let event = self.event(&active.name, &active.fault, Phase::Injected);
         self.events.push(FaultEvent { direction: way, connection, message, ..event });
+    }
+
+    fn check(&self, fault: &Fault) -> Result<(), ChaosError> {
+        fault.check()?;
+        match fault.kind.effect().site() {
+            Site::Process(act) if act.needs_process() && !self.has_process => {
+                Err(ChaosError::Invalid(format!(
+                    "fault `{}`: `{}` needs a server that was started here (--spawn)",
+                    fault.name,
+                    fault.kind.name()
+                )))
+            }
+            Site::Process(_) | Site::Message | Site::Connection(_) => Ok(()),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {

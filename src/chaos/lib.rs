@@ -9,22 +9,29 @@
 //! that is for whoever uses it.
 
 mod book;
+pub mod control;
 mod event;
 mod fault;
 pub mod kind;
+mod passing;
 mod plan;
+mod process;
 mod proxy;
 mod schedule;
+mod sessions;
 mod span;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod wire;
 
 pub use book::FaultState;
 pub use event::{Events, FaultEvent, Phase};
 pub use fault::{Direction, Fault};
 pub use kind::Kind;
+pub use passing::End;
 pub use plan::Plan;
+pub use process::Process;
 pub use proxy::{Proxy, ProxyOptions};
 pub use schedule::Schedule;
 pub use verdict::{Verdict, verdict};

@@ -1,8 +1,7 @@
-//! So many bytes a second: a message leaves when its last byte would have got through, and the
-//! next begins after it.
+//! So many bytes a second: the bytes of a message are spread over the time they take, and the next
+//! message begins after it.
 
-use super::{Effect, Memory, Passing};
-use crate::verdict::Verdict;
+use super::{Effect, Passing, Scene, Share};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -15,12 +14,17 @@ pub struct Bandwidth {
 }
 
 impl Effect for Bandwidth {
-    fn strike(&self, _verdict: Verdict, memory: &mut Memory, passing: &mut Passing) -> bool {
-        let from = memory.busy_until.map_or(passing.leaves, |busy| busy.max(passing.leaves));
+    fn share(&self) -> Share {
+        Share::Connections
+    }
+
+    fn strike(&self, scene: &mut Scene<'_>, passing: &mut Passing) -> bool {
+        let from = scene.memory.busy_until.map_or(passing.leaves, |busy| busy.max(passing.leaves));
         #[expect(clippy::cast_precision_loss, reason = "no message is near 2^53 bytes")]
         let seconds = passing.bytes.len() as f64 / self.rate as f64;
-        passing.leaves = from + Duration::from_secs_f64(seconds);
-        memory.busy_until = Some(passing.leaves);
+        passing.takes = Duration::from_secs_f64(seconds);
+        passing.leaves = from + passing.takes;
+        scene.memory.busy_until = Some(passing.leaves);
         true
     }
 
@@ -35,7 +39,7 @@ impl Effect for Bandwidth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::testing::through;
+    use crate::passing::testing::through;
 
     #[test]
     fn what_passes_together_takes_as_long_as_its_bytes() {

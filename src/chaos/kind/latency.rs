@@ -1,7 +1,7 @@
 //! Messages come later: by a delay, evenly spread around it, each like the one before as far as
 //! is wanted.
 
-use super::{Effect, Memory, Passing};
+use super::{Effect, Passing, Scene};
 use crate::{span, verdict::Verdict};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -55,8 +55,8 @@ impl Latency {
 }
 
 impl Effect for Latency {
-    fn strike(&self, verdict: Verdict, _memory: &mut Memory, passing: &mut Passing) -> bool {
-        passing.leaves += self.delay(verdict);
+    fn strike(&self, scene: &mut Scene<'_>, passing: &mut Passing) -> bool {
+        passing.leaves += self.delay(scene.verdict);
         true
     }
 
@@ -76,7 +76,7 @@ impl Effect for Latency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::testing::through;
+    use crate::passing::testing::through;
 
     fn delays(latency: &Latency) -> Vec<f64> {
         let passed = through(latency, &[100; 5_000]);

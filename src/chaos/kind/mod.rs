@@ -3,27 +3,74 @@
 //! `docs/chaos.md`.
 
 pub mod bandwidth;
+pub mod corrupt;
+pub mod cpu;
+pub mod cut;
+pub mod duplicate;
+pub mod empty_tools;
 pub mod half_open;
+pub mod kill;
 pub mod latency;
+pub mod list_changed_lost;
+pub mod loss;
+pub mod memory;
 pub mod noop;
 pub mod pause;
 pub mod refuse;
+pub mod reorder;
+pub mod reply_lost;
 pub mod reset;
+pub mod restart;
+pub mod session_lost;
+pub mod slice;
+pub mod slow_close;
+pub mod status;
+pub mod stop;
+pub mod stream_cut;
+pub mod terminate;
 
-use crate::{Direction, verdict::Verdict};
+use crate::{
+    Direction,
+    passing::{End, Fate, Passing, Scene},
+};
 use mcp_telemetry::ChaosFault;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// What a fault is done to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Site {
     /// Messages, in one direction or both.
     Message,
     /// Whole connections.
     Connection(Deed),
+    /// The process of the server, or the machine it runs on.
+    Process(Act),
+}
+
+/// What is done to a process while the fault is in force; undone when it ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Act {
+    /// It is killed, and started again.
+    Kill,
+    /// It is asked to end, and started again.
+    Terminate,
+    /// It is stopped, and goes on.
+    Stop,
+    /// It is asked to end and started again at once; there is nothing to undo.
+    Restart,
+    /// So many threads are busy for this share of their time.
+    Cpu(usize, f64),
+    /// So many bytes are taken.
+    Memory(u64),
+}
+
+impl Act {
+    /// Whether it is done to a process, and not to the machine.
+    pub(crate) const fn needs_process(self) -> bool {
+        !matches!(self, Self::Cpu(..) | Self::Memory(_))
+    }
 }
 
 /// What is done to a connection.
@@ -39,42 +86,47 @@ pub(crate) enum Deed {
     Pause,
 }
 
-/// A message on its way, as faults change it.
-#[derive(Debug)]
-pub(crate) struct Passing {
-    /// What is sent.
-    pub(crate) bytes: bytes::Bytes,
-    /// When it came.
-    #[cfg(test)]
-    pub(crate) came: Instant,
-    /// When it is sent; never before what came before it.
-    pub(crate) leaves: Instant,
+/// Of what a fault's share is a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// Of messages.
+    Messages,
+    /// Of connections.
+    Connections,
+    /// Of what the kind says itself.
+    Own,
 }
 
-/// What a fault remembers of one direction of one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// Until when the line is taken.
-    pub(crate) busy_until: Option<Instant>,
-}
-
-/// What a kind of fault is and does. All but its site has a sensible default.
+/// What a kind of fault is and does. All but what it does has a sensible default.
 pub(crate) trait Effect {
     /// What it is done to.
     fn site(&self) -> Site {
         Site::Message
     }
 
+    /// Of what its share is a share.
+    fn share(&self) -> Share {
+        match self.site() {
+            Site::Message => Share::Messages,
+            Site::Connection(_) | Site::Process(_) => Share::Connections,
+        }
+    }
+
     /// Does it to a message that was hit; false if there was nothing to do.
-    fn strike(&self, _verdict: Verdict, _memory: &mut Memory, _passing: &mut Passing) -> bool {
+    fn strike(&self, _scene: &mut Scene<'_>, _passing: &mut Passing) -> bool {
         false
+    }
+
+    /// How long the end of a direction is held back.
+    fn linger(&self) -> Option<Duration> {
+        None
     }
 
     /// The directions it can have, the usual one first.
     fn directions(&self) -> &'static [Direction] {
         match self.site() {
             Site::Message => &[Direction::Down, Direction::Up, Direction::Both],
-            Site::Connection(_) => &[Direction::Both],
+            Site::Connection(_) | Site::Process(_) => &[Direction::Both],
         }
     }
 
@@ -130,6 +182,16 @@ kinds! {
     Latency(latency) = "latency";
     /// So many bytes a second.
     Bandwidth(bandwidth) = "bandwidth";
+    /// Segments are lost and sent again, as TCP shows it.
+    Loss(loss) = "loss";
+    /// Bytes come in small pieces.
+    Slice(slice) = "slice";
+    /// A byte is changed.
+    Corrupt(corrupt) = "corrupt";
+    /// Connections end after so many bytes.
+    Cut(cut) = "cut";
+    /// The end of a connection is told late.
+    SlowClose(slow_close) = "slow_close";
     /// Connections are reset.
     Reset(reset) = "reset";
     /// Connections stay open and say nothing.
@@ -138,6 +200,34 @@ kinds! {
     Refuse(refuse) = "refuse";
     /// Everything stops, nothing closes.
     Pause(pause) = "pause";
+    /// Sessions are forgotten.
+    SessionLost(session_lost) = "session_lost";
+    /// A call ran and its reply is lost.
+    ReplyLost(reply_lost) = "reply_lost";
+    /// Messages come twice.
+    Duplicate(duplicate) = "duplicate";
+    /// Messages change places.
+    Reorder(reorder) = "reorder";
+    /// Word that a list changed is lost.
+    ListChangedLost(list_changed_lost) = "list_changed_lost";
+    /// The list of tools is empty.
+    EmptyTools(empty_tools) = "empty_tools";
+    /// Requests are answered with an HTTP status.
+    Status(status) = "status";
+    /// Event streams end after so many events.
+    StreamCut(stream_cut) = "stream_cut";
+    /// The process is killed.
+    Kill(kill) = "kill";
+    /// The process is asked to end.
+    Terminate(terminate) = "terminate";
+    /// The process is stopped and goes on.
+    Stop(stop) = "stop";
+    /// The process is started anew.
+    Restart(restart) = "restart";
+    /// The machine is busy.
+    Cpu(cpu) = "cpu";
+    /// Memory is taken.
+    Memory(memory) = "memory";
 }
 
 impl Kind {
@@ -167,26 +257,4 @@ fn to_value<T: Serialize>(kind: &T) -> Value {
 
 fn from_value<T: DeserializeOwned>(keys: Value) -> Result<T, String> {
     serde_json::from_value(keys).map_err(|error| error.to_string())
-}
-
-/// What a message is to a test of a kind.
-#[cfg(test)]
-pub(crate) mod testing {
-    use super::{Effect, Instant, Memory, Passing};
-    use crate::{Direction, verdict};
-
-    /// Lets messages of these sizes through a fault that hits them all, each coming when the one
-    /// before was sent.
-    pub(crate) fn through(effect: &impl Effect, sizes: &[usize]) -> Vec<Passing> {
-        let mut memory = Memory::default();
-        let came = Instant::now();
-        let pass = |(index, size): (usize, &usize)| {
-            let bytes = vec![b'x'; *size].into();
-            let mut passing = Passing { bytes, came, leaves: came };
-            let verdict = verdict(7, "fault", 1, Direction::Down, index as u64 + 1);
-            effect.strike(verdict, &mut memory, &mut passing);
-            passing
-        };
-        sizes.iter().enumerate().map(pass).collect()
-    }
 }

@@ -1,7 +1,6 @@
 //! Nothing: the reference that every other fault is measured against. It counts what it sees.
 
-use super::{Effect, Memory, Passing};
-use crate::verdict::Verdict;
+use super::{Effect, Passing, Scene};
 use serde::{Deserialize, Serialize};
 
 /// Does nothing to a message, and tells so.
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Noop {}
 
 impl Effect for Noop {
-    fn strike(&self, _verdict: Verdict, _memory: &mut Memory, _passing: &mut Passing) -> bool {
+    fn strike(&self, _scene: &mut Scene<'_>, _passing: &mut Passing) -> bool {
         true
     }
 }
@@ -18,7 +17,7 @@ impl Effect for Noop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::testing::through;
+    use crate::passing::testing::through;
 
     #[test]
     fn it_changes_nothing() {

@@ -1,13 +1,28 @@
 //! One connection: a client, its server, a lane each way, and the faults that are done to both.
 
-use super::lane::{Lane, Stopped};
+use super::lane::{Lane, Shared, Stopped};
 use crate::{
     Direction,
     book::{Active, Book, InForce},
     kind::{Deed, Site},
+    passing::End,
+    wire::{Framer, Requests, Responses},
 };
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
-use tokio::{io::AsyncReadExt, net::TcpStream, sync::watch, time::Instant};
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+/// Most answers of our own that wait for one client.
+const MOST_ANSWERS: usize = 16;
 
 /// Longest wait for the server to accept.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -56,8 +71,15 @@ impl Connection {
         if quick.is_err() {
             return;
         }
-        let up = Lane::new(Direction::Up, self.ordinal, Arc::clone(&self.book));
-        let down = Lane::new(Direction::Down, self.ordinal, Arc::clone(&self.book));
+        let (sender, answers) = mpsc::channel(MOST_ANSWERS);
+        let shared = Shared {
+            connection: self.ordinal,
+            book: Arc::clone(&self.book),
+            exchange: Mutex::default(),
+            answers: sender,
+        };
+        let up = Lane::new(Framer::Up(Requests::default()), &shared, None);
+        let down = Lane::new(Framer::Down(Responses::default()), &shared, Some(answers));
         let fate = {
             let (from_client, to_client) = client.split();
             let (from_server, to_server) = server.split();
@@ -66,8 +88,8 @@ impl Connection {
             };
             tokio::select! {
                 ended = both => match ended {
-                    Ok(_) => return,
-                    Err(Stopped) => Fate::Reset,
+                    Ok(_) | Err(Stopped(End::Close)) => return,
+                    Err(Stopped(End::Reset)) => Fate::Reset,
                 },
                 fate = self.fate() => fate,
             }
@@ -110,7 +132,7 @@ impl Connection {
                     Site::Connection(Deed::Pause) => {
                         let _told = self.decide(active);
                     }
-                    Site::Connection(_) | Site::Message => {}
+                    Site::Connection(_) | Site::Message | Site::Process(_) => {}
                 }
             }
             tokio::select! {

@@ -3,8 +3,10 @@
 
 mod connection;
 mod lane;
+mod queue;
+mod server;
 
-use crate::{ChaosError, Events, Fault, FaultState, Plan, book::Book};
+use crate::{ChaosError, Events, Fault, FaultState, Plan, Process, book::Book};
 use connection::Connection;
 use mcp_telemetry::{Event, Telemetry};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -30,6 +32,8 @@ pub struct ProxyOptions {
     pub seed: u64,
     /// What goes wrong from the start on.
     pub plan: Plan,
+    /// The process of the server, for faults of processes.
+    pub process: Option<Process>,
     /// Where it reports to; its own if absent.
     pub telemetry: Option<Telemetry>,
 }
@@ -43,6 +47,7 @@ impl ProxyOptions {
             upstream: upstream.into(),
             seed: 0,
             plan: Plan::default(),
+            process: None,
             telemetry: None,
         }
     }
@@ -63,18 +68,19 @@ impl Proxy {
     /// # Errors
     /// When a fault makes no sense or the address cannot be listened on.
     pub async fn start(options: ProxyOptions) -> Result<Self, ChaosError> {
-        let ProxyOptions { listen, upstream, seed, plan, telemetry } = options;
+        let ProxyOptions { listen, upstream, seed, plan, process, telemetry } = options;
         plan.check()?;
         let failed = |error| ChaosError::Listen { address: listen, error };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let invalid = |error: mcp_telemetry::TelemetryError| ChaosError::Invalid(error.to_string());
         let telemetry = telemetry.map_or_else(Telemetry::for_chaos, Ok).map_err(invalid)?;
-        let book = Arc::new(Book::new(plan.seed.unwrap_or(seed), telemetry));
+        let book = Arc::new(Book::new(plan.seed.unwrap_or(seed), process.is_some(), telemetry));
         plan.faults.into_iter().try_for_each(|fault| book.add(fault))?;
         let mut proxy = Self { address, upstream: upstream.into(), book, tasks: JoinSet::new() };
         let book = Arc::clone(&proxy.book);
         proxy.tasks.spawn(async move { book.keep_time().await });
+        proxy.tasks.spawn(server::keep(Arc::clone(&proxy.book), process));
         let accepting = accept(listener, Arc::clone(&proxy.upstream), Arc::clone(&proxy.book));
         proxy.tasks.spawn(accepting);
         Ok(proxy)
@@ -132,6 +138,10 @@ impl Proxy {
     #[must_use]
     pub fn events(&self) -> Events {
         self.book.events()
+    }
+
+    pub(crate) fn book(&self) -> &Arc<Book> {
+        &self.book
     }
 
     /// Ends it, and every connection with it. Readers of its events see their end.

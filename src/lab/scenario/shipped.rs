@@ -17,6 +17,7 @@ const FILES: &[(&str, &str)] = files![
     "slow-consumer",
     "reconnect-storm",
     "resource-pressure",
+    "session-loss",
 ];
 
 /// All of them.
