@@ -26,7 +26,7 @@ const LAST_EVENT: &str = "last-event-id";
 /// After how many requests a session is forgotten where that is the fault.
 const FORGETS_AFTER: u32 = 10;
 /// How soon a client may come back to a stream, in milliseconds.
-const RETRY_MS: u32 = 100;
+const RETRY_MS: u32 = 500;
 
 struct Server {
     fault: Option<Fault>,
