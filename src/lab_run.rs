@@ -7,7 +7,7 @@ use mcp_lab::{
     persona,
     progress::{self, Progress},
     report::{Folder, FolderError},
-    result::{RunResult, Verdict},
+    result::{self, RunResult, Verdict},
     run::{LabError, Pace, Run},
     scenario::{Scenario, by_name, read_file, shipped},
     target::TargetSpec,
@@ -166,8 +166,6 @@ pub(crate) fn watched<T>(
     running: impl Future<Output = T>,
     mut told: watch::Receiver<Progress>,
 ) -> Result<T, Failure> {
-    // An error means that one is there already.
-    let _installed = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::from)?;
     let result = runtime.block_on(async {
@@ -212,11 +210,21 @@ fn show(progress: &Progress, shown: usize) -> usize {
 fn judged(result: &RunResult, out: &Path) -> Result<(), Failure> {
     let failed = |verdict| verdict == Verdict::Failed;
     let failed = result.scenarios.iter().filter(|one| failed(one.verdict)).count();
+    result.scenarios.iter().for_each(why);
     print(&format!("{}\n", out.join("report.html").display()))?;
     if result.passed() {
         return Ok(());
     }
     Err(Failure::run(format!("{failed} of {} scenarios failed", result.scenarios.len())))
+}
+
+/// Tells of each expectation of a scenario that failed, and what stands behind it.
+fn why(scenario: &result::Scenario) {
+    for failed in scenario.expectations.iter().filter(|expectation| !expectation.passed) {
+        let cause = failed.cause.as_deref().unwrap_or("no cause was found");
+        let (name, expected, measured) = (&failed.name, &failed.expected, &failed.measured);
+        tell(&format!("{} {name}: {measured}, not {expected}: {cause}", scenario.name));
+    }
 }
 
 /// Whether all are known.

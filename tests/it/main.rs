@@ -23,6 +23,7 @@ mod disk;
 mod embedding;
 mod handshakes;
 mod killing;
+mod lab;
 mod layers;
 mod lifecycle;
 mod limits;

@@ -105,11 +105,11 @@ impl Timeline {
         self.behind(trouble).map(|at| self.faults[at].name.as_str())
     }
 
-    /// Whether a fault of one of those kinds was on during a time.
+    /// Whether a fault of such a kind was on during a time.
     #[must_use]
-    pub fn had(&self, kinds: &[&str], from_s: f64, to_s: f64) -> bool {
+    pub fn had(&self, is_kind: impl Fn(&str) -> bool, from_s: f64, to_s: f64) -> bool {
         self.faults.iter().any(|fault| {
-            kinds.contains(&fault.kind.as_str())
+            is_kind(&fault.kind)
                 && fault.from_s <= to_s
                 && fault.to_s.unwrap_or(f64::INFINITY) + AFTERMATH >= from_s
         })
@@ -174,6 +174,7 @@ mod tests {
         timeline.ended("x", 8.0);
         let last = timeline.faults().last().expect("one");
         assert_eq!((last.from_s, last.to_s, last.injected), (6.0, Some(8.0), 1));
-        assert!(timeline.had(&["pause"], 7.9, 9.0) && !timeline.had(&["pause"], 8.5, 9.0));
+        let had = |from_s| timeline.had(|kind| kind == "pause", from_s, 9.0);
+        assert!(had(7.9) && !had(8.5));
     }
 }

@@ -14,6 +14,8 @@ pub struct Sent {
     pub told_not_run: bool,
     /// Whether the process that ran it was taken away meanwhile: then nobody can have its result.
     pub killed: bool,
+    /// Whether any fault was on meanwhile.
+    pub faulted: bool,
 }
 
 /// What is wrong with a call.
@@ -56,6 +58,9 @@ pub struct Finding {
 pub struct Judged {
     /// In numbers; what needs no oracle is left at zero.
     pub oracle: Oracle,
+    /// Calls that ran and whose client does not have the result, though the process lived on. Where
+    /// no fault explains it, and where the client was told otherwise, they are lost.
+    pub results_lost: u64,
     /// Call by call.
     pub findings: Vec<Finding>,
 }
@@ -69,7 +74,9 @@ pub fn judge(sent: &[Sent], ran: &BTreeMap<u64, u64>) -> Judged {
         let times = ran.get(&call.call).copied().unwrap_or(0);
         judged.oracle.ran += u64::from(times > 0);
         let lost = lost(call, times);
-        judged.oracle.lost += u64::from(lost.is_some());
+        let is_explained = lost == Some(Wrong::ResultLost) && call.faulted;
+        judged.oracle.lost += u64::from(lost.is_some() && !is_explained);
+        judged.results_lost += u64::from(lost.is_some_and(|wrong| wrong != Wrong::NeverRan));
         judged.oracle.ran_twice += u64::from(times > 1);
         let twice = (times > 1).then_some(Wrong::RanTwice);
         let found = lost.into_iter().chain(twice);
@@ -95,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sent(outcome: Outcome) -> Sent {
-        Sent { call: 7, outcome, told_not_run: false, killed: false }
+        Sent { call: 7, outcome, told_not_run: false, killed: false, faulted: false }
     }
 
     fn found(call: Sent, times: u64) -> Vec<Wrong> {
@@ -124,6 +131,17 @@ mod tests {
         assert_eq!(found(Sent { killed: true, ..sent(Outcome::Ok) }, 0), [Wrong::NeverRan]);
     }
 
+    #[test]
+    fn a_result_that_a_fault_took_is_a_lost_result_and_no_lost_call() {
+        let cut = Sent { faulted: true, ..sent(Outcome::OutcomeUnknown) };
+        let judged = judge(&[cut], &[(7, 1)].into());
+        assert_eq!((judged.oracle.lost, judged.results_lost), (0, 1));
+        let silent = judge(&[Sent { faulted: false, ..cut }], &[(7, 1)].into());
+        assert_eq!((silent.oracle.lost, silent.results_lost), (1, 1));
+        let lied = judge(&[Sent { told_not_run: true, ..cut }], &[(7, 1)].into());
+        assert_eq!((lied.oracle.lost, lied.results_lost), (1, 1));
+    }
+
     proptest! {
         #[test]
         fn numbers_and_findings_agree(
@@ -136,7 +154,7 @@ mod tests {
                 let (outcome, told_not_run, killed, times) = call;
                 ran.insert(at as u64, times);
                 let outcome = outcomes[usize::from(outcome)];
-                Sent { call: at as u64, outcome, told_not_run, killed }
+                Sent { call: at as u64, outcome, told_not_run, killed, faulted: false }
             }).collect();
             let judged = judge(&sent, &ran);
             let twice = judged.findings.iter().filter(|one| one.wrong == Wrong::RanTwice).count();

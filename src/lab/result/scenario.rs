@@ -163,7 +163,8 @@ pub struct Oracle {
     pub ran: u64,
     /// Those that ran more than once.
     pub ran_twice: u64,
-    /// Those that were answered as done but did not run, or ran and whose result was lost.
+    /// Those that were answered as done but did not run, or ran though their client was told that they
+    /// did not, or ran and whose result was lost without a fault.
     pub lost: u64,
     /// Those that had no answer when their time was over.
     pub hanging: u64,

@@ -97,18 +97,18 @@ fn of_error(error: &RpcError) -> Ended {
 }
 
 fn of_failure(error: &ClientError) -> Outcome {
-    match error {
-        ClientError::Unfinished(Unfinished::Unknown(why)) => match of_failure(why) {
-            Outcome::Timeout => Outcome::Timeout,
-            _ => Outcome::OutcomeUnknown,
-        },
-        ClientError::Unfinished(Unfinished::NoAnswer { .. }) => Outcome::Timeout,
-        _ => match error.kind() {
-            ErrorKind::Timeout => Outcome::Timeout,
-            ErrorKind::RateLimit => Outcome::RateLimited,
-            ErrorKind::Protocol | ErrorKind::Server => Outcome::ServerError,
-            ErrorKind::Authentication | ErrorKind::Config => Outcome::ClientError,
-            ErrorKind::Network | ErrorKind::Tls => Outcome::Disconnected,
-        },
+    if let ClientError::Unfinished(Unfinished::Unknown(why)) = error {
+        let timed_out = of_failure(why) == Outcome::Timeout;
+        return if timed_out { Outcome::Timeout } else { Outcome::OutcomeUnknown };
+    }
+    if matches!(error, ClientError::Unfinished(Unfinished::NoAnswer { .. })) {
+        return Outcome::Timeout;
+    }
+    match error.kind() {
+        ErrorKind::Timeout => Outcome::Timeout,
+        ErrorKind::RateLimit => Outcome::RateLimited,
+        ErrorKind::Protocol | ErrorKind::Server => Outcome::ServerError,
+        ErrorKind::Authentication | ErrorKind::Config => Outcome::ClientError,
+        ErrorKind::Network | ErrorKind::Tls => Outcome::Disconnected,
     }
 }

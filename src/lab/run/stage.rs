@@ -213,7 +213,12 @@ impl Stage {
             (Of::Target, kind) => {
                 self.place.end_process(kind == ProcessKind::Terminate).await;
                 sleep(lasts).await;
-                if let Err(error) = self.place.start_process().await {
+                // How long the process takes to come up is the fault's own time.
+                let started = match self.place.start_process().await {
+                    Ok(()) => self.place.come_up().await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = started {
                     self.failed(None, "start of the target", &error.to_string(), self.at());
                 }
             }
@@ -253,11 +258,13 @@ impl Stage {
 
 /// The faults that steps switch.
 pub(super) fn switched(scenario: &Scenario) -> Vec<&str> {
-    let name = |step| match step {
-        &Step::Fault { ref on, .. } => on.as_deref(),
-        _ => None,
-    };
-    super::steps_of(scenario).filter_map(name).collect()
+    let mut names = Vec::new();
+    for step in super::steps_of(scenario) {
+        if let Step::Fault { on: Some(name), .. } = step {
+            names.push(name.as_str());
+        }
+    }
+    names
 }
 
 const fn direction(direction: mcp_chaos::Direction) -> Direction {

@@ -7,6 +7,7 @@ use crate::{
     persona::Agent,
     progress::Available,
     result::{Outcome, ResourceSource, What},
+    target::plain_http,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -113,7 +114,7 @@ pub(super) async fn resources(stage: Arc<Stage>, mut stop: watch::Receiver<bool>
     loop {
         let stopped = tokio::select! {
             biased;
-            told = stop.wait_for(|stop| *stop) => told.is_ok() || told.is_err(),
+            _told = stop.wait_for(|stop| *stop) => true,
             _tick = ticks.tick() => false,
         };
         // Scrapes cost the target more than looks do.
@@ -146,8 +147,7 @@ struct Scraper {
 impl Scraper {
     fn new(stage: &Stage) -> Self {
         let plain = stage.place.metrics_url().is_some_and(|url| url.scheme() == "http");
-        let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(SCRAPE);
-        Self { http: client.build().ok().filter(|_| plain) }
+        Self { http: plain_http(SCRAPE).filter(|_| plain) }
     }
 
     async fn scrape(&self, stage: &Stage) {

@@ -99,8 +99,11 @@ fn script(step: &Step) -> Result<(), String> {
 
 /// Nothing is for ever, and nothing is empty.
 fn shape(step: &Step, deepest: usize) -> Result<(), String> {
+    if deepest == 0 {
+        return Err(format!("more than {DEEPEST} steps inside one another"));
+    }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing in the others can be wrong")]
     match step {
-        _ if deepest == 0 => return Err(format!("more than {DEEPEST} steps inside one another")),
         Step::Repeat { times: None, seconds: None, .. } => {
             return Err("repeat: write times, seconds or both".to_owned());
         }

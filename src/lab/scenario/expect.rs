@@ -33,8 +33,12 @@ pub enum Measure {
     UncallableBeyondFaultsS,
     /// Seconds without callable tools that no fault explains.
     UnexplainedS,
-    /// Calls that were answered as done but did not run, or ran and whose result was lost.
+    /// Calls that were answered as done but did not run, or ran though their client was told that they
+    /// did not, or ran and whose result was lost without a fault.
     Lost,
+    /// Calls that ran and whose client never got the result, though the process that ran them lived
+    /// on: what was cut was not resumed.
+    ResultsLost,
     /// Calls that ran more than once.
     RanTwice,
     /// Calls that had no answer when their time was over.
@@ -87,6 +91,7 @@ impl Measure {
             Self::P50Ms | Self::P99Ms | Self::MaxMs => " ms",
             Self::MemoryGrowthMibPerHour => " MiB/h",
             Self::Lost
+            | Self::ResultsLost
             | Self::RanTwice
             | Self::Hanging
             | Self::Leaked

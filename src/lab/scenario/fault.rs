@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
-use std::time::Duration;
 
 /// A fault.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,10 +86,10 @@ impl Fault {
     pub fn scaled(&self, scale: f64) -> Self {
         let Self::Network(fault) = self else { return self.clone() };
         let mut fault = fault.clone();
-        let times = |time: Duration| time.mul_f64(scale);
-        fault.schedule.at = times(fault.schedule.at);
-        fault.schedule.lasts = fault.schedule.lasts.map(times);
-        fault.schedule.every = fault.schedule.every.map(times);
+        let schedule = &mut fault.schedule;
+        schedule.at = schedule.at.mul_f64(scale);
+        schedule.lasts = schedule.lasts.map(|lasts| lasts.mul_f64(scale));
+        schedule.every = schedule.every.map(|every| every.mul_f64(scale));
         Self::Network(fault)
     }
 }

@@ -11,6 +11,12 @@ macro_rules! files {
 /// Name and text, in the order in which they are listed and run.
 const FILES: &[(&str, &str)] = files![
     "handshake-reliability",
+    "concurrent-sessions",
+    "reconnection-resilience",
+    "server-restart",
+    "at-most-once",
+    "connection-stability",
+    "network-chaos",
     "high-load-stress",
     "upstream-outage",
     "half-open",

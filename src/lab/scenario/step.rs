@@ -62,9 +62,9 @@ pub enum Step {
         /// How.
         #[serde(default)]
         how: Cut,
-        /// How long nothing gets through.
-        #[serde(default)]
-        seconds: Seconds,
+        /// How long nothing gets through; absent, for good: the client never comes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<Seconds>,
     },
     /// Makes sure that the target answers this client again, and notes how long that took.
     Reconnect {

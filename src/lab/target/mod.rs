@@ -7,4 +7,5 @@ mod process;
 mod spec;
 
 pub use place::Place;
+pub(crate) use place::plain_http;
 pub use spec::{TargetError, TargetSpec};

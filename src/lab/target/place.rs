@@ -143,10 +143,12 @@ impl Place {
     }
 
     /// Waits until it answers anything at all.
-    async fn come_up(&self) -> Result<(), TargetError> {
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn come_up(&self) -> Result<(), TargetError> {
         let Some(url) = self.recipe.url() else { return Ok(()) };
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
-        let http = http.ok().filter(|_| url.scheme() == "http");
+        let http = plain_http(ONE_LOOK).filter(|_| url.scheme() == "http");
         let until = Instant::now() + TO_COME_UP;
         loop {
             let answers = match &http {
@@ -182,6 +184,14 @@ impl Place {
             None => true,
         }
     }
+}
+
+/// A client of HTTP without TLS, for looks; `None` where none can be made.
+pub(crate) fn plain_http(within: Duration) -> Option<reqwest::Client> {
+    // The first one in the process stays.
+    let _first_stays = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(within);
+    client.build().ok()
 }
 
 async fn reachable(url: &Url) -> bool {

@@ -12,11 +12,8 @@ async fn against(
     fault: Option<&str>,
 ) -> (Ended, RunResult) {
     let (counts, faulty) = (lab.path(&format!("{out}.counts")), example_path("faulty"));
-    let mut spawn = format!(
-        "{} --listen 127.0.0.1:{{port}} --counts {}",
-        faulty.display(),
-        counts.display()
-    );
+    let mut spawn =
+        format!("{} --listen 127.0.0.1:{{port}} --counts {}", faulty.display(), counts.display());
     spawn.extend(fault.map(|fault| format!(" --fault {fault}")));
     let out = lab.path(out);
     let out_text = out.display().to_string();

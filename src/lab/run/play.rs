@@ -1,0 +1,91 @@
+//! Lets everybody in a scenario play, each in a task of its own.
+
+use super::{
+    LabError,
+    actor::{Actor, Part},
+    loading,
+    stage::Stage,
+    watch,
+};
+use crate::{persona, result::What, scenario::Group};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch as channel, task::JoinSet, time::sleep};
+
+/// Lets all play, and waits until all have.
+pub(super) async fn play(stage: &Arc<Stage>) -> Result<(), String> {
+    let (stop, stopped) = channel::channel(false);
+    let mut watching = JoinSet::new();
+    watching.spawn(watch::tools(Arc::clone(stage), stopped.clone()));
+    let resources = watch::resources(Arc::clone(stage), stopped);
+    watching.spawn(async move {
+        resources.await;
+        Ok(())
+    });
+    let clock = show_time(stage);
+    let played = tokio::select! {
+        played = players(stage) => played,
+        () = clock => Ok(()),
+    };
+    // Nobody is left to hear it when the watchers have failed; that is told below.
+    let _heard = stop.send(true);
+    let mut ended = played;
+    while let Some(done) = watching.join_next().await {
+        let done = match done {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        ended = ended.and(done);
+    }
+    ended
+}
+
+async fn players(stage: &Arc<Stage>) -> Result<(), String> {
+    let mut playing: JoinSet<Result<(), LabError>> = JoinSet::new();
+    if let Some(load) = stage.scenario.load.clone() {
+        playing.spawn(loading::load(Arc::clone(stage), load));
+    }
+    for group in &stage.scenario.clients {
+        for at in 1..=group.count {
+            playing.spawn(player(Arc::clone(stage), group.clone(), at));
+        }
+    }
+    let script = Actor::script(stage);
+    let (steps, stage) = (stage.scenario.steps.clone(), Arc::clone(stage));
+    playing.spawn(async move {
+        if !script.play(&steps).await {
+            stage.tell(None, What::Note { message: "a step of the script failed".to_owned() });
+        }
+        Ok(())
+    });
+    let mut all = Ok(());
+    while let Some(done) = playing.join_next().await {
+        let done = match done {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        all = all.and(done);
+    }
+    all
+}
+
+async fn player(stage: Arc<Stage>, group: Group, at: u32) -> Result<(), LabError> {
+    sleep((group.after.scaled(stage.scale)) + group.stagger.scaled(stage.scale) * (at - 1)).await;
+    let habits = match &group.persona {
+        Some(name) => persona::by_name(name).ok_or_else(|| LabError::Persona(name.clone()))?,
+        None => stage.habits,
+    };
+    let test = group.test.clone().unwrap_or_else(|| stage.scenario.name.clone());
+    let name = format!("{}_{at}", group.role);
+    let actor = Actor::client(&stage, Part { name, role: group.role, test, habits }).await?;
+    actor.play(&group.steps).await;
+    Ok(())
+}
+
+/// Shows how much is done. Never ends.
+async fn show_time(stage: &Arc<Stage>) {
+    let lasts = stage.scenario.duration.scaled(stage.scale).as_secs_f64().max(0.1);
+    loop {
+        stage.show(|now| now.share_done = (stage.at() / lasts).min(1.0));
+        sleep(Duration::from_millis(200)).await;
+    }
+}
