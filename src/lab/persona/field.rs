@@ -130,7 +130,9 @@ mod tests {
                     waits.push(wait.as_secs_f64());
                     now += wait;
                 }
-                _ => return (waits, next),
+                Next::Again(_) | Next::Anew(_) | Next::End | Next::Leave | Next::GiveUp => {
+                    return (waits, next);
+                }
             }
             state = after;
         }

@@ -12,7 +12,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 /// Most calls that wait for their answers; further ones wait for one of them, and their time counts.
@@ -21,15 +21,17 @@ const MOST_WAITING: usize = 4_096;
 /// Makes the calls, and waits for the last answers.
 pub(super) async fn load(stage: Arc<Stage>, load: Load) -> Result<(), LabError> {
     let clients = clients(&stage, load.clients).await?;
-    sleep(load.after.scaled(stage.scale)).await;
+    sleep_until(stage.began + load.after.scaled(stage.scale)).await;
     let lasts = load.seconds.unwrap_or(stage.scenario.duration).scaled(stage.scale);
     let arrivals =
         Arrivals { rate: load.rate, ramp_s: load.ramp.scaled(stage.scale).as_secs_f64() };
+    // It ends when it should have, however long the handshakes took.
+    let until_s = (load.after.scaled(stage.scale) + lasts).as_secs_f64();
     let (began, began_s) = (Instant::now(), stage.at());
     let mut waiting = JoinSet::new();
     for ordinal in 0.. {
         let due_s = arrivals.due_s(ordinal);
-        if due_s >= lasts.as_secs_f64() {
+        if began_s + due_s >= until_s {
             break;
         }
         sleep_until(began + Duration::from_secs_f64(due_s)).await;
@@ -53,6 +55,7 @@ pub(super) async fn load(stage: Arc<Stage>, load: Load) -> Result<(), LabError> 
 
 async fn clients(stage: &Arc<Stage>, count: u32) -> Result<Vec<Arc<Actor>>, LabError> {
     let mut clients = Vec::new();
+    let mut opening = JoinSet::new();
     for at in 1..=count {
         let part = Part {
             name: format!("load_{at}"),
@@ -61,8 +64,9 @@ async fn clients(stage: &Arc<Stage>, count: u32) -> Result<Vec<Arc<Actor>>, LabE
             habits: stage.habits,
         };
         let client = Actor::client(stage, part).await?;
-        client.begin(&[Step::Initialize {}]).await;
-        clients.push(client);
+        clients.push(Arc::clone(&client));
+        opening.spawn(async move { client.begin(&[Step::Initialize {}]).await });
     }
+    while opening.join_next().await.is_some() {}
     Ok(clients)
 }

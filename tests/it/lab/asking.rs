@@ -61,7 +61,10 @@ async fn a_server_that_never_answers_fails_and_the_run_ends() {
 #[tokio::test]
 async fn a_server_on_standard_input_and_output_is_tested_as_far_as_it_goes() {
     let lab = Lab::new();
-    let (fixture, out) = (fixture_path().display().to_string(), lab.path("out"));
+    // Each client has a process of its own, so they count in one file.
+    let oracle = lab.path("oracle");
+    let fixture = format!("env FIXTURE_ORACLE={} {}", oracle.display(), fixture_path().display());
+    let out = lab.path("out");
     let out_text = out.display().to_string();
     let names = ["run", "handshake-reliability", "server-restart", "--quick"];
     let target = ["--spawn", &fixture, "--out", &out_text];

@@ -19,15 +19,17 @@ impl Actor {
         every: Seconds,
         steps: &[Step],
     ) -> Result<(), String> {
-        let (began, every) = (Instant::now(), self.scaled(every));
-        let until = seconds.map(|seconds| began + self.scaled(seconds));
+        let every = self.scaled(every);
+        let mut due = Instant::now();
+        let until = seconds.map(|seconds| due + self.scaled(seconds));
         let mut done = 0;
         while times.is_none_or(|times| done < times) {
-            let due = began + every * done;
             if until.is_some_and(|until| due.max(Instant::now()) >= until) {
                 break;
             }
             sleep_until(due).await;
+            // Who is late does not hurry afterwards.
+            due = Instant::now() + every;
             self.all(steps).await?;
             done += 1;
             // Steps that never wait must not keep others from working.
