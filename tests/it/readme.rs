@@ -25,7 +25,7 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 13] = [
+const COMMANDS: [(&str, Tried); 14] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
@@ -38,6 +38,10 @@ const COMMANDS: [(&str, Tried); 13] = [
     ("mcp-orchestrator config show", Tried::Ends),
     ("mcp-orchestrator health", Tried::Ends),
     ("mcp-orchestrator token rotate", Tried::Ends),
+    (
+        "mcp-orchestrator lab compare tests/targets/targets.toml --quick --seed 7",
+        Tried::Elsewhere("it wants what registries offer; lab/comparing.rs compares others"),
+    ),
     ("cargo run --example embed", Tried::Elsewhere("embedding.rs runs the example")),
 ];
 
