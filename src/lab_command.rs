@@ -1,6 +1,6 @@
 //! `lab …`: what it can run (`lab_run` runs it), and reports of runs that are over.
 
-use crate::{commands::print, failure::Failure, lab_run};
+use crate::{commands::print, failure::Failure, lab_compare, lab_run};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use mcp_lab::{
     report::{self, Diff},
@@ -15,6 +15,8 @@ pub(crate) enum LabCommand {
     List,
     /// Run scenarios against a server; exit code 1 when an expectation failed
     Run(Box<lab_run::Given>),
+    /// Run one suite against several targets, and write one table
+    Compare(Box<lab_compare::Given>),
     /// Write the reports of a run anew, from its result.json
     Report {
         /// The folder of the run
@@ -58,6 +60,7 @@ pub(crate) fn lab(command: LabCommand) -> Result<(), Failure> {
     match command {
         LabCommand::List => lab_run::list(),
         LabCommand::Run(given) => lab_run::run(*given),
+        LabCommand::Compare(given) => lab_compare::compare(*given),
         LabCommand::Report { dir, against: None } => render(&dir),
         LabCommand::Report { dir, against: Some(before) } => diff(&before, &dir, Form::Markdown),
         LabCommand::Diff(Two { before, after, form }) => diff(&before, &after, form),

@@ -7,7 +7,7 @@ use mcp_lab::{
     persona,
     progress::{self, Progress},
     report::{Folder, FolderError},
-    result::{RunResult, Verdict},
+    result::{self, RunResult, Verdict},
     run::{LabError, Pace, Run},
     scenario::{Scenario, by_name, read_file, shipped},
     target::TargetSpec,
@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tokio::sync::watch;
 
 /// Longest time that a scenario can be asked to last, in seconds: a month.
 const LONGEST: f64 = 2_678_400.0;
@@ -40,6 +41,19 @@ pub(crate) struct Given {
     /// Be this client, or these, in place of those that the scenarios name
     #[arg(long, value_name = "PERSONA", value_delimiter = ',')]
     persona: Vec<String>,
+    #[command(flatten)]
+    pace: PaceGiven,
+    /// Let all chance come from this number, so that faults can be repeated [default: any]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Write results and reports into this folder [default: test-results/ and the time]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    out: Option<PathBuf>,
+}
+
+/// How long scenarios take.
+#[derive(Args)]
+pub(crate) struct PaceGiven {
     /// Let each scenario last so many seconds: all its times are scaled
     #[arg(long, value_name = "SECONDS", value_parser = positive, conflicts_with_all = ["time_scale", "quick"])]
     duration: Option<f64>,
@@ -49,12 +63,17 @@ pub(crate) struct Given {
     /// Run the quick form of each scenario, of about ten seconds
     #[arg(long)]
     quick: bool,
-    /// Let all chance come from this number, so that faults can be repeated [default: any]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Write results and reports into this folder [default: test-results/ and the time]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    out: Option<PathBuf>,
+}
+
+impl PaceGiven {
+    pub(crate) fn pace(&self) -> Pace {
+        match (self.quick, self.time_scale, self.duration) {
+            (true, ..) => Pace::Quick,
+            (_, Some(scale), _) => Pace::Times(scale),
+            (.., Some(duration)) => Pace::Lasting(Duration::from_secs_f64(duration)),
+            _ => Pace::Real,
+        }
+    }
 }
 
 const HELP: &str = "\
@@ -111,12 +130,7 @@ fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
 /// `lab run`
 pub(crate) fn run(given: Given) -> Result<(), Failure> {
     let scenarios = scenarios(&given.scenarios)?;
-    let pace = match (given.quick, given.time_scale, given.duration) {
-        (true, ..) => Pace::Quick,
-        (_, Some(scale), _) => Pace::Times(scale),
-        (.., Some(duration)) => Pace::Lasting(Duration::from_secs_f64(duration)),
-        _ => Pace::Real,
-    };
+    let pace = given.pace.pace();
     let token = given.token.or_else(|| std::env::var("MCP_ORCHESTRATOR_TOKEN").ok());
     let mut target = TargetSpec {
         url: given.target,
@@ -125,12 +139,8 @@ pub(crate) fn run(given: Given) -> Result<(), Failure> {
         log: None,
     };
     target.check().map_err(|error| Failure::usage(error.to_string()))?;
-    for name in &given.persona {
-        if persona::by_name(name).is_none() {
-            return Err(Failure::usage(LabError::Persona(name.clone()).to_string()));
-        }
-    }
-    let out = given.out.unwrap_or_else(|| Path::new("test-results").join(now()));
+    check_personas(&given.persona)?;
+    let out = given.out.unwrap_or_else(usual_folder);
     let folder = Folder::create(&out).map_err(wrong_folder)?;
     target.log = Some(folder.logs().join("target.log"));
     let (log, writer) = folder.events().map_err(wrong_folder)?;
@@ -144,14 +154,22 @@ pub(crate) fn run(given: Given) -> Result<(), Failure> {
 }
 
 /// Runs it, and tells of each scenario that has ended.
-fn perform(
-    run: Run,
-    mut told: tokio::sync::watch::Receiver<Progress>,
-) -> Result<RunResult, Failure> {
+fn perform(run: Run, told: watch::Receiver<Progress>) -> Result<RunResult, Failure> {
+    watched(run.run(), told)?.map_err(|error| match error {
+        LabError::Scenario(_) | LabError::Persona(_) => Failure::usage(error.to_string()),
+        LabError::Target(_) | LabError::Chaos(_) | LabError::Client(_) => Failure::run(error),
+    })
+}
+
+/// Waits for something that runs, and tells meanwhile of each scenario that has ended.
+pub(crate) fn watched<T>(
+    running: impl Future<Output = T>,
+    mut told: watch::Receiver<Progress>,
+) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::from)?;
     let result = runtime.block_on(async {
-        let mut running = std::pin::pin!(run.run());
+        let mut running = std::pin::pin!(running);
         let mut shown = 0;
         loop {
             tokio::select! {
@@ -170,10 +188,7 @@ fn perform(
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    result.map_err(|error| match error {
-        LabError::Scenario(_) | LabError::Persona(_) => Failure::usage(error.to_string()),
-        LabError::Target(_) | LabError::Chaos(_) | LabError::Client(_) => Failure::run(error),
-    })
+    Ok(result)
 }
 
 /// Tells what has ended since; says how much was told by now.
@@ -195,6 +210,7 @@ fn show(progress: &Progress, shown: usize) -> usize {
 fn judged(result: &RunResult, out: &Path) -> Result<(), Failure> {
     let failed = |verdict| verdict == Verdict::Failed;
     let failed = result.scenarios.iter().filter(|one| failed(one.verdict)).count();
+    result.scenarios.iter().for_each(why);
     print(&format!("{}\n", out.join("report.html").display()))?;
     if result.passed() {
         return Ok(());
@@ -202,8 +218,31 @@ fn judged(result: &RunResult, out: &Path) -> Result<(), Failure> {
     Err(Failure::run(format!("{failed} of {} scenarios failed", result.scenarios.len())))
 }
 
+/// Tells of each expectation of a scenario that failed, and what stands behind it.
+fn why(scenario: &result::Scenario) {
+    for failed in scenario.expectations.iter().filter(|expectation| !expectation.passed) {
+        let cause = failed.cause.as_deref().unwrap_or("no cause was found");
+        let (name, expected, measured) = (&failed.name, &failed.expected, &failed.measured);
+        tell(&format!("{} {name}: {measured}, not {expected}: {cause}", scenario.name));
+    }
+}
+
+/// Whether all are known.
+pub(crate) fn check_personas(names: &[String]) -> Result<(), Failure> {
+    match names.iter().find(|name| persona::by_name(name).is_none()) {
+        Some(name) => Err(Failure::usage(LabError::Persona(name.clone()).to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Says something to whoever waits.
+pub(crate) fn tell(text: &str) {
+    // With nobody to read it, there is nobody to tell.
+    let _told = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Scenarios by name or file; all that are shipped without any.
-fn scenarios(names: &[String]) -> Result<Vec<Scenario>, Failure> {
+pub(crate) fn scenarios(names: &[String]) -> Result<Vec<Scenario>, Failure> {
     if names.is_empty() {
         return shipped().map_err(Failure::run);
     }
@@ -220,12 +259,13 @@ fn wrong_folder(error: FolderError) -> Failure {
     Failure::usage(error.to_string())
 }
 
-/// The time as a name that sorts.
-fn now() -> String {
-    mcp_lab::run::rfc3339(std::time::SystemTime::now()).replace(':', "-")
+/// A folder whose name sorts by time.
+pub(crate) fn usual_folder() -> PathBuf {
+    let now = mcp_lab::run::rfc3339(std::time::SystemTime::now()).replace(':', "-");
+    Path::new("test-results").join(now)
 }
 
 /// A seed that nobody chose; small enough to be typed again.
-fn any() -> u64 {
+pub(crate) fn any() -> u64 {
     getrandom::u32().map_or(1, u64::from)
 }

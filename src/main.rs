@@ -1,7 +1,7 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
 //! `app` (the server), `connect` (the bridge), `agent` (a small MCP server),
-//! `chaos_command` (a proxy that injects faults), `lab_command` and `lab_run` (the lab), `sessions`,
-//! `metrics` and `commands` (all others); nothing here knows a protocol.
+//! `chaos_command` (a proxy that injects faults), `lab_command`, `lab_run` and `lab_compare` (the
+//! lab), `sessions`, `metrics` and `commands` (all others); nothing here knows a protocol.
 
 mod activation;
 mod agent;
@@ -15,6 +15,7 @@ mod data_dir;
 mod failure;
 mod health;
 mod lab_command;
+mod lab_compare;
 mod lab_run;
 mod mcp_servers;
 mod metrics;

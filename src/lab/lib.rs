@@ -5,6 +5,7 @@
 //! writes it for people. [`progress`] is what a run says of itself while it goes on, and [`live`]
 //! shows it.
 
+pub mod compare;
 pub mod live;
 pub mod load;
 pub mod observe;

@@ -1,6 +1,6 @@
 //! The page at `/`: who may see it, and what it says, in a real browser.
 
-use crate::support::{Server, Setup, http, run_script, until};
+use crate::support::{Server, Setup, built, http, run_script, until};
 use reqwest::{StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ async fn link(dir: &std::path::Path) -> String {
 }
 
 fn browser() -> reqwest::Client {
-    reqwest::Client::builder().redirect(Policy::none()).build().expect("a client")
+    built(reqwest::Client::builder().redirect(Policy::none()))
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn in_a_browser_the_page_follows_an_upstream_that_dies_and_comes_back() {
     behind.exit_code().await;
     let away = look(&server, "cannot be called", &[(400, "light")]).await;
     assert!(away[0]["why"].as_str().expect("text").starts_with("behind: "), "{away:?}");
-    assert!(away[0]["upstreams"].as_str().expect("text").contains("behind__echo"), "{away:?}");
+    assert!(away[0]["upstreams"].as_str().expect("text").contains("5: echo"), "{away:?}");
     behind.start_anew().await;
     server.upstreams(&["behind"], "connected").await;
     let back = look(&server, "All ", &[(1280, "dark")]).await;

@@ -25,7 +25,7 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 14] = [
+const COMMANDS: [(&str, Tried); 15] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
@@ -41,6 +41,10 @@ const COMMANDS: [(&str, Tried); 14] = [
     (
         "mcp-orchestrator chaos --upstream 127.0.0.1:3001 --plan plan.toml --control 127.0.0.1:8474",
         Tried::Elsewhere("chaos/command.rs starts it with each of these flags"),
+    ),
+    (
+        "mcp-orchestrator lab compare tests/targets/targets.toml --quick --seed 7",
+        Tried::Elsewhere("it wants what registries offer; lab/comparing.rs compares others"),
     ),
     ("cargo run --example embed", Tried::Elsewhere("embedding.rs runs the example")),
 ];

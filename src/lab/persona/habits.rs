@@ -1,7 +1,7 @@
 //! What is known of clients in the field, and what each does after a failure. No clock, no chance, no
 //! I/O: a failure comes in, a decision comes out.
 
-use mcp_client::{ClientError, Ran};
+use mcp_client::{ClientError, Ending, Ran};
 use std::time::Duration;
 
 /// A persona.
@@ -37,6 +37,10 @@ pub struct Rule {
     pub longest: Duration,
     /// What it does when the server has forgotten its session.
     pub session_lost: SessionLost,
+    /// What it does when its connection has failed.
+    pub after_failure: AfterFailure,
+    /// What it does when its tries are spent.
+    pub spent: Spent,
     /// Whether it sends again what may have run.
     pub repeats_unknown: bool,
 }
@@ -50,11 +54,31 @@ pub enum SessionLost {
     GiveUp,
 }
 
+/// What a client does when its connection has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// It goes on in the session that it has; a process that ended stays away for good.
+    GoOn,
+    /// It makes another connection, which begins with a handshake.
+    Reconnect,
+}
+
+/// What a client does when its tries are spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// The call fails; the next one has tries of its own.
+    CallFails,
+    /// Is of no more use until somebody starts it anew.
+    GiveUp,
+}
+
 /// What a client remembers from failure to failure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct State {
-    /// Failures one after the other.
+    /// Failures one after the other, those of calls side by side counted once.
     pub failed: u32,
+    /// When it tries again after the last of them, by the clock that decisions are made by.
+    pub next_try: Duration,
     /// Whether it does not try any more.
     pub gave_up: bool,
 }
@@ -68,6 +92,8 @@ pub enum Failed {
     Unknown,
     /// The server does not know the session.
     SessionLost,
+    /// The process ended that the connection was with.
+    Ended,
     /// The server said no, for a reason that time does not change.
     Refused,
 }
@@ -81,6 +107,8 @@ pub enum Next {
     Anew(Duration),
     /// Nothing: this call has failed, the next one may work.
     End,
+    /// Nothing: this call has failed, and the next one begins with a handshake.
+    Leave,
     /// Nothing, ever.
     GiveUp,
 }
@@ -91,6 +119,7 @@ impl Failed {
     pub fn of(error: &ClientError) -> Self {
         match (error, error.ran()) {
             (ClientError::SessionLost, _) => Self::SessionLost,
+            (ClientError::Closed { ending: Ending::Exited(_), .. }, _) => Self::Ended,
             (ClientError::Auth { .. } | ClientError::Invalid(_) | ClientError::Refused(_), _) => {
                 Self::Refused
             }
@@ -101,21 +130,44 @@ impl Failed {
 }
 
 impl Rule {
-    /// What is done after a failure, and what is remembered of it.
+    /// What is done after a failure that is known at `now`, and what is remembered of it.
     #[must_use]
-    pub fn next(&self, state: State, failed: Failed) -> (Next, State) {
-        let after = State { failed: state.failed.saturating_add(1), ..state };
-        let spent = self.retries.is_some_and(|most| state.failed >= most);
+    pub fn next(&self, state: State, failed: Failed, now: Duration) -> (Next, State) {
+        let for_good = (Next::GiveUp, State { gave_up: true, ..state });
         match failed {
-            _ if state.gave_up => (Next::GiveUp, state),
-            Failed::SessionLost if self.session_lost == SessionLost::GiveUp => {
-                (Next::GiveUp, State { gave_up: true, ..after })
-            }
-            Failed::Refused => (Next::End, after),
+            _ if state.gave_up => for_good,
+            Failed::SessionLost if self.session_lost == SessionLost::GiveUp => for_good,
+            Failed::Ended if self.after_failure == AfterFailure::GoOn => for_good,
+            Failed::Refused => (Next::End, state),
             Failed::Unknown if !self.repeats_unknown => (Next::End, State::default()),
-            _ if spent => (Next::GiveUp, State { gave_up: true, ..after }),
-            Failed::SessionLost => (Next::Anew(self.wait(state.failed)), after),
-            Failed::Unreached | Failed::Unknown => (Next::Again(self.wait(state.failed)), after),
+            // A call beside this one failed before: both wait for the same try.
+            _ if now < state.next_try => (self.again(failed, state.next_try - now), state),
+            _ if self.retries.is_some_and(|most| state.failed >= most) => match self.spent {
+                Spent::GiveUp => for_good,
+                Spent::CallFails => (self.end(), State::default()),
+            },
+            Failed::Unreached | Failed::Unknown | Failed::SessionLost | Failed::Ended => {
+                let wait = self.wait(state.failed);
+                let failures = state.failed.saturating_add(1);
+                let after = State { failed: failures, next_try: now.saturating_add(wait), ..state };
+                (self.again(failed, wait), after)
+            }
+        }
+    }
+
+    fn again(&self, failed: Failed, wait: Duration) -> Next {
+        let is_gone = matches!(failed, Failed::SessionLost | Failed::Ended);
+        if is_gone || self.after_failure == AfterFailure::Reconnect {
+            Next::Anew(wait)
+        } else {
+            Next::Again(wait)
+        }
+    }
+
+    const fn end(&self) -> Next {
+        match self.after_failure {
+            AfterFailure::GoOn => Next::End,
+            AfterFailure::Reconnect => Next::Leave,
         }
     }
 
@@ -124,85 +176,5 @@ impl Rule {
         let factor = self.factor.powi(i32::try_from(failed).unwrap_or(i32::MAX));
         let wait = self.first.as_secs_f64() * factor;
         Duration::from_secs_f64(wait.min(self.longest.as_secs_f64()))
-    }
-}
-
-const ALL: &[Habits] = &[
-    Habits {
-        name: "own",
-        about: "This project's client library: waits for the server and comes back by itself",
-        nature: Nature::Own,
-    },
-    Habits {
-        name: "typescript-sdk",
-        about: "The TypeScript SDK: 2 retries from 1 s, each wait 1.5 times the one before, then \
-                gives up; a lost session is lost",
-        nature: Nature::Rule(Rule {
-            retries: Some(2),
-            first: Duration::from_secs(1),
-            factor: 1.5,
-            longest: Duration::from_secs(30),
-            session_lost: SessionLost::GiveUp,
-            repeats_unknown: false,
-        }),
-    },
-];
-
-/// All personas.
-#[must_use]
-pub const fn all() -> &'static [Habits] {
-    ALL
-}
-
-/// The persona of that name.
-#[must_use]
-pub fn by_name(name: &str) -> Option<&'static Habits> {
-    ALL.iter().find(|habits| habits.name == name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rule(name: &str) -> Rule {
-        match by_name(name).expect("a persona").nature {
-            Nature::Rule(rule) => rule,
-            Nature::Own => panic!("{name} follows no rule"),
-        }
-    }
-
-    #[test]
-    fn the_typescript_sdk_tries_twice_more_and_then_never_again() {
-        let rule = rule("typescript-sdk");
-        let (first, state) = rule.next(State::default(), Failed::Unreached);
-        assert_eq!(first, Next::Again(Duration::from_secs(1)));
-        let (second, state) = rule.next(state, Failed::Unreached);
-        assert_eq!(second, Next::Again(Duration::from_millis(1_500)));
-        let (third, state) = rule.next(state, Failed::Unreached);
-        assert_eq!(third, Next::GiveUp);
-        assert_eq!(rule.next(state, Failed::Refused).0, Next::GiveUp);
-    }
-
-    #[test]
-    fn what_may_have_run_is_sent_again_by_nobody_who_does_not_repeat() {
-        let rule = rule("typescript-sdk");
-        assert_eq!(rule.next(State::default(), Failed::Unknown).0, Next::End);
-        let careless = Rule { repeats_unknown: true, ..rule };
-        assert!(matches!(careless.next(State::default(), Failed::Unknown).0, Next::Again(_)));
-    }
-
-    #[test]
-    fn a_lost_session_is_opened_anew_or_the_end() {
-        let rule = rule("typescript-sdk");
-        assert_eq!(rule.next(State::default(), Failed::SessionLost).0, Next::GiveUp);
-        let patient = Rule { session_lost: SessionLost::Initialize, retries: None, ..rule };
-        assert!(matches!(patient.next(State::default(), Failed::SessionLost).0, Next::Anew(_)));
-    }
-
-    #[test]
-    fn waits_never_exceed_the_longest() {
-        let rule = Rule { retries: None, ..rule("typescript-sdk") };
-        let state = State { failed: 4_000_000, gave_up: false };
-        assert_eq!(rule.next(state, Failed::Unreached).0, Next::Again(rule.longest));
     }
 }

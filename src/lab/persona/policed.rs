@@ -2,27 +2,35 @@
 //! failure.
 
 use super::{
-    habits::{Failed, Next, Rule, State},
+    habits::Rule,
     sink::{Deaf, identity},
+    tries::Tries,
 };
 use mcp_client::{ClientError, Connection, Options, OutCall, Target, Unfinished};
 use mcp_protocol::{Era, Payload};
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// A client that follows a rule.
 pub(super) struct Policed {
     name: String,
     way: Target,
-    rule: Rule,
-    state: Mutex<State>,
+    tries: Tries,
     /// Held while a connection is opened, so that calls side by side open one only.
-    live: tokio::sync::Mutex<Option<Connection>>,
+    live: tokio::sync::Mutex<Live>,
     /// The connection that was there last, for who must not wait.
     last: Mutex<Option<Connection>>,
+}
+
+/// The connection in use.
+#[derive(Default)]
+struct Live {
+    /// How many there were before it: a call that failed ends the one it used, and no other.
+    number: u64,
+    connection: Option<Connection>,
 }
 
 impl Policed {
@@ -30,8 +38,7 @@ impl Policed {
         Self {
             name: name.to_owned(),
             way,
-            rule,
-            state: Mutex::default(),
+            tries: Tries::new(rule),
             live: tokio::sync::Mutex::default(),
             last: Mutex::default(),
         }
@@ -43,7 +50,7 @@ impl Policed {
     }
 
     pub(super) fn gave_up(&self) -> bool {
-        lock(&self.state).gave_up
+        self.tries.gave_up()
     }
 
     /// Opens a connection if there is none.
@@ -68,42 +75,16 @@ impl Policed {
         until: Instant,
         call: Option<OutCall>,
     ) -> Result<(Connection, Option<Payload>), ClientError> {
-        loop {
-            let error = match self.once(until, call.clone()).await {
-                Ok(done) => {
-                    lock(&self.state).failed = 0;
-                    return Ok(done);
+        let used = AtomicU64::default();
+        let once = |anew| self.once(until, call.clone(), (anew, &used));
+        match self.tries.until(until, once).await {
+            Ok(done) => Ok(done),
+            Err(failure) => {
+                if failure.leave {
+                    self.leave(used.into_inner()).await;
                 }
-                Err(error) => error,
-            };
-            let Some(wait) = self.decide(&error).await else { return Err(error) };
-            let next = Instant::now() + wait;
-            if next >= until {
-                return Err(error);
+                Err(failure.error)
             }
-            sleep_until(next).await;
-        }
-    }
-
-    /// How long to wait before the next try, if there is one.
-    async fn decide(&self, error: &ClientError) -> Option<Duration> {
-        // A call that ran out of time is over, whatever the rule.
-        if matches!(error, ClientError::Unfinished(_)) {
-            return None;
-        }
-        let next = {
-            let mut state = lock(&self.state);
-            let (next, after) = self.rule.next(*state, Failed::of(error));
-            *state = after;
-            next
-        };
-        match next {
-            Next::Again(wait) => Some(wait),
-            Next::Anew(wait) => {
-                self.live.lock().await.take();
-                Some(wait)
-            }
-            Next::End | Next::GiveUp => None,
         }
     }
 
@@ -111,34 +92,47 @@ impl Policed {
         &self,
         until: Instant,
         call: Option<OutCall>,
+        (anew, used): (bool, &AtomicU64),
     ) -> Result<(Connection, Option<Payload>), ClientError> {
         if self.gave_up() {
             return Err(ClientError::Unfinished(Unfinished::GivenUp { why: None }));
         }
+        if anew {
+            self.leave(used.load(Ordering::Relaxed)).await;
+        }
         let began = Instant::now();
         let late = |_| ClientError::Unfinished(Unfinished::NoAnswer { after: began.elapsed() });
-        let connection = timeout_at(until, self.live()).await.map_err(late)??;
+        let (number, connection) = timeout_at(until, self.live()).await.map_err(late)??;
+        used.store(number, Ordering::Relaxed);
         let Some(call) = call else { return Ok((connection, None)) };
         let answer = timeout_at(until, connection.call(call)).await.map_err(late)??;
         Ok((connection, Some(answer)))
     }
 
-    async fn live(&self) -> Result<Connection, ClientError> {
+    async fn live(&self) -> Result<(u64, Connection), ClientError> {
         let mut live = self.live.lock().await;
-        if let Some(connection) = live.as_ref() {
-            return Ok(connection.clone());
+        if let Some(connection) = live.connection.as_ref() {
+            return Ok((live.number, connection.clone()));
         }
         let identity = identity(&self.name);
         let (sink, options) = (Arc::new(Deaf), Options::default());
         let opened = Connection::open(&self.way, Some(Era::Legacy), &identity, sink, &options);
         let connection = Box::pin(opened).await?;
         *lock(&self.last) = Some(connection.clone());
-        *live = Some(connection.clone());
-        Ok(connection)
+        *live = Live { number: live.number + 1, connection: Some(connection.clone()) };
+        Ok((live.number, connection))
+    }
+
+    /// Uses that connection no more.
+    async fn leave(&self, number: u64) {
+        let mut live = self.live.lock().await;
+        if live.number == number {
+            live.connection = None;
+        }
     }
 
     pub(super) async fn close(&self) {
-        let connection = self.live.lock().await.take();
+        let connection = self.live.lock().await.connection.take();
         if let Some(connection) = connection {
             connection.close().await;
         }

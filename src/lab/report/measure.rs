@@ -7,6 +7,9 @@ use super::{
 use crate::result::{Oracle, RunResult, Scenario};
 use serde::Serialize;
 
+/// The shortest scenario after which it is told how fast memory grew, in seconds.
+const TO_KNOW_GROWTH: f64 = 300.0;
+
 /// A figure by which runs and targets are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -172,6 +175,8 @@ impl Measure {
             Self::ToolsMissing => oracle(|oracle| oracle.tools_missing),
             Self::P50Ms => scenario.latency.as_ref().map(|latency| latency.corrected.p50_ms),
             Self::P99Ms => scenario.latency.as_ref().map(|latency| latency.corrected.p99_ms),
+            // What a server does at its start says nothing of an hour.
+            Self::MemoryBytesPerHour if scenario.duration_s < TO_KNOW_GROWTH => None,
             Self::MemoryBytesPerHour => {
                 scenario.resources.as_ref().and_then(|r| r.rss_slope_bytes_per_hour)
             }

@@ -17,10 +17,13 @@ const FILES: &[(&str, &str)] = files![
     "at-most-once",
     "connection-stability",
     "network-chaos",
+    "high-load-stress",
     "upstream-outage",
     "half-open",
+    "slow-consumer",
     "reconnect-storm",
-    "high-load-stress",
+    "resource-pressure",
+    "session-loss",
 ];
 
 /// All of them.

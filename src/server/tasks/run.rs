@@ -7,6 +7,7 @@ use crate::{
 };
 use mcp_protocol::{Era, Method, ModernMeta, Payload, RawObject, RawValue, Revision, RpcError};
 use mcp_store::TaskState;
+use mcp_telemetry::Outcome;
 use serde_json::json;
 use std::{
     sync::{Arc, Weak},
@@ -42,6 +43,10 @@ impl Shared {
             let Some(reply) = cancel.run_until_cancelled(call).await else {
                 return self.settle(id, |kept| kept.give_up(now())).await;
             };
+            // It was cut off by our end, and is found again as one that ran.
+            if self.closing.is_cancelled() && reply.outcome == Outcome::OutcomeUnknown {
+                return;
+            }
             let mut goes_on = false;
             let payload = bounded(reply);
             self.settle(id, |kept| goes_on = kept.answered(payload, now())).await;

@@ -2,6 +2,9 @@
 //! lab starts with the fixture behind it; and what it says when something is wrong.
 
 mod asking;
+mod comparing;
+mod faulty;
+mod outages;
 mod repeating;
 mod shipped;
 

@@ -4,7 +4,7 @@ use super::{Lab, assert_passed};
 use mcp_lab::result::Scenario;
 
 /// Runs a shipped scenario, asserts that all held, and gives what came of it.
-async fn passes(name: &str) -> Scenario {
+pub(super) async fn passes(name: &str) -> Scenario {
     let lab = Lab::new();
     let (ended, mut result) = lab.quick(name, "out", &[]).await;
     assert_passed(&ended, &result, &lab.path("out"));
@@ -68,31 +68,6 @@ async fn connection_stability() {
     let scenario = passes("connection-stability").await;
     assert!(scenario.faults.is_empty() && scenario.recoveries.is_empty());
     assert!(scenario.resources.expect("known").rss_slope_bytes_per_hour.is_some());
-}
-
-#[tokio::test]
-async fn upstream_outage() {
-    let scenario = passes("upstream-outage").await;
-    let kinds: Vec<&str> = scenario.faults.iter().map(|fault| fault.kind.as_str()).collect();
-    assert_eq!(kinds, ["kill", "stop"]);
-}
-
-#[tokio::test]
-async fn half_open() {
-    let scenario = passes("half-open").await;
-    assert!(scenario.faults.iter().all(|fault| fault.injected > 0), "{:?}", scenario.faults);
-}
-
-#[tokio::test]
-async fn reconnect_storm() {
-    let scenario = passes("reconnect-storm").await;
-    assert_eq!(scenario.clients.len(), 30);
-}
-
-#[tokio::test]
-async fn high_load_stress() {
-    let scenario = passes("high-load-stress").await;
-    assert!(scenario.calls.started > 200, "{:?}", scenario.calls);
 }
 
 #[tokio::test]

@@ -22,15 +22,16 @@ pub fn trust(certificate: &str) {
 
 /// An HTTP client that opens a connection for every request, so that dropping an answer is felt.
 pub fn http() -> reqwest::Client {
-    build(reqwest::Client::builder().pool_max_idle_per_host(0))
+    built(reqwest::Client::builder().pool_max_idle_per_host(0))
 }
 
 /// An HTTP client that keeps its connections: for many requests.
 pub fn pooled() -> reqwest::Client {
-    build(reqwest::Client::builder())
+    built(reqwest::Client::builder())
 }
 
-fn build(mut builder: reqwest::ClientBuilder) -> reqwest::Client {
+/// A client of ours with such settings.
+pub fn built(mut builder: reqwest::ClientBuilder) -> reqwest::Client {
     static CLIENT: LazyLock<()> = LazyLock::new(|| {
         // Another test of this process may have installed the same one already.
         drop(rustls::crypto::ring::default_provider().install_default());

@@ -17,7 +17,7 @@ mod wire;
 
 pub use accounting::assert_sums;
 pub use bridge::Bridge;
-pub use client::{Legacy, Modern, Reply, http, modern_meta, pooled, trust};
+pub use client::{Legacy, Modern, Reply, built, http, modern_meta, pooled, trust};
 pub use cutter::Cutter;
 pub use keepalive::{Raw, RawReply, initialize};
 pub use metrics::Scrape;
@@ -25,6 +25,8 @@ pub use outside::{Peer, node, planned, python, run_plan, run_script, tool};
 pub use poll::{until, until_within, within};
 pub use port::Port;
 pub use raw::{connect, head, many_files, narrow, request, rest};
-pub use server::{CONFIG, SERVERS, Server, Setup, alive, descendants, fixture_path, text};
+pub use server::{
+    CONFIG, SERVERS, Server, Setup, alive, descendants, example_path, fixture_path, text,
+};
 pub use stream::Messages;
 pub use wire::{Cut, Wire};

@@ -398,9 +398,13 @@ pub fn alive(pid: u32) -> bool {
 
 /// The fixture upstream, which cargo builds beside the binary.
 pub fn fixture_path() -> PathBuf {
-    let path = Path::new(env!("CARGO_BIN_EXE_mcp-orchestrator"))
-        .with_file_name("examples")
-        .join("fixture");
+    example_path("fixture")
+}
+
+/// An example, which cargo builds beside the binary.
+pub fn example_path(name: &str) -> PathBuf {
+    let path =
+        Path::new(env!("CARGO_BIN_EXE_mcp-orchestrator")).with_file_name("examples").join(name);
     assert!(
         path.exists(),
         "{} is not built: run ./test, or cargo build --examples",

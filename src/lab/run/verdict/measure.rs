@@ -44,20 +44,17 @@ impl Findings<'_> {
 
     /// The fault behind most of what a measure is about, or what the oracle says.
     pub(super) fn cause(&self, that: Measure) -> Option<String> {
-        if matches!(
-            that,
-            Measure::Lost
-                | Measure::ResultsLost
-                | Measure::RanTwice
-                | Measure::Leaked
-                | Measure::Hanging
-        ) {
-            let words = ["ran", "answer", "without"];
-            let telling = self
-                .failures
-                .iter()
-                .find(|failure| words.iter().any(|word| failure.message.contains(word)));
-            return telling.map(in_words);
+        let words = telling(that);
+        if !words.is_empty() {
+            let tells =
+                |failure: &&Failure| words.iter().any(|word| failure.message.contains(word));
+            return self.failures.iter().find(tells).map(in_words);
+        }
+        if that == Measure::FailedClients {
+            let failed = self.notes.clients.iter().find(|client| !client.success);
+            return failed.and_then(|client| {
+                Some(format!("{}: {}", client.client_id, client.error.as_ref()?))
+            });
         }
         let mut lost: HashMap<&str, f64> = HashMap::new();
         for by in self.availability.iter().flat_map(|found| &found.unavailable_by_cause) {
@@ -134,5 +131,19 @@ fn in_words(failure: &Failure) -> String {
     match &failure.fault {
         Some(fault) => format!("{fault}: {}", failure.message),
         None => format!("{}: {}", failure.what, failure.message),
+    }
+}
+
+/// Words of a failure that says why a measure is what it is; none where any failure may.
+const fn telling(that: Measure) -> &'static [&'static str] {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are not about single calls")]
+    match that {
+        Measure::Lost | Measure::ResultsLost => {
+            &["its result was lost", "and did not run", "told that it did not"]
+        }
+        Measure::RanTwice => &["ran more than once"],
+        Measure::Hanging => &["no answer"],
+        Measure::Leaked => &["is that of"],
+        _ => &[],
     }
 }

@@ -41,8 +41,8 @@ pub(super) fn judged(
     ran: Option<&BTreeMap<u64, u64>>,
     broken: Option<String>,
 ) -> Scenario {
-    let mut notes = std::mem::take(&mut *stage.notes());
-    let clients = std::mem::take(&mut notes.clients);
+    let notes = std::mem::take(&mut *stage.notes());
+    let clients = notes.clients.clone();
     let failed_clients = clients.iter().filter(|client| !client.success).count();
     let found = Findings::new(stage, &notes, ran);
     let asked = stage.scenario.expect.iter();
