@@ -12,7 +12,7 @@ async fn link(dir: &std::path::Path) -> String {
 }
 
 fn browser() -> reqwest::Client {
-    built(reqwest::Client::builder().redirect(Policy::none()))
+    built(reqwest::Client::builder().redirect(Policy::none()).pool_max_idle_per_host(0))
 }
 
 #[tokio::test]
@@ -114,5 +114,11 @@ async fn in_a_browser_the_page_follows_an_upstream_that_dies_and_comes_back() {
     let back = look(&server, "All ", &[(1280, "dark")]).await;
     assert_eq!(back[0]["why"], "", "{back:?}");
     server.finish().await;
-    behind.finish().await;
+    // Its client of before the kill has gone without a word.
+    until("its session is left to its idle time", || async {
+        behind.scrape().await.sum("mcp_active_sessions", &[]) <= 1.0
+    })
+    .await;
+    behind.signal("TERM");
+    assert_eq!(behind.exit_code().await, Some(0));
 }

@@ -44,13 +44,26 @@ impl Agent {
     /// # Errors
     /// When the way makes no sense.
     pub fn new(name: &str, habits: &Habits, way: Target) -> Result<Self, ConfigError> {
+        Self::with(name, habits, ClientConfig::patient(way))
+    }
+
+    /// The same, for looks at the tools. They come faster than the calls of any agent: a budget
+    /// for calls that are sent again would measure itself.
+    ///
+    /// # Errors
+    /// When the way makes no sense.
+    pub fn prober(habits: &Habits, way: Target) -> Result<Self, ConfigError> {
+        Self::with("prober", habits, ClientConfig { budget: None, ..ClientConfig::patient(way) })
+    }
+
+    fn with(name: &str, habits: &Habits, config: ClientConfig) -> Result<Self, ConfigError> {
         let inner = match habits.nature {
             Nature::Own => {
-                let config = ClientConfig { monitoring: None, ..ClientConfig::patient(way) };
+                let config = ClientConfig { monitoring: None, ..config };
                 let client = Client::start(config, identity(name), Arc::new(Deaf))?;
                 Inner::Own(client)
             }
-            Nature::Rule(rule) => Inner::Policed(Box::new(Policed::new(name, way, rule))),
+            Nature::Rule(rule) => Inner::Policed(Box::new(Policed::new(name, config.target, rule))),
         };
         Ok(Self { inner })
     }

@@ -34,7 +34,7 @@ pub(super) async fn tools(
     let mut follow = JoinSet::new();
     let stage_of_faults = Arc::clone(&stage);
     follow.spawn(stage_of_faults.follow(Arc::downgrade(&line), "prober".to_owned(), true));
-    let agent = Arc::new(Agent::new("prober", stage.habits, line.way())?);
+    let agent = Arc::new(Agent::prober(stage.habits, line.way())?);
     let mut looking: JoinSet<Look> = JoinSet::new();
     let every = Duration::from_millis(stage.scenario.probe.every_ms.into());
     let mut ticks = interval(every);
