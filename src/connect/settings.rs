@@ -59,7 +59,7 @@ impl Settings {
         let given_url = given.url.clone().or_else(|| variables.text("MCP_SERVER_URL"));
         let (mut client, file) = client(given.config.as_deref(), given_url.as_deref())?;
         let url = given_url.unwrap_or_else(|| file.url.to_string());
-        let headers = all_headers(&given, &file, &url, &variables)?;
+        let headers = all_headers(&given, (&file, client.others.len()), &url, &variables)?;
         client.target = target(&url, headers.clone())?;
         let seconds = |given: Option<u32>, name| {
             let given = given.map_or_else(|| variables.seconds(name), |given| Ok(Some(given)));
@@ -106,7 +106,7 @@ fn target(url: &str, headers: Headers) -> Result<Target, Failure> {
 /// What is sent with every request. What the file says goes to the file's server alone.
 fn all_headers(
     given: &Given,
-    file: &HttpTarget,
+    (file, others): (&HttpTarget, usize),
     url: &str,
     variables: &Variables<'_>,
 ) -> Result<Headers, Failure> {
@@ -116,9 +116,10 @@ fn all_headers(
         }
         Target::Stdio(_) => true,
     };
-    if is_elsewhere && !file.headers.is_empty() {
+    if is_elsewhere && (!file.headers.is_empty() || others > 0) {
         return Err(Failure::usage(format!(
-            "{} is not the server of the config file, whose token and headers are for that alone",
+            "{} is not the server of the config file, whose token, headers and other endpoints \
+             are for that alone",
             shown(url)
         )));
     }

@@ -27,6 +27,8 @@ async fn a_link_lets_one_visitor_in_once_and_a_cookie_reads_and_nothing_else() {
     let stranger = get(format!("{base}/")).await.expect("an answer");
     assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
     assert!(!stranger.headers().contains_key("set-cookie"));
+    let preview = client.head(link.clone()).send().await.expect("an answer");
+    assert!(!preview.headers().contains_key("set-cookie"), "it uses no link up");
     let entered = get(link.clone()).await.expect("an answer");
     assert_eq!(
         (entered.status(), &entered.headers()["location"]),

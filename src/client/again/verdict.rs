@@ -61,7 +61,9 @@ impl Tried<'_> {
         let Some(wait) = self.pause() else { return Next::Stop(Stop::Useless) };
         // What never left waits for a connection, which is bounded elsewhere and troubles nobody.
         let counts = ran == Ran::Unknown || self.loses_sessions() || is_answer(self.error);
-        let may = !counts || (self.resent < MOST && wait < self.left && spend());
+        // Sent at its deadline, it might run after all.
+        let is_in_time = wait.is_zero() || wait < self.left;
+        let may = is_in_time && (!counts || (self.resent < MOST && spend()));
         if may { Next::Again { wait, counts } } else { Next::Stop(Stop::Useless) }
     }
 

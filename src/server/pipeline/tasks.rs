@@ -7,7 +7,7 @@ use crate::{
     tasks::Tasks,
 };
 use mcp_protocol::{RpcError, tasks_not_declared};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 /// Tells clients how their tasks are whenever one changes, until the server stops.
@@ -48,6 +48,9 @@ impl Stages {
         if filter.task_ids.is_empty() {
             return Ok(());
         }
+        // One that is named again is told once.
+        let mut named = HashSet::new();
+        filter.task_ids.retain(|id| named.insert(id.clone()));
         let tasks = self.dispatch.tasks.as_ref();
         if tasks.is_some() && !origin.takes_tasks() {
             return Err(tasks_not_declared());

@@ -124,6 +124,8 @@ impl Kept {
     pub(super) fn answered(&mut self, payload: Payload, now: UtcMillis) -> bool {
         let asked = payload.as_ref().ok().and_then(|result| Questions::of(result));
         match (asked, payload) {
+            // Its client was told so before the questions came.
+            (Some(_), _) if self.cancel.is_cancelled() => self.give_up(now),
             (Some(questions), _) if self.talk.round < MOST_ROUNDS => {
                 self.ask(questions, now);
                 return self.record.state == TaskState::Running;
@@ -176,6 +178,8 @@ impl Kept {
 
     /// Ends it because its client wants no more of it.
     pub(super) fn give_up(&mut self, now: UtcMillis) {
+        // A call of it that was just begun ends too.
+        self.cancel.cancel();
         let runs = self.record.state == TaskState::Running;
         let text = if runs {
             "It was cancelled while it ran, and may be done in part or whole."

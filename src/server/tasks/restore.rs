@@ -25,7 +25,13 @@ impl Tasks {
             }
         };
         let tasks = work.tasks.into_iter().filter(|task| task.runner == TaskRunner::Upstream);
-        for kept in tasks.filter_map(Kept::stored) {
+        for task in tasks {
+            let id = Arc::clone(&task.id);
+            let Some(kept) = Kept::stored(task) else {
+                // What cannot be read is nobody's.
+                shared.forget(vec![id]).await;
+                continue;
+            };
             let (id, ran) = (Arc::clone(&kept.record.id), kept.record.state == TaskState::Running);
             shared.state().insert(kept);
             if ran {

@@ -3,9 +3,11 @@
 use super::{Shared, now};
 use crate::{
     call::{BoxFuture, Caller, Downstream, Principal, code},
-    upstream::{Reply, ToolEntry},
+    upstream::ToolEntry,
 };
-use mcp_protocol::{Era, Method, ModernMeta, Payload, RawObject, RawValue, Revision, RpcError};
+use mcp_protocol::{
+    Era, Method, ModernMeta, Payload, RawObject, RawValue, Revision, RpcError, raw_value,
+};
 use mcp_store::TaskState;
 use mcp_telemetry::Outcome;
 use serde_json::json;
@@ -48,7 +50,7 @@ impl Shared {
                 return;
             }
             let mut goes_on = false;
-            let payload = bounded(reply);
+            let payload = bounded(reply.payload, |bytes| self.state().has_room(bytes));
             self.settle(id, |kept| goes_on = kept.answered(payload, now())).await;
             if !goes_on {
                 return;
@@ -105,16 +107,38 @@ impl Downstream for Progress {
     }
 }
 
-/// An answer that is small enough to be kept.
-fn bounded(reply: Reply) -> Payload {
-    match reply.payload {
-        Ok(result) if result.get().len() > LARGEST_RESULT => {
-            let text = format!(
-                "It was done, and the answer is larger than {LARGEST_RESULT} bytes and was not kept."
-            );
+/// An answer that is small enough to be kept; `has_room` says whether so many bytes have room.
+fn bounded(payload: Payload, has_room: impl Fn(usize) -> bool) -> Payload {
+    let fits = |bytes: usize| bytes <= LARGEST_RESULT && has_room(bytes);
+    match payload {
+        Ok(result) if !fits(result.get().len()) => {
+            let text = "It was done, and the answer was too large to be kept.";
             let data = json!({ "code": "too_large", "ran": "yes" });
             Err(RpcError::new(code::OVER_LIMIT, text).with_data(&data))
         }
+        Err(error) if !fits(raw_value(&error).get().len()) => {
+            let text = "It failed, and what was said of it was too large to be kept.";
+            let data = json!({ "code": "too_large", "ran": "unknown" });
+            Err(RpcError::new(error.code, text).with_data(&data))
+        }
         payload => payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_errors_are_kept_within_bounds() {
+        let large = raw_value(&"x".repeat(LARGEST_RESULT));
+        let told = |payload: Payload, room: bool| {
+            bounded(payload, |_| room).err().map(|error| (error.code, error.message.len() < 100))
+        };
+        assert_eq!(told(Ok(raw_value(&1)), true), None);
+        assert_eq!(told(Ok(raw_value(&1)), false), Some((code::OVER_LIMIT, true)));
+        assert_eq!(told(Ok(large.clone()), true), Some((code::OVER_LIMIT, true)));
+        let error = RpcError::new(-5, "no").with_data(&json!(large.get()));
+        assert_eq!(told(Err(error), true), Some((-5, true)));
     }
 }

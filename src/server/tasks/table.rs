@@ -35,6 +35,11 @@ impl Table {
         has_room
     }
 
+    /// Whether there is room for so many bytes more.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.bytes.saturating_add(bytes) <= MOST_BYTES
+    }
+
     /// Takes a task in, whatever its state.
     pub(super) fn insert(&mut self, kept: Kept) {
         let id = Arc::clone(&kept.record.id);

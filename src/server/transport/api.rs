@@ -147,7 +147,7 @@ pub(super) async fn guarded(shared: &Shared, parts: &Parts) -> Result<Principal,
     let admission = stages.admission.load_full();
     check_address(stages, &admission, &parts.headers, parts.extensions.get().copied())?;
     if !Admission::shows_a_token(&parts.headers)
-        && let Some(principal) = shared.page.principal(&admission, &parts.headers)
+        && let Some(principal) = shared.page.principal(&shared.status, (&admission, &parts.headers))
     {
         return Ok(principal);
     }

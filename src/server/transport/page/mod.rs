@@ -13,7 +13,7 @@ use crate::{
 use arc_swap::ArcSwap;
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -24,13 +24,18 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-const COOKIE: &str = "mcp_orchestrator_page";
 const STYLE: &str = include_str!("page.css");
 
 static PAGE: LazyLock<Document> =
     LazyLock::new(|| Document::new(include_str!("page.html"), include_str!("page.js")));
 static ENTER: LazyLock<Document> =
     LazyLock::new(|| Document::new(include_str!("enter.html"), include_str!("enter.js")));
+
+/// The name of the cookie. Browsers know no ports in cookies: with its own name, each server of a
+/// host keeps its visitors.
+fn cookie_name(status: &StatusReport) -> String {
+    format!("mcp_orchestrator_page_{}", status.address.port())
+}
 
 /// Told the page's link: the first at the start, another whenever one was used.
 pub(crate) type LinkMade = Box<dyn Fn(&str) + Send + Sync>;
@@ -69,10 +74,10 @@ impl Page {
     /// Whose cookie a request shows.
     pub(super) fn principal(
         &self,
-        admission: &Admission,
-        headers: &HeaderMap,
+        status: &StatusReport,
+        (admission, headers): (&Admission, &HeaderMap),
     ) -> Option<Principal> {
-        self.visitors.pass(cookie(headers)?).and_then(|pass| admission.principal_of(pass))
+        self.visitors.pass(cookie(status, headers)?).and_then(|pass| admission.principal_of(pass))
     }
 }
 
@@ -111,6 +116,10 @@ impl Document {
 
 /// The page for who may see it; who may not is asked for a token.
 pub(super) async fn show(State(shared): Here, parts: Parts) -> Response {
+    // Who only looks whether there is a page uses no link up.
+    if parts.method == Method::HEAD {
+        return ENTER.answer(StatusCode::OK);
+    }
     let admission = shared.stages.admission.load_full();
     if let Err(rejection) = admission.check_door(&parts.headers) {
         return plain_rejection(&rejection);
@@ -122,8 +131,8 @@ pub(super) async fn show(State(shared): Here, parts: Parts) -> Response {
             Err(rejection) => plain_rejection(&rejection),
         };
     }
-    let shows_nothing =
-        cookie(&parts.headers).is_none() && !Admission::shows_a_token(&parts.headers);
+    let shows_nothing = cookie(&shared.status, &parts.headers).is_none()
+        && !Admission::shows_a_token(&parts.headers);
     if shows_nothing && admission.principal_of(None).is_none() {
         // Somebody who has just come has not failed to come in.
         return ENTER.answer(StatusCode::UNAUTHORIZED);
@@ -183,9 +192,8 @@ fn enter(shared: &Shared, admission: &Admission, key: &str) -> Response {
 
 fn welcome(shared: &Shared, response: &mut Response, cookie: String) {
     let secure = if shared.status.is_secure { "; Secure" } else { "" };
-    let age = GOOD_FOR.as_secs();
-    let text =
-        format!("{COOKIE}={cookie}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
+    let (name, age) = (cookie_name(&shared.status), GOOD_FOR.as_secs());
+    let text = format!("{name}={cookie}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}");
     if let Ok(value) = HeaderValue::try_from(text) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
@@ -196,8 +204,9 @@ fn key(parts: &Parts) -> Option<String> {
     pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'a>(status: &StatusReport, headers: &'a HeaderMap) -> Option<&'a str> {
+    let name = cookie_name(status);
     let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| name.trim() == COOKIE).map(|(_, value)| value.trim())
+    pairs.find(|(given, _)| given.trim() == name).map(|(_, value)| value.trim())
 }
