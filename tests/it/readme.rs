@@ -25,7 +25,7 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 15] = [
+const COMMANDS: [(&str, Tried); 17] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
@@ -41,6 +41,11 @@ const COMMANDS: [(&str, Tried); 15] = [
     (
         "mcp-orchestrator chaos --upstream 127.0.0.1:3001 --plan plan.toml --control 127.0.0.1:8474",
         Tried::Elsewhere("chaos/command.rs starts it with each of these flags"),
+    ),
+    ("mcp-orchestrator lab list", Tried::Ends),
+    (
+        "mcp-orchestrator lab run --quick --target http://127.0.0.1:3001/mcp",
+        Tried::Elsewhere("lab/shipped.rs and outages.rs run each scenario with these flags"),
     ),
     (
         "mcp-orchestrator lab compare tests/targets/targets.toml --quick --seed 7",
