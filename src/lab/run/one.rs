@@ -107,6 +107,9 @@ impl One<'_> {
             menu = now;
             if (whole && oracle && self.is_callable(&scout, &menu).await) || Instant::now() >= until
             {
+                if menu.tools.is_empty() {
+                    return Err("the target lists no tools".to_owned());
+                }
                 return Ok(Ready { place, menu, opened, scout });
             }
         }

@@ -119,10 +119,15 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// An expectation beside what was measured; `None` where the target cannot tell.
+    /// An expectation beside what was measured; `None` where the target cannot tell. What else was
+    /// not measured did not hold.
     fn compare(&self, expect: &Expect, failed_clients: usize) -> Option<Expectation> {
-        let of_clients = expect.that == Measure::FailedClients;
-        let measured = if of_clients { failed_clients as f64 } else { self.measure(expect.that)? };
+        let measured = match self.measure(expect.that) {
+            _ if expect.that == Measure::FailedClients => failed_clients as f64,
+            Some(measured) => measured,
+            None if expect.that.is_told_by_target() => return None,
+            None => f64::NAN,
+        };
         let passed = expect.holds(measured);
         Some(Expectation {
             name: expect.that.to_string(),
