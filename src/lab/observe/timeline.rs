@@ -6,6 +6,15 @@ use crate::result::{Direction, Fault};
 /// out a little later.
 const AFTERMATH: f64 = 0.25;
 
+/// What only slows: nothing is lost by it, and nothing need be gone.
+const SLOWS: &[&str] = &["noop", "latency", "bandwidth", "loss", "slice", "cpu", "memory"];
+
+/// Whether a fault of that kind takes something away, and does not only slow.
+#[must_use]
+pub fn breaks(kind: &str) -> bool {
+    !SLOWS.contains(&kind)
+}
+
 /// The faults of a scenario, in the order in which they began.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
@@ -85,7 +94,8 @@ impl Timeline {
     }
 
     /// The fault behind a trouble, by its place in [`faults`](Self::faults): the last one that began
-    /// before the trouble was over, and that was on during it, or has not been got over since.
+    /// before the trouble was over, and that was on during it, or has not been got over since. One
+    /// that only slows is behind what no other explains.
     #[must_use]
     pub fn behind(&self, trouble: Trouble<'_>) -> Option<usize> {
         let explains = |(fault, only): (&Fault, &Option<String>)| {
@@ -96,7 +106,11 @@ impl Timeline {
             let touched = to + AFTERMATH >= trouble.from_s;
             fault.from_s <= trouble.to_s && (touched || to >= trouble.last_good_s)
         };
-        self.faults.iter().zip(&self.only).rposition(explains)
+        let last = |of: &dyn Fn(&str) -> bool| {
+            let mut faults = self.faults.iter().zip(&self.only);
+            faults.rposition(|(fault, only)| of(&fault.kind) && explains((fault, only)))
+        };
+        last(&breaks).or_else(|| last(&|_| true))
     }
 
     /// The same, by name.
@@ -138,6 +152,17 @@ mod tests {
         let timeline = two();
         assert_eq!(timeline.cause(trouble(1.5, 1.6, 1.4)), Some("slow"));
         assert_eq!(timeline.cause(trouble(4.9, 5.2, 4.8)), Some("gone"));
+    }
+
+    #[test]
+    fn what_only_slows_explains_only_what_no_other_does() {
+        let mut timeline = Timeline::default();
+        timeline.began("cut", "reset", None, 1.0);
+        timeline.began("slow", "latency", None, 1.1);
+        timeline.ended("cut", 1.2);
+        assert_eq!(timeline.cause(trouble(1.3, 1.4, 0.9)), Some("cut"));
+        assert_eq!(timeline.cause(trouble(2.0, 2.1, 1.9)), Some("slow"));
+        assert!(!timeline.had(breaks, 2.0, 2.1));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Findings, parts::effectiveness};
 use crate::{
-    observe::availability::Gap,
+    observe::{availability::Gap, timeline::breaks},
     result::{Failure, Outcome, Recovery},
     scenario::Measure,
 };
@@ -86,7 +86,9 @@ impl Findings<'_> {
     fn beyond_faults(&self) -> f64 {
         let faults = self.notes.timeline.faults().iter().enumerate();
         let beyond = faults.map(|(at, fault)| {
-            self.uncallable(Some(at)) - (fault.to_s.unwrap_or(self.end_s) - fault.from_s)
+            let lasted = fault.to_s.unwrap_or(self.end_s) - fault.from_s;
+            // What only slows takes no tools away.
+            self.uncallable(Some(at)) - if breaks(&fault.kind) { lasted } else { 0.0 }
         });
         beyond.chain([self.uncallable(None)]).fold(0.0, f64::max)
     }

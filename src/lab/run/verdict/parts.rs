@@ -2,7 +2,7 @@
 
 use crate::{
     load::latency::Durations,
-    observe::slope::slope,
+    observe::{slope::slope, timeline::breaks},
     oracle::Sent,
     result::{Calls, Latency, Resources, Sessions},
     run::notes::{Call, Notes},
@@ -19,7 +19,7 @@ pub(super) fn sent(notes: &Notes) -> Vec<Sent> {
         outcome: call.outcome,
         told_not_run: call.told_not_run,
         killed: notes.timeline.had(|kind| TAKES_AWAY.contains(&kind), call.sent_s, call.ended_s),
-        faulted: notes.timeline.had(|_| true, call.sent_s, call.ended_s),
+        faulted: notes.timeline.had(breaks, call.sent_s, call.ended_s),
     });
     sent.collect()
 }
