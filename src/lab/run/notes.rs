@@ -71,6 +71,12 @@ impl Notes {
         }
     }
 
+    /// Why not all can be judged, if some calls were too many to keep.
+    pub(super) fn unjudged(&self) -> Option<String> {
+        let more = self.calls_left_out;
+        (more > 0).then(|| format!("{more} calls beyond {MOST_CALLS} were not judged"))
+    }
+
     pub(super) fn failed(&mut self, failed: Failed) {
         if self.failures.len() < MOST_FAILURES {
             self.failures.push(failed);

@@ -42,6 +42,7 @@ pub(super) fn judged(
     broken: Option<String>,
 ) -> Scenario {
     let notes = std::mem::take(&mut *stage.notes());
+    let broken = broken.or_else(|| notes.unjudged());
     let clients = notes.clients.clone();
     let failed_clients = clients.iter().filter(|client| !client.success).count();
     let found = Findings::new(stage, &notes, ran);
