@@ -6,6 +6,9 @@ use crate::result::{Direction, Fault};
 /// out a little later.
 const AFTERMATH: f64 = 0.25;
 
+/// How long before its note a fault may have begun: that a proxy put it in is read a little later.
+const LEAD: f64 = 0.05;
+
 /// What only slows: nothing is lost by it, and nothing need be gone.
 const SLOWS: &[&str] = &["noop", "latency", "bandwidth", "loss", "slice", "cpu", "memory"];
 
@@ -104,7 +107,7 @@ impl Timeline {
             }
             let to = fault.to_s.unwrap_or(f64::INFINITY);
             let touched = to + AFTERMATH >= trouble.from_s;
-            fault.from_s <= trouble.to_s && (touched || to >= trouble.last_good_s)
+            fault.from_s - LEAD <= trouble.to_s && (touched || to >= trouble.last_good_s)
         };
         let last = |of: &dyn Fn(&str) -> bool| {
             let mut faults = self.faults.iter().zip(&self.only);
@@ -124,7 +127,7 @@ impl Timeline {
     pub fn had(&self, is_kind: impl Fn(&str) -> bool, from_s: f64, to_s: f64) -> bool {
         self.faults.iter().any(|fault| {
             is_kind(&fault.kind)
-                && fault.from_s <= to_s
+                && fault.from_s - LEAD <= to_s
                 && fault.to_s.unwrap_or(f64::INFINITY) + AFTERMATH >= from_s
         })
     }
@@ -170,6 +173,7 @@ mod tests {
         let timeline = two();
         assert_eq!(timeline.cause(trouble(0.1, 0.9, 0.0)), None);
         assert_eq!(timeline.cause(trouble(3.0, 3.5, 2.9)), None);
+        assert_eq!(timeline.cause(trouble(4.9, 4.97, 4.8)), Some("gone"));
     }
 
     #[test]
