@@ -43,6 +43,8 @@ pub(super) struct Failed {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) timeline: Timeline,
+    /// When all had played; what comes after is no part of the scenario.
+    pub(super) ended_s: Option<f64>,
     pub(super) calls: Vec<Call>,
     pub(super) calls_started: u64,
     pub(super) calls_left_out: u64,

@@ -100,7 +100,7 @@ pub(super) fn so_far(stage: &Stage, expect: &Expect) -> Result<(), String> {
 
 impl<'a> Findings<'a> {
     fn new(stage: &Stage, notes: &'a Notes, ran: Option<&BTreeMap<u64, u64>>) -> Self {
-        let end_s = stage.at();
+        let end_s = notes.ended_s.unwrap_or_else(|| stage.at());
         let looks = Looks::new(stage.menu.tools.len() as u32, notes.looks.clone(), end_s);
         let judged = ran.map(|ran| judge(&sent(notes), ran));
         let good = good_times(&notes.calls);
