@@ -122,11 +122,17 @@ impl Timeline {
         self.behind(trouble).map(|at| self.faults[at].name.as_str())
     }
 
-    /// Whether a fault of such a kind was on during a time.
+    /// Whether a fault of such a kind was on for a client during a time.
     #[must_use]
-    pub fn had(&self, is_kind: impl Fn(&str) -> bool, from_s: f64, to_s: f64) -> bool {
-        self.faults.iter().any(|fault| {
+    pub fn had(
+        &self,
+        is_kind: impl Fn(&str) -> bool,
+        client: &str,
+        (from_s, to_s): (f64, f64),
+    ) -> bool {
+        self.faults.iter().zip(&self.only).any(|(fault, only)| {
             is_kind(&fault.kind)
+                && only.as_deref().is_none_or(|only| only == client)
                 && fault.from_s - LEAD <= to_s
                 && fault.to_s.unwrap_or(f64::INFINITY) + AFTERMATH >= from_s
         })
@@ -165,7 +171,7 @@ mod tests {
         timeline.ended("cut", 1.2);
         assert_eq!(timeline.cause(trouble(1.3, 1.4, 0.9)), Some("cut"));
         assert_eq!(timeline.cause(trouble(2.0, 2.1, 1.9)), Some("slow"));
-        assert!(!timeline.had(breaks, 2.0, 2.1));
+        assert!(!timeline.had(breaks, "a", (2.0, 2.1)));
     }
 
     #[test]
@@ -191,6 +197,8 @@ mod tests {
         assert_eq!(timeline.cause(seen_by(Some("a"))), Some("cut a"));
         assert_eq!(timeline.cause(seen_by(Some("b"))), None);
         assert_eq!(timeline.cause(seen_by(None)), None);
+        let had = |client| timeline.had(|_| true, client, (1.1, 1.2));
+        assert!(had("a") && !had("b"));
     }
 
     #[test]
@@ -203,7 +211,7 @@ mod tests {
         timeline.ended("x", 8.0);
         let last = timeline.faults().last().expect("one");
         assert_eq!((last.from_s, last.to_s, last.injected), (6.0, Some(8.0), 1));
-        let had = |from_s| timeline.had(|kind| kind == "pause", from_s, 9.0);
+        let had = |from_s| timeline.had(|kind| kind == "pause", "a", (from_s, 9.0));
         assert!(had(7.9) && !had(8.5));
     }
 }

@@ -14,12 +14,15 @@ const TAKES_AWAY: &[&str] = &["kill", "terminate"];
 
 pub(super) fn sent(notes: &Notes) -> Vec<Sent> {
     let keyed = notes.calls.iter().filter(|call| call.keyed);
-    let sent = keyed.map(|call| Sent {
-        call: call.number,
-        outcome: call.outcome,
-        told_not_run: call.told_not_run,
-        killed: notes.timeline.had(|kind| TAKES_AWAY.contains(&kind), call.sent_s, call.ended_s),
-        faulted: notes.timeline.had(breaks, call.sent_s, call.ended_s),
+    let sent = keyed.map(|call| {
+        let (client, during) = (call.client.as_str(), (call.sent_s, call.ended_s));
+        Sent {
+            call: call.number,
+            outcome: call.outcome,
+            told_not_run: call.told_not_run,
+            killed: notes.timeline.had(|kind| TAKES_AWAY.contains(&kind), client, during),
+            faulted: notes.timeline.had(breaks, client, during),
+        }
     });
     sent.collect()
 }
