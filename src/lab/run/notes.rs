@@ -48,6 +48,8 @@ pub(super) struct Notes {
     pub(super) calls: Vec<Call>,
     pub(super) calls_started: u64,
     pub(super) calls_left_out: u64,
+    /// When which client saw all well, beside its calls.
+    pub(super) good: Vec<(String, f64)>,
     pub(super) failures: Vec<Failed>,
     pub(super) failures_left_out: u64,
     pub(super) clients: Vec<Client>,
@@ -70,6 +72,12 @@ impl Notes {
             self.calls.push(call);
         } else {
             self.calls_left_out += 1;
+        }
+    }
+
+    pub(super) fn good(&mut self, client: &str, at_s: f64) {
+        if self.good.len() < MOST_CALLS {
+            self.good.push((client.to_owned(), at_s));
         }
     }
 

@@ -103,7 +103,7 @@ impl<'a> Findings<'a> {
         let end_s = notes.ended_s.unwrap_or_else(|| stage.at());
         let looks = Looks::new(stage.menu.tools.len() as u32, notes.looks.clone(), end_s);
         let judged = ran.map(|ran| judge(&sent(notes), ran));
-        let good = good_times(&notes.calls);
+        let good = good_times(notes);
         let (failures, behind) = failures(notes, &good, judged.as_ref());
         let recoveries = recoveries(&notes.timeline, &looks, &behind);
         Self {
