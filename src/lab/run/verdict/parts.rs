@@ -2,7 +2,7 @@
 
 use crate::{
     load::latency::Durations,
-    observe::{slope::slope, timeline::breaks},
+    observe::{slope::steady_slope, timeline::breaks},
     oracle::Sent,
     result::{Calls, Latency, Resources, Sessions},
     run::notes::{Call, Notes},
@@ -49,7 +49,7 @@ pub(super) fn resources(notes: &Notes) -> Option<Resources> {
     }
     let points: Vec<(f64, f64)> =
         notes.samples.iter().map(|sample| (sample.at_s, sample.rss_bytes as f64)).collect();
-    let line = slope(&points);
+    let line = steady_slope(&points);
     Some(Resources {
         source: notes.sampled_from,
         samples: notes.samples.clone(),
