@@ -28,10 +28,24 @@ pub fn parse(text: &str) -> Values {
 fn sample(line: &str) -> Option<(&str, f64)> {
     let end = line.find(['{', ' '])?;
     let (name, rest) = line.split_at(end);
-    // A label may hold anything, also a brace.
-    let rest = if rest.starts_with('{') { &rest[rest.rfind('}')? + 1..] } else { rest };
+    let rest = if rest.starts_with('{') { behind_labels(rest)? } else { rest };
     let value: f64 = rest.split_whitespace().next()?.parse().ok()?;
     value.is_finite().then_some((name, value))
+}
+
+/// What follows the labels. The text of one may hold anything, also a brace, and so may what follows.
+fn behind_labels(labels: &str) -> Option<&str> {
+    let (mut is_text, mut is_escaped) = (false, false);
+    let end = labels.find(|letter| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match letter {
+            '\\' => is_escaped = is_text && !was_escaped,
+            '"' => is_text ^= !was_escaped,
+            _ => {}
+        }
+        letter == '}' && !is_text
+    })?;
+    labels.get(end + 1..)
 }
 
 /// What it says that its process uses.
@@ -49,6 +63,12 @@ pub fn resources(values: &Values, at_s: f64) -> Option<ResourceSample> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neither_labels_nor_exemplars_hide_a_value() {
+        let text = "a_total{x=\"} # \\\"{\"} 2 # {trace_id=\"1\"} 0.5 17\n";
+        assert_eq!(parse(text).get("a_total"), Some(&2.0));
+    }
 
     #[test]
     fn series_of_a_metric_are_summed_and_buckets_left_out() {

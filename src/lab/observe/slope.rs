@@ -1,5 +1,8 @@
 //! Whether something grows: a line through the samples, and how sure it is.
 
+/// Into how many blocks samples are averaged, at most.
+const BLOCKS: usize = 20;
+
 /// A line's slope and its standard error, per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slope {
@@ -30,6 +33,22 @@ pub fn slope(points: &[(f64, f64)]) -> Option<Slope> {
     Some(Slope { per_second, error: (rest / (count - 2.0) / spread).sqrt() })
 }
 
+/// The same for samples taken one after the other: without the first tenth, in which a process
+/// warms up, and averaged into blocks, as samples next to each other err alike.
+#[must_use]
+pub fn steady_slope(points: &[(f64, f64)]) -> Option<Slope> {
+    let steady = points.get(points.len() / 10..)?;
+    let each = steady.len().div_ceil(BLOCKS).max(1);
+    let blocks: Vec<(f64, f64)> = steady.chunks(each).map(mean).collect();
+    slope(&blocks)
+}
+
+fn mean(points: &[(f64, f64)]) -> (f64, f64) {
+    let count = points.len() as f64;
+    let sum = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+    (sum.0 / count, sum.1 / count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +66,17 @@ mod tests {
         let found = slope(&[(0.0, 1.0), (1.0, 3.0), (2.0, 2.0), (3.0, 5.0)]).expect("a line");
         assert!((found.per_second - 1.1).abs() < 1e-12);
         assert!((found.error - (2.7_f64 / 10.0).sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_warm_up_is_no_growth_and_a_slow_swing_is_less_sure_than_it_looks() {
+        let warm: Vec<(f64, f64)> =
+            (0..200).map(|at| (f64::from(at), if at < 20 { 0.0 } else { 5.0 })).collect();
+        assert!(steady_slope(&warm).expect("a line").per_second.abs() < 1e-9);
+        let swings: Vec<(f64, f64)> =
+            (0..200).map(|at| (f64::from(at), (f64::from(at) / 30.0).sin())).collect();
+        let (each, blocks) = (slope(&swings).expect("a line"), steady_slope(&swings));
+        assert!(blocks.expect("a line").error > 2.0 * each.error);
     }
 
     proptest! {

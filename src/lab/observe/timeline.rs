@@ -6,6 +6,18 @@ use crate::result::{Direction, Fault};
 /// out a little later.
 const AFTERMATH: f64 = 0.25;
 
+/// How long before its note a fault may have begun: that a proxy put it in is read a little later.
+const LEAD: f64 = 0.05;
+
+/// What only slows: nothing is lost by it, and nothing need be gone.
+const SLOWS: &[&str] = &["noop", "latency", "bandwidth", "loss", "slice", "cpu", "memory"];
+
+/// Whether a fault of that kind takes something away, and does not only slow.
+#[must_use]
+pub fn breaks(kind: &str) -> bool {
+    !SLOWS.contains(&kind)
+}
+
 /// The faults of a scenario, in the order in which they began.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
@@ -85,7 +97,8 @@ impl Timeline {
     }
 
     /// The fault behind a trouble, by its place in [`faults`](Self::faults): the last one that began
-    /// before the trouble was over, and that was on during it, or has not been got over since.
+    /// before the trouble was over, and that was on during it, or has not been got over since. One
+    /// that only slows is behind what no other explains.
     #[must_use]
     pub fn behind(&self, trouble: Trouble<'_>) -> Option<usize> {
         let explains = |(fault, only): (&Fault, &Option<String>)| {
@@ -94,9 +107,13 @@ impl Timeline {
             }
             let to = fault.to_s.unwrap_or(f64::INFINITY);
             let touched = to + AFTERMATH >= trouble.from_s;
-            fault.from_s <= trouble.to_s && (touched || to >= trouble.last_good_s)
+            fault.from_s - LEAD <= trouble.to_s && (touched || to >= trouble.last_good_s)
         };
-        self.faults.iter().zip(&self.only).rposition(explains)
+        let last = |of: &dyn Fn(&str) -> bool| {
+            let mut faults = self.faults.iter().zip(&self.only);
+            faults.rposition(|(fault, only)| of(&fault.kind) && explains((fault, only)))
+        };
+        last(&breaks).or_else(|| last(&|_| true))
     }
 
     /// The same, by name.
@@ -105,12 +122,18 @@ impl Timeline {
         self.behind(trouble).map(|at| self.faults[at].name.as_str())
     }
 
-    /// Whether a fault of such a kind was on during a time.
+    /// Whether a fault of such a kind was on for a client during a time.
     #[must_use]
-    pub fn had(&self, is_kind: impl Fn(&str) -> bool, from_s: f64, to_s: f64) -> bool {
-        self.faults.iter().any(|fault| {
+    pub fn had(
+        &self,
+        is_kind: impl Fn(&str) -> bool,
+        client: &str,
+        (from_s, to_s): (f64, f64),
+    ) -> bool {
+        self.faults.iter().zip(&self.only).any(|(fault, only)| {
             is_kind(&fault.kind)
-                && fault.from_s <= to_s
+                && only.as_deref().is_none_or(|only| only == client)
+                && fault.from_s - LEAD <= to_s
                 && fault.to_s.unwrap_or(f64::INFINITY) + AFTERMATH >= from_s
         })
     }
@@ -141,10 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn what_only_slows_explains_only_what_no_other_does() {
+        let mut timeline = Timeline::default();
+        timeline.began("cut", "reset", None, 1.0);
+        timeline.began("slow", "latency", None, 1.1);
+        timeline.ended("cut", 1.2);
+        assert_eq!(timeline.cause(trouble(1.3, 1.4, 0.9)), Some("cut"));
+        assert_eq!(timeline.cause(trouble(2.0, 2.1, 1.9)), Some("slow"));
+        assert!(!timeline.had(breaks, "a", (2.0, 2.1)));
+    }
+
+    #[test]
     fn a_failure_before_any_fault_or_after_recovery_is_laid_to_none() {
         let timeline = two();
         assert_eq!(timeline.cause(trouble(0.1, 0.9, 0.0)), None);
         assert_eq!(timeline.cause(trouble(3.0, 3.5, 2.9)), None);
+        assert_eq!(timeline.cause(trouble(4.9, 4.97, 4.8)), Some("gone"));
     }
 
     #[test]
@@ -162,6 +197,8 @@ mod tests {
         assert_eq!(timeline.cause(seen_by(Some("a"))), Some("cut a"));
         assert_eq!(timeline.cause(seen_by(Some("b"))), None);
         assert_eq!(timeline.cause(seen_by(None)), None);
+        let had = |client| timeline.had(|_| true, client, (1.1, 1.2));
+        assert!(had("a") && !had("b"));
     }
 
     #[test]
@@ -174,7 +211,7 @@ mod tests {
         timeline.ended("x", 8.0);
         let last = timeline.faults().last().expect("one");
         assert_eq!((last.from_s, last.to_s, last.injected), (6.0, Some(8.0), 1));
-        let had = |from_s| timeline.had(|kind| kind == "pause", from_s, 9.0);
+        let had = |from_s| timeline.had(|kind| kind == "pause", "a", (from_s, 9.0));
         assert!(had(7.9) && !had(8.5));
     }
 }

@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn counts_are_read_by_the_number_in_their_key() {
-        let result = json!({"content": [{"type": "text", "text": "{\"r/1\": 1, \"r/20\": 2}"}]});
+        let result =
+            json!({"content": [{"type": "text", "text": "{\"r/1\": 1, \"r/00000020\": 2}"}]});
         assert_eq!(counts(&result, "r/"), Some([(1, 1), (20, 2)].into()));
         assert_eq!(counts(&json!({"content": []}), "r/"), None);
     }

@@ -43,9 +43,13 @@ pub(super) struct Failed {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) timeline: Timeline,
+    /// When all had played; what comes after is no part of the scenario.
+    pub(super) ended_s: Option<f64>,
     pub(super) calls: Vec<Call>,
     pub(super) calls_started: u64,
     pub(super) calls_left_out: u64,
+    /// When which client saw all well, beside its calls.
+    pub(super) good: Vec<(String, f64)>,
     pub(super) failures: Vec<Failed>,
     pub(super) failures_left_out: u64,
     pub(super) clients: Vec<Client>,
@@ -69,6 +73,18 @@ impl Notes {
         } else {
             self.calls_left_out += 1;
         }
+    }
+
+    pub(super) fn good(&mut self, client: &str, at_s: f64) {
+        if self.good.len() < MOST_CALLS {
+            self.good.push((client.to_owned(), at_s));
+        }
+    }
+
+    /// Why not all can be judged, if some calls were too many to keep.
+    pub(super) fn unjudged(&self) -> Option<String> {
+        let more = self.calls_left_out;
+        (more > 0).then(|| format!("{more} calls beyond {MOST_CALLS} were not judged"))
     }
 
     pub(super) fn failed(&mut self, failed: Failed) {

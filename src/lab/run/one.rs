@@ -107,6 +107,9 @@ impl One<'_> {
             menu = now;
             if (whole && oracle && self.is_callable(&scout, &menu).await) || Instant::now() >= until
             {
+                if menu.tools.is_empty() {
+                    return Err("the target lists no tools".to_owned());
+                }
                 return Ok(Ready { place, menu, opened, scout });
             }
         }
@@ -182,7 +185,8 @@ impl One<'_> {
     }
 }
 
-/// How often each call ran, if the target tells.
+/// How often each call ran, if the target tells: asked until nothing changes any more, as a second
+/// run may come late.
 async fn ran(stage: &Stage, scout: &Agent) -> Result<Option<BTreeMap<u64, u64>>, String> {
     let Some((_, count)) = &stage.menu.oracle else {
         let message = format!("the target has no `{RUN}`: what was lost or ran twice is not known");
@@ -190,16 +194,23 @@ async fn ran(stage: &Stage, scout: &Agent) -> Result<Option<BTreeMap<u64, u64>>,
         return Ok(None);
     };
     let arguments = count_of(&stage.prefix);
-    let mut last = String::new();
-    for _ in 0..3 {
+    let until = Instant::now() + QUESTION;
+    let (mut last, mut tries_left) = (None, 3);
+    loop {
         let ended = ask::call_tool(scout, count, &arguments, QUESTION, true).await;
-        if let Some(ran) = counts(&ended.result, &stage.prefix) {
-            return Ok(Some(ran));
+        let ran = counts(&ended.result, &stage.prefix);
+        let is_late = Instant::now() >= until;
+        if ran.is_some() && (ran == last || is_late) {
+            return Ok(ran);
         }
-        last = ended.message.unwrap_or_default();
+        tries_left -= u32::from(ran.is_none());
+        if tries_left == 0 {
+            let said = ended.message.unwrap_or_default();
+            return Err(format!("the oracle does not answer: {said}"));
+        }
+        last = ran;
         sleep(SETTLED).await;
     }
-    Err(format!("the oracle does not answer: {last}"))
 }
 
 fn facts(ready: &Ready) -> result::Target {

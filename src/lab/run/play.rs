@@ -26,6 +26,7 @@ pub(super) async fn play(stage: &Arc<Stage>) -> Result<(), String> {
         played = players(stage) => played,
         () = clock => Ok(()),
     };
+    stage.notes().ended_s = Some(stage.at());
     // Nobody is left to hear it when the watchers have failed; that is told below.
     let _heard = stop.send(true);
     let mut ended = played;

@@ -115,9 +115,17 @@ impl Stage {
         let proxied = self.needs_proxies();
         let line = Line::new(&self.place, proxied, self.seed_of(name), faults).await?;
         let line = Arc::new(line);
-        let mut lines = lock(&self.lines);
-        lines.retain(|line| line.strong_count() > 0);
-        lines.push(Arc::downgrade(&line));
+        {
+            let mut lines = lock(&self.lines);
+            lines.retain(|line| line.strong_count() > 0);
+            lines.push(Arc::downgrade(&line));
+        }
+        // What steps have switched while its proxy came up. Steps wait for the lock meanwhile.
+        let on = lock(&self.on);
+        let is_off = |name: &&&str| !on.iter().any(|fault| fault.name == **name);
+        switched.iter().filter(is_off).for_each(|name| line.remove(name));
+        on.iter().for_each(|fault| line.add(fault));
+        drop(on);
         Ok(line)
     }
 
@@ -176,8 +184,9 @@ impl Stage {
         let fault = self.scenario.faults.iter().find(|fault| fault.name() == name);
         match fault.map(|fault| fault.scaled(self.scale)) {
             Some(Fault::Network(fault)) => {
+                // A line that comes up now finds it there.
+                lock(&self.on).push((*fault).clone());
                 self.each_line(|line| line.add(&fault));
-                lock(&self.on).push(*fault);
                 if let Some(lasts) = lasts {
                     sleep(lasts).await;
                     self.switch_off(name).await;

@@ -39,8 +39,11 @@ pub(super) async fn tools(
     let every = Duration::from_millis(stage.scenario.probe.every_ms.into());
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first handshake is no part of what is looked at.
-    let _opened = agent.open(stage.scenario.probe.listed_within.whole()).await;
+    // The first handshake is no part of what is looked at, unless it fails: then nothing was there.
+    let from_s = stage.at();
+    if agent.open(stage.scenario.probe.listed_within.whole()).await.is_err() {
+        noted(&stage, Some(Look { at_s: from_s, listed: 0, callable: 0 }));
+    }
     loop {
         tokio::select! {
             biased;

@@ -1,6 +1,7 @@
 //! What types cannot say of a scenario: that its names fit, and that nothing in it is for ever.
 
 use super::{Expect, Group, Load, Scenario, Step, read::nearest};
+use std::collections::HashSet;
 
 /// Most clients of a scenario, and most agents of one step.
 const MOST_CLIENTS: u32 = 1_000;
@@ -27,6 +28,10 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), String> {
     for (at, group) in scenario.clients.iter().enumerate() {
         clients(group).map_err(|reason| format!("clients[{at}].{reason}"))?;
     }
+    twice(scenario.clients.iter().map(|group| group.role.as_str()))
+        .map_or(Ok(()), |role| Err(format!("clients: two groups of the role `{role}`")))?;
+    twice(scenario.faults.iter().map(super::Fault::name))
+        .map_or(Ok(()), |name| Err(format!("faults: two are named `{name}`")))?;
     let total: u32 = scenario.clients.iter().map(|group| group.count).sum();
     if total > MOST_CLIENTS {
         return Err(format!("clients: {total} are too many, at most {MOST_CLIENTS}"));
@@ -38,6 +43,12 @@ pub(super) fn check(scenario: &Scenario) -> Result<(), String> {
     all.clone().try_for_each(|step| names(scenario, step))?;
     scenario.steps.iter().try_for_each(script)?;
     all.clone().try_for_each(|step| shape(step, DEEPEST))
+}
+
+/// The first of those names that was there before.
+fn twice<'a>(mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let mut known = HashSet::new();
+    names.find(|name| !known.insert(*name))
 }
 
 fn load(load: &Load) -> Result<(), String> {

@@ -106,6 +106,19 @@ impl Measure {
             | Self::DescriptorGrowth => "",
         }
     }
+
+    /// Whether only some targets tell it: those with an oracle, or whose process can be looked at.
+    #[must_use]
+    pub const fn is_told_by_target(self) -> bool {
+        matches!(
+            self,
+            Self::Lost
+                | Self::ResultsLost
+                | Self::RanTwice
+                | Self::MemoryGrowthMibPerHour
+                | Self::DescriptorGrowth
+        )
+    }
 }
 
 impl fmt::Display for Measure {
@@ -134,6 +147,9 @@ impl Expect {
     /// What was measured, in words.
     #[must_use]
     pub fn told(&self, measured: f64) -> String {
+        if measured.is_nan() {
+            return "not measured".to_owned();
+        }
         format!("{}{}", short(measured), self.that.unit())
     }
 
@@ -177,6 +193,7 @@ mod tests {
         assert_eq!(expect(Some(100.0), Some(100.0)).expected(), "100 %");
         assert_eq!(expect(Some(99.5), None).expected(), "at least 99.5 %");
         assert_eq!(expect(None, Some(1.0)).told(0.123_456), "0.123 %");
+        assert_eq!(expect(None, Some(1.0)).told(f64::NAN), "not measured");
         assert_eq!(Measure::RanTwice.to_string(), "ran twice");
     }
 }

@@ -187,6 +187,18 @@ impl Step {
         )
     }
 
+    /// Whether the target is well where the step succeeds. Calls tell that themselves.
+    pub(crate) const fn shows_target(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect {}
+                | Self::Initialize {}
+                | Self::ListTools {}
+                | Self::Reconnect { .. }
+                | Self::VerifyState { .. }
+        )
+    }
+
     /// The steps inside it.
     pub(crate) fn inner(&self) -> Vec<&Step> {
         match self {

@@ -136,6 +136,12 @@ impl Actor {
         lock(&self.seen).error.get_or_insert(error);
     }
 
+    /// Notes that it saw all well.
+    fn well(&self) {
+        let at_s = self.stage.at();
+        self.stage.notes().good(&self.part.name, at_s);
+    }
+
     fn all<'a>(self: &'a Arc<Self>, steps: &'a [Step]) -> Doing<'a> {
         Box::pin(async move {
             for step in steps {
@@ -150,6 +156,9 @@ impl Actor {
         self.stage.tell(self.name(), What::StepBegan { step: word.to_owned() });
         self.stage.show(|now| word.clone_into(&mut now.step));
         let done = self.act(step).await;
+        if done.is_ok() && step.shows_target() {
+            self.well();
+        }
         let error = done.as_ref().err().cloned();
         if let (Some(error), true) = (&error, step.inner().is_empty()) {
             self.stage.failed(self.name(), word, error, from_s);

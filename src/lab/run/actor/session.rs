@@ -106,6 +106,7 @@ impl Actor {
             let at_s = self.stage.at();
             if agent.ping(HEARTBEAT).await {
                 answered += 1;
+                self.well();
             } else {
                 self.stage.failed(self.name(), "heartbeat", "no answer", at_s);
             }

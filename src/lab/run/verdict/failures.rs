@@ -8,10 +8,13 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// When each client had a call that went well, in order.
-pub(super) fn good_times(calls: &[Call]) -> HashMap<&str, Vec<f64>> {
+/// When each client saw all well, in order.
+pub(super) fn good_times(notes: &Notes) -> HashMap<&str, Vec<f64>> {
     let mut good: HashMap<&str, Vec<f64>> = HashMap::new();
-    for call in calls.iter().filter(|call| call.outcome == Outcome::Ok) {
+    for (client, at_s) in &notes.good {
+        good.entry(client).or_default().push(*at_s);
+    }
+    for call in notes.calls.iter().filter(|call| call.outcome == Outcome::Ok) {
         good.entry(&call.client).or_default().push(call.ended_s);
     }
     good.values_mut().for_each(|times| times.sort_by(f64::total_cmp));
@@ -25,8 +28,9 @@ pub(super) fn failures(
     judged: Option<&Judged>,
 ) -> (Vec<Failure>, Vec<(f64, usize)>) {
     let last_good = |client: Option<&str>, before: f64| {
-        let times = client.and_then(|client| good.get(client));
-        let times = times.map_or(&[][..], Vec::as_slice);
+        // Who is no client has seen nothing before.
+        let Some(client) = client else { return before };
+        let times = good.get(client).map_or(&[][..], Vec::as_slice);
         times[..times.partition_point(|at| *at <= before)].last().copied().unwrap_or(0.0)
     };
     let timeline: &Timeline = &notes.timeline;

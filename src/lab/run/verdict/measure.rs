@@ -2,8 +2,8 @@
 
 use super::{Findings, parts::effectiveness};
 use crate::{
-    observe::availability::Gap,
-    result::{Failure, Outcome, Recovery},
+    observe::{availability::Gap, timeline::breaks},
+    result::{Failure, Fault, Outcome, Recovery},
     scenario::Measure,
 };
 use std::collections::HashMap;
@@ -32,7 +32,11 @@ impl Findings<'_> {
             Measure::Sessions => self.notes.sessions_opened as f64,
             Measure::HeartbeatEffectiveness => effectiveness(self.notes.heartbeats)?,
             Measure::DetectedAfterS => self.longest(|one| one.detected_after_s),
-            Measure::RecoveredAfterS => self.longest(|one| one.recovered_after_s),
+            Measure::RecoveredAfterS => self.longest(|one| match one.recovered_after_s {
+                // Nobody recovers from what is not over.
+                None if !self.is_over(one) => Some(0.0),
+                after => after,
+            }),
             Measure::Faults => self.notes.timeline.faults().len() as f64,
             Measure::P50Ms => percentiles()?.p50_ms,
             Measure::P99Ms => percentiles()?.p99_ms,
@@ -86,9 +90,18 @@ impl Findings<'_> {
     fn beyond_faults(&self) -> f64 {
         let faults = self.notes.timeline.faults().iter().enumerate();
         let beyond = faults.map(|(at, fault)| {
-            self.uncallable(Some(at)) - (fault.to_s.unwrap_or(self.end_s) - fault.from_s)
+            let lasted = fault.to_s.unwrap_or(self.end_s) - fault.from_s;
+            // What only slows takes no tools away.
+            self.uncallable(Some(at)) - if breaks(&fault.kind) { lasted } else { 0.0 }
         });
         beyond.chain([self.uncallable(None)]).fold(0.0, f64::max)
+    }
+
+    fn is_over(&self, of: &Recovery) -> bool {
+        let same =
+            |fault: &&Fault| fault.name == of.fault && fault.from_s.total_cmp(&of.at_s).is_eq();
+        let fault = self.notes.timeline.faults().iter().find(same);
+        fault.is_none_or(|fault| fault.to_s.is_some())
     }
 
     fn longest(&self, of: impl Fn(&Recovery) -> Option<f64>) -> f64 {

@@ -42,6 +42,7 @@ pub(super) fn judged(
     broken: Option<String>,
 ) -> Scenario {
     let notes = std::mem::take(&mut *stage.notes());
+    let broken = broken.or_else(|| notes.unjudged());
     let clients = notes.clients.clone();
     let failed_clients = clients.iter().filter(|client| !client.success).count();
     let found = Findings::new(stage, &notes, ran);
@@ -99,10 +100,10 @@ pub(super) fn so_far(stage: &Stage, expect: &Expect) -> Result<(), String> {
 
 impl<'a> Findings<'a> {
     fn new(stage: &Stage, notes: &'a Notes, ran: Option<&BTreeMap<u64, u64>>) -> Self {
-        let end_s = stage.at();
+        let end_s = notes.ended_s.unwrap_or_else(|| stage.at());
         let looks = Looks::new(stage.menu.tools.len() as u32, notes.looks.clone(), end_s);
         let judged = ran.map(|ran| judge(&sent(notes), ran));
-        let good = good_times(&notes.calls);
+        let good = good_times(notes);
         let (failures, behind) = failures(notes, &good, judged.as_ref());
         let recoveries = recoveries(&notes.timeline, &looks, &behind);
         Self {
@@ -119,10 +120,15 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// An expectation beside what was measured; `None` where the target cannot tell.
+    /// An expectation beside what was measured; `None` where the target cannot tell. What else was
+    /// not measured did not hold.
     fn compare(&self, expect: &Expect, failed_clients: usize) -> Option<Expectation> {
-        let of_clients = expect.that == Measure::FailedClients;
-        let measured = if of_clients { failed_clients as f64 } else { self.measure(expect.that)? };
+        let measured = match self.measure(expect.that) {
+            _ if expect.that == Measure::FailedClients => failed_clients as f64,
+            Some(measured) => measured,
+            None if expect.that.is_told_by_target() => return None,
+            None => f64::NAN,
+        };
         let passed = expect.holds(measured);
         Some(Expectation {
             name: expect.that.to_string(),

@@ -2,7 +2,7 @@
 
 use crate::{
     load::latency::Durations,
-    observe::slope::slope,
+    observe::{slope::steady_slope, timeline::breaks},
     oracle::Sent,
     result::{Calls, Latency, Resources, Sessions},
     run::notes::{Call, Notes},
@@ -14,12 +14,15 @@ const TAKES_AWAY: &[&str] = &["kill", "terminate"];
 
 pub(super) fn sent(notes: &Notes) -> Vec<Sent> {
     let keyed = notes.calls.iter().filter(|call| call.keyed);
-    let sent = keyed.map(|call| Sent {
-        call: call.number,
-        outcome: call.outcome,
-        told_not_run: call.told_not_run,
-        killed: notes.timeline.had(|kind| TAKES_AWAY.contains(&kind), call.sent_s, call.ended_s),
-        faulted: notes.timeline.had(|_| true, call.sent_s, call.ended_s),
+    let sent = keyed.map(|call| {
+        let (client, during) = (call.client.as_str(), (call.sent_s, call.ended_s));
+        Sent {
+            call: call.number,
+            outcome: call.outcome,
+            told_not_run: call.told_not_run,
+            killed: notes.timeline.had(|kind| TAKES_AWAY.contains(&kind), client, during),
+            faulted: notes.timeline.had(breaks, client, during),
+        }
     });
     sent.collect()
 }
@@ -46,7 +49,7 @@ pub(super) fn resources(notes: &Notes) -> Option<Resources> {
     }
     let points: Vec<(f64, f64)> =
         notes.samples.iter().map(|sample| (sample.at_s, sample.rss_bytes as f64)).collect();
-    let line = slope(&points);
+    let line = steady_slope(&points);
     Some(Resources {
         source: notes.sampled_from,
         samples: notes.samples.clone(),
