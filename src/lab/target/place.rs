@@ -139,7 +139,18 @@ impl Place {
 
     /// Sends a signal to the processes that it started; says how many there were.
     pub async fn signal_children(&self, signal: Signal) -> usize {
-        self.process.lock().await.as_ref().map_or(0, |process| process.signal_children(signal))
+        let process = self.process.lock().await;
+        process.as_ref().map_or(0, |process| process.signal_children(self.port(), signal))
+    }
+
+    /// Whether it started processes of its own.
+    pub async fn has_children(&self) -> bool {
+        let process = self.process.lock().await;
+        process.as_ref().is_some_and(|process| !process.children(self.port()).is_empty())
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.recipe.url().and_then(|url| url.port_or_known_default())
     }
 
     /// Waits until it answers anything at all.
