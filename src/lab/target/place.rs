@@ -3,7 +3,8 @@
 use super::{
     TargetError, TargetSpec,
     process::Process,
-    spec::{Recipe, shown, way},
+    shown::shown,
+    spec::{Recipe, way},
 };
 use crate::result::Target;
 use mcp_client::Secret;
