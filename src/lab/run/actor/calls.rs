@@ -41,7 +41,8 @@ impl Actor {
         let number = self.stage.next_call();
         // Rounded; times are bounded when a scenario is read.
         let ms = (f64::from(ms) * self.stage.scale).round() as u32;
-        let key = format!("{}{number}", self.stage.prefix);
+        // Of one length, so that what is sent does not depend on who came first.
+        let key = format!("{}{number:08}", self.stage.prefix);
         let menu = &self.stage.menu;
         let (tool, arguments, keyed) = match (tool, &menu.oracle, &menu.harmless) {
             (Some(tool), ..) => (tool, arguments.cloned().unwrap_or_default(), false),
