@@ -79,11 +79,8 @@ impl TargetSpec {
         if words.is_empty() {
             return Err(TargetError::Command("the command is empty".to_owned()));
         }
-        if !words.iter().any(|word| word.contains(PORT)) {
-            return match &self.url {
-                Some(url) => Ok(Recipe::Listens { words, url: url.clone() }),
-                None => Ok(Recipe::Stdio { words }),
-            };
+        if self.url.is_none() && !words.iter().any(|word| word.contains(PORT)) {
+            return Ok(Recipe::Stdio { words });
         }
         let url = self.url.clone().unwrap_or_else(|| USUAL_URL.to_owned());
         parse(&url.replace(PORT, "1"))?;
@@ -195,7 +192,9 @@ mod tests {
     #[test]
     fn mistakes_are_told() {
         assert_eq!(spec(None, None).check(), Err(TargetError::Missing));
-        for (url, spawn) in [(Some("ftp://x"), None), (None, Some("'")), (None, Some(""))] {
+        let other = Some("ftp://x");
+        for (url, spawn) in [(other, None), (other, Some("s")), (None, Some("'")), (None, Some(""))]
+        {
             assert!(spec(url, spawn).check().is_err(), "{url:?} {spawn:?}");
         }
     }
