@@ -125,6 +125,8 @@ fn spawn(command: &str) -> Result<Process, Failure> {
     let mut shell = Command::new("sh");
     // In the place of the shell, so that what ends is the server.
     shell.arg("-c").arg(format!("exec {command}")).stdin(std::process::Stdio::null());
+    // The token is for who controls the faults, not for what they are done to.
+    shell.env_remove(TOKEN);
     Process::spawn(shell)
         .map_err(|error| Failure::run(format!("the server cannot be started: {error}")))
 }

@@ -9,7 +9,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something went wrong while running: exit code 1.
     Run(anyhow::Error),
-    /// A second signal came while the first was being obeyed: exit code 130.
+    /// A signal came that is obeyed at once, as a second one is: exit code 130.
     Interrupted,
 }
 
@@ -29,7 +29,7 @@ impl Failure {
         match self {
             Self::Usage(text) => text.clone(),
             Self::Run(error) => format!("{error:#}"),
-            Self::Interrupted => "a second signal came; ended at once".to_owned(),
+            Self::Interrupted => "a signal came; ended at once".to_owned(),
         }
     }
 

@@ -47,7 +47,8 @@ Examples:
   mcp-orchestrator lab compare tests/targets/targets.toml --quick
   mcp-orchestrator lab compare my.toml server-restart --only 'mcp-orchestrator,mine'
 
-Exit codes: 0 every target was tested, 1 one could not be, 2 the command line or a file is wrong.";
+Exit codes: 0 every target was tested, 1 one could not be, 2 the command line or a file is wrong,
+130 a signal ended it.";
 
 fn word(text: &str) -> Result<(String, String), String> {
     let (word, text) = text.split_once('=').ok_or("write WORD=TEXT")?;
@@ -78,6 +79,9 @@ pub(crate) fn compare(given: Given) -> Result<(), Failure> {
     for candidate in &suite.targets.targets {
         lab_run::tell(&format!("{}:", candidate.name));
         if let Err(error) = suite.one(candidate, &out, &mut table) {
+            if matches!(error, Failure::Interrupted) {
+                return Err(error);
+            }
             let told = error.text();
             lab_run::tell(&format!("not tested: {told}"));
             table.add_failed(&candidate.name, &told);

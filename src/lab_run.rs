@@ -1,6 +1,6 @@
 //! `lab list` and `lab run`: what is asked for on the command line, and the exit code that comes of it.
 
-use crate::{commands::print, failure::Failure};
+use crate::{app::Signals, commands::print, failure::Failure};
 use clap::{Args, ValueHint};
 use mcp_client::Secret;
 use mcp_lab::{
@@ -81,7 +81,8 @@ Examples:
   mcp-orchestrator lab run --quick --target http://127.0.0.1:3001/mcp
   mcp-orchestrator lab run server-restart --spawn 'my-server --port {port}'
 
-Exit codes: 0 every expectation held, 1 one failed, 2 the command line or a scenario is wrong.";
+Exit codes: 0 every expectation held, 1 one failed, 2 the command line or a scenario is wrong,
+130 a signal ended it.";
 
 fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
@@ -161,7 +162,8 @@ fn perform(run: Run, told: watch::Receiver<Progress>) -> Result<RunResult, Failu
     })
 }
 
-/// Waits for something that runs, and tells meanwhile of each scenario that has ended.
+/// Waits for something that runs, and tells meanwhile of each scenario that has ended. A signal ends
+/// it, and with it what was started for it.
 pub(crate) fn watched<T>(
     running: impl Future<Output = T>,
     mut told: watch::Receiver<Progress>,
@@ -169,26 +171,26 @@ pub(crate) fn watched<T>(
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::from)?;
     let result = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
         let mut running = std::pin::pin!(running);
-        let mut shown = 0;
+        let (mut shown, mut silent) = (0, false);
         loop {
             tokio::select! {
                 biased;
-                changed = told.changed() => {
+                _name = signals.next() => return Err(Failure::Interrupted),
+                changed = told.changed(), if !silent => {
                     shown = show(&told.borrow_and_update(), shown);
-                    if changed.is_err() {
-                        return running.await;
-                    }
+                    silent = changed.is_err();
                 }
                 result = &mut running => {
                     show(&told.borrow_and_update(), shown);
-                    return result;
+                    return Ok(result);
                 }
             }
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
-    Ok(result)
+    result
 }
 
 /// Tells what has ended since; says how much was told by now.

@@ -131,7 +131,10 @@ impl Process {
         if tokio::time::timeout(patience, running.wait()).await.is_err() {
             return false;
         }
-        self.0.pid.store(0, Ordering::SeqCst);
+        if let Some(group) = Pid::from_raw(self.0.pid.swap(0, Ordering::SeqCst)) {
+            // What it left behind ends with it; an error means that there is nothing.
+            let _gone = kill_process_group(group, Signal::KILL);
+        }
         *child = None;
         true
     }
@@ -172,6 +175,7 @@ fn id(child: &Child) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::AsyncBufReadExt as _;
 
     fn sleeper() -> Process {
         let mut command = Command::new("sleep");
@@ -196,6 +200,30 @@ mod tests {
         assert!(state(second).is_some());
         process.terminate().await.expect("terminated");
         assert_eq!((process.pid(), state(second)), (None, None));
+    }
+
+    #[tokio::test]
+    async fn what_it_left_behind_ends_with_it() {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "sleep 60 & echo $!; exec sleep 0"])
+            .stdout(std::process::Stdio::piped());
+        command.process_group(0).kill_on_drop(true);
+        let mut child = command.spawn().expect("it starts");
+        let mut told = String::new();
+        let mut lines = tokio::io::BufReader::new(child.stdout.take().expect("its output"));
+        lines.read_line(&mut told).await.expect("an id");
+        let left: u32 = told.trim().parse().expect("an id");
+        let process = Process(Arc::new(Inner {
+            command: Some(std::sync::Mutex::new(command)),
+            pid: AtomicI32::new(id(&child)),
+            child: Mutex::new(Some(child)),
+            stopped: AtomicBool::new(false),
+        }));
+        assert!(process.ended(PATIENCE).await && process.pid().is_none());
+        while state(left).is_some_and(|state| state != 'Z') {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -121,7 +121,10 @@ impl Responses {
             Some(total) if total <= MOST_KEPT => {
                 self.state = State::Body(Open(head, asked), total);
             }
-            Some(total) => self.state = State::Passing(total),
+            Some(total) => {
+                units.push(begins(head, asked));
+                self.state = State::Passing(total);
+            }
             None if head.events => {
                 let bytes = self.buffer.split_to(head.size).freeze();
                 let (size, session) = (head.size, head.session);
@@ -136,7 +139,10 @@ impl Responses {
                 self.state = State::Chunked(open, Chunks::new(), read, BytesMut::new());
             }
             // It ends with the connection.
-            None => return self.give_up(BytesMut::new(), units),
+            None => {
+                units.push(begins(head, asked));
+                return self.give_up(BytesMut::new(), units);
+            }
         }
         true
     }
@@ -168,6 +174,7 @@ impl Responses {
             return true;
         }
         if self.buffer.len() > MOST_KEPT {
+            units.push(begins(open.0, open.1));
             return self.give_up(BytesMut::new(), units);
         }
         self.state = State::Chunked(open, chunks, read, body);
@@ -216,6 +223,12 @@ impl Responses {
         opaque(&mut rest, units);
         false
     }
+}
+
+/// Says what the bytes answer that pass after it as they are; is none of them itself.
+fn begins(head: Head, asked: Arc<Asked>) -> Unit {
+    let answer = Answer { asked, session: head.session, head: 0, body: None };
+    Unit { bytes: Bytes::new(), view: View::Response(answer) }
 }
 
 fn event(asked: &Arc<Asked>, bytes: Bytes, coding: Coding) -> Unit {

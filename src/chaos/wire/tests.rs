@@ -53,6 +53,25 @@ fn requests_and_responses_are_whole_however_they_are_cut() {
 }
 
 #[test]
+fn what_a_body_answers_that_is_too_large_to_keep_is_known() {
+    let (mut up, mut down, mut exchange) = ways();
+    let body = "x".repeat(MOST_KEPT);
+    let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {MOST_KEPT}\r\n\r\n{body}");
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let large_chunked = format!("{chunked}{:x}\r\n{body}", MOST_KEPT + 1);
+    for large in [large, large_chunked] {
+        frame(&mut up, &mut exchange, CALL, 300);
+        let units = frame(&mut down, &mut exchange, &large, 1 << 16);
+        assert_eq!(
+            (names(&units)[..2].to_vec(), sent(&units)),
+            (vec!["response", "opaque"], large)
+        );
+        let View::Response(answer) = &units[0].view else { panic!("a response") };
+        assert_eq!(answer.asked.method, "POST");
+    }
+}
+
+#[test]
 fn each_event_of_a_stream_is_a_chunk_however_it_was_cut() {
     let body = ": hi\n\nid: 1\ndata: {\"a\":1}\n\ndata: {\"b\":2}\n\n";
     let chunks: String = body

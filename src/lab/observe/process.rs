@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 /// The kernel counts processor time in hundredths of a second.
 const TICKS: f64 = 100.0;
+/// How the kernel writes that a socket listens.
+const LISTENS: &str = "0A";
 
 /// What a process and its descendants use at a moment; `None` when it is gone.
 #[must_use]
@@ -39,6 +41,38 @@ pub fn descendants(root: u32) -> Vec<u32> {
         at += 1;
     }
     found.split_off(1)
+}
+
+/// Whether it is there and has not ended.
+#[must_use]
+pub fn runs(process: u32) -> bool {
+    stat(process).is_some_and(|stat| stat.first().is_some_and(|state| state != "Z"))
+}
+
+/// The process that listens at this TCP port, among one and all that it started: the first one, if
+/// its children share the socket.
+#[must_use]
+pub fn listener(root: u32, port: u16) -> Option<u32> {
+    let sockets: Vec<String> =
+        ["tcp", "tcp6"].into_iter().flat_map(|at| sockets(at, port)).collect();
+    let listens = |process: &u32| {
+        let entries = fs::read_dir(of(*process, "fd")).into_iter().flatten().flatten();
+        let mut open = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+        open.any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
+    };
+    std::iter::once(root).chain(descendants(root)).find(listens)
+}
+
+/// The sockets that listen at a port, as their open files are called.
+fn sockets(table: &str, port: u16) -> Vec<String> {
+    let text = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+    let at = format!(":{port:04X}");
+    let socket = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let listens = fields.get(1)?.ends_with(&at) && *fields.get(3)? == LISTENS;
+        listens.then_some(format!("socket:[{}]", fields.get(9)?))
+    };
+    text.lines().filter_map(socket).collect()
 }
 
 fn processes() -> Vec<u32> {
@@ -83,5 +117,15 @@ mod tests {
         child.kill().expect("it runs");
         child.wait().expect("it is ours");
         assert_eq!(sample(child.id(), 0.0), None);
+    }
+
+    #[test]
+    fn who_listens_at_a_port_is_found() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = socket.local_addr().expect("an address").port();
+        let us = std::process::id();
+        assert_eq!(listener(us, port), Some(us));
+        drop(socket);
+        assert_eq!(listener(us, port), None);
     }
 }

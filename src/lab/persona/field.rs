@@ -100,10 +100,17 @@ pub fn by_name(name: &str) -> Option<&'static Habits> {
 mod tests {
     use super::*;
     use crate::persona::{Failed, Next, State};
+    use mcp_client::Ran;
     use proptest::prelude::*;
 
-    const FAILURES: [Failed; 5] =
-        [Failed::Unreached, Failed::Unknown, Failed::SessionLost, Failed::Ended, Failed::Refused];
+    const FAILURES: [Failed; 6] = [
+        Failed::Unreached,
+        Failed::Unknown,
+        Failed::SessionLost,
+        Failed::Ended(Ran::No),
+        Failed::Ended(Ran::Unknown),
+        Failed::Refused,
+    ];
 
     fn rule(name: &str) -> Rule {
         match by_name(name).expect("a persona").nature {
@@ -197,8 +204,11 @@ mod tests {
         fn nobody_sends_again_what_may_have_run(failed in 0..5_u32, now in 0..1_000_u64) {
             for (name, rule) in rules() {
                 let state = State { failed, ..State::default() };
-                let (next, _) = rule.next(state, Failed::Unknown, Duration::from_secs(now));
-                prop_assert!(matches!(next, Next::End | Next::GiveUp), "{name}: {next:?}");
+                for failed in [Failed::Unknown, Failed::Ended(Ran::Unknown)] {
+                    let (next, _) = rule.next(state, failed, Duration::from_secs(now));
+                    let repeats = matches!(next, Next::Again(_) | Next::Anew(_));
+                    prop_assert!(!repeats, "{name}: {next:?}");
+                }
             }
         }
     }

@@ -92,8 +92,8 @@ pub enum Failed {
     Unknown,
     /// The server does not know the session.
     SessionLost,
-    /// The process ended that the connection was with.
-    Ended,
+    /// The process ended that the connection was with; whether what was sent may have run.
+    Ended(Ran),
     /// The server said no, for a reason that time does not change.
     Refused,
 }
@@ -119,7 +119,7 @@ impl Failed {
     pub fn of(error: &ClientError) -> Self {
         match (error, error.ran()) {
             (ClientError::SessionLost, _) => Self::SessionLost,
-            (ClientError::Closed { ending: Ending::Exited(_), .. }, _) => Self::Ended,
+            (ClientError::Closed { ending: Ending::Exited(_), .. }, ran) => Self::Ended(ran),
             (ClientError::Auth { .. } | ClientError::Invalid(_) | ClientError::Refused(_), _) => {
                 Self::Refused
             }
@@ -137,16 +137,18 @@ impl Rule {
         match failed {
             _ if state.gave_up => for_good,
             Failed::SessionLost if self.session_lost == SessionLost::GiveUp => for_good,
-            Failed::Ended if self.after_failure == AfterFailure::GoOn => for_good,
+            Failed::Ended(_) if self.after_failure == AfterFailure::GoOn => for_good,
             Failed::Refused => (Next::End, state),
             Failed::Unknown if !self.repeats_unknown => (Next::End, State::default()),
+            // Its process is gone: the next call begins with a handshake.
+            Failed::Ended(Ran::Unknown) if !self.repeats_unknown => (Next::Leave, State::default()),
             // A call beside this one failed before: both wait for the same try.
             _ if now < state.next_try => (self.again(failed, state.next_try - now), state),
             _ if self.retries.is_some_and(|most| state.failed >= most) => match self.spent {
                 Spent::GiveUp => for_good,
                 Spent::CallFails => (self.end(), State::default()),
             },
-            Failed::Unreached | Failed::Unknown | Failed::SessionLost | Failed::Ended => {
+            Failed::Unreached | Failed::Unknown | Failed::SessionLost | Failed::Ended(_) => {
                 let wait = self.wait(state.failed);
                 let failures = state.failed.saturating_add(1);
                 let after = State { failed: failures, next_try: now.saturating_add(wait), ..state };
@@ -156,7 +158,7 @@ impl Rule {
     }
 
     fn again(&self, failed: Failed, wait: Duration) -> Next {
-        let is_gone = matches!(failed, Failed::SessionLost | Failed::Ended);
+        let is_gone = matches!(failed, Failed::SessionLost | Failed::Ended(_));
         if is_gone || self.after_failure == AfterFailure::Reconnect {
             Next::Anew(wait)
         } else {

@@ -3,7 +3,6 @@
 
 use super::{Run, ask, play::play, stage::Stage, verdict};
 use crate::{
-    observe::process::descendants,
     oracle::tools::{Menu, RUN, count_of, counts},
     persona::{self, Agent, Habits, Opened},
     progress::Now,
@@ -133,11 +132,10 @@ impl One<'_> {
                     (ready.place.upstream().is_some(), "no proxy can stand before the target")
                 }
                 Need::Oracle => (ready.menu.oracle.is_some(), "the target has no oracle tools"),
-                Need::Upstream => {
-                    let id = ready.place.process_id().await;
-                    let has = id.is_some_and(|id| !descendants(id).is_empty());
-                    (has, "the target has started no process of its own")
-                }
+                Need::Upstream => (
+                    ready.place.has_children().await,
+                    "the target has started no process of its own",
+                ),
                 Need::Sessions => {
                     (ready.opened.session_id.is_some(), "the target gives its clients no sessions")
                 }

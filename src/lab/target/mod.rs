@@ -1,9 +1,11 @@
 //! What is tested: where it is, and the process when the lab started it.
 //!
-//! `spec` is what was asked for, `process` a process that was started, `Place` a target that is there.
+//! `spec` is what was asked for, `shown` how it is shown, `process` a process that was started,
+//! `Place` a target that is there.
 
 mod place;
 mod process;
+mod shown;
 mod spec;
 
 pub use place::Place;

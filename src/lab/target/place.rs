@@ -3,7 +3,8 @@
 use super::{
     TargetError, TargetSpec,
     process::Process,
-    spec::{Recipe, shown, way},
+    shown::shown,
+    spec::{Recipe, way},
 };
 use crate::result::Target;
 use mcp_client::Secret;
@@ -26,6 +27,8 @@ const TO_COME_UP: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 /// Longest time for one such look.
 const ONE_LOOK: Duration = Duration::from_secs(2);
+/// How long a proxy has to close a connection that it cannot carry on.
+const TO_REFUSE: Duration = Duration::from_millis(100);
 
 /// A target that is there. Dropping it ends what was started for it.
 pub struct Place {
@@ -139,7 +142,18 @@ impl Place {
 
     /// Sends a signal to the processes that it started; says how many there were.
     pub async fn signal_children(&self, signal: Signal) -> usize {
-        self.process.lock().await.as_ref().map_or(0, |process| process.signal_children(signal))
+        let process = self.process.lock().await;
+        process.as_ref().map_or(0, |process| process.signal_children(self.port(), signal))
+    }
+
+    /// Whether it started processes of its own.
+    pub async fn has_children(&self) -> bool {
+        let process = self.process.lock().await;
+        process.as_ref().is_some_and(|process| !process.children(self.port()).is_empty())
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.recipe.url().and_then(|url| url.port_or_known_default())
     }
 
     /// Waits until it answers anything at all.
@@ -177,7 +191,7 @@ impl Place {
     /// Whether a connection can be made.
     pub async fn is_reachable(&self, through: Option<SocketAddr>) -> bool {
         if let Some(proxy) = through {
-            return matches!(timeout(ONE_LOOK, TcpStream::connect(proxy)).await, Ok(Ok(_)));
+            return reachable_through(proxy).await;
         }
         match self.recipe.url() {
             Some(url) => reachable(&url).await,
@@ -212,6 +226,15 @@ async fn reachable(url: &Url) -> bool {
     matches!(timeout(ONE_LOOK, TcpStream::connect((host, port))).await, Ok(Ok(_)))
 }
 
+/// A proxy takes every connection, and closes it when there is nobody behind it.
+async fn reachable_through(proxy: SocketAddr) -> bool {
+    let Ok(Ok(stream)) = timeout(ONE_LOOK, TcpStream::connect(proxy)).await else { return false };
+    match timeout(TO_REFUSE, stream.peek(&mut [0])).await {
+        Ok(read) => read.is_ok_and(|read| read > 0),
+        Err(_) => true,
+    }
+}
+
 /// A port that the system gives to nobody else while the socket is held: a server that names it can
 /// listen there, end, and listen there again.
 fn hold_port() -> Result<(u16, TcpSocket), TargetError> {
@@ -222,4 +245,26 @@ fn hold_port() -> Result<(u16, TcpSocket), TargetError> {
         Ok((socket.local_addr()?.port(), socket))
     };
     hold().map_err(|error: std::io::Error| TargetError::Start(format!("no port is free: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_proxy_with_nobody_behind_it_reaches_nothing() {
+        let proxy = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = proxy.local_addr().expect("an address");
+        assert!(reachable_through(address).await, "it keeps the connection");
+        let close = async {
+            loop {
+                drop(proxy.accept().await);
+            }
+        };
+        tokio::select! {
+            reached = reachable_through(address) => assert!(!reached),
+            () = close => {}
+        }
+    }
 }

@@ -1,8 +1,9 @@
-//! A process that the lab started, in a group of its own, and what can be done to it. Dropping it
-//! ends the group.
+//! A process that the lab started, in a group of its own, and what can be done to it. It may only be
+//! what wraps the server (`npx`, `uv run`, a shell), so all that it started is meant with it.
+//! Dropping it ends the group.
 
 use super::TargetError;
-use crate::observe::process::descendants;
+use crate::observe::process::{descendants, listener, runs};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{
     fs::{File, OpenOptions},
@@ -12,13 +13,15 @@ use std::{
 };
 use tokio::{
     process::{Child, Command},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 /// Our own settings, secrets among them, are not for what we test.
 const OWN_VARIABLES: &str = "MCP_ORCHESTRATOR_";
 /// How long a process has to end after SIGTERM.
 const TO_END: Duration = Duration::from_secs(15);
+/// How often it is looked whether what it started has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A process that the lab started.
 #[derive(Debug)]
@@ -55,56 +58,83 @@ impl Process {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to its group.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(id) = self.id {
-            // An error means that it is gone already.
-            let _gone = kill_process(id, signal);
+            // An error means that nobody is left.
+            let _gone = kill_process_group(id, signal);
         }
     }
 
-    /// Ends it: asked for first, and forced when that is not enough.
+    /// Ends it, then what it left behind: asked for first, and forced when that is not enough.
     pub(super) async fn terminate(&mut self) {
-        self.signal(Signal::TERM);
-        if timeout(TO_END, self.child.wait()).await.is_err() {
-            self.kill().await;
+        let family = self.family();
+        let until = Instant::now() + TO_END;
+        if let Some(id) = self.id {
+            // The process first: a wrapper that passes the signal on must not pass it on twice.
+            let _gone = kill_process(id, Signal::TERM);
+            // One that is stopped would not hear of it.
+            self.signal(Signal::CONT);
+            send(&family, Signal::CONT);
         }
-        self.id = None;
+        // An error means that it has ended already.
+        if timeout(TO_END, self.child.wait()).await.is_ok() {
+            self.signal(Signal::TERM);
+            send(&family, Signal::TERM);
+            while family.iter().any(|id| runs(*id)) && Instant::now() < until {
+                sleep(LOOK).await;
+            }
+        }
+        self.end(&family).await;
     }
 
-    /// Ends it without a word.
+    /// Ends it and what it started, without a word.
     pub(super) async fn kill(&mut self) {
+        let family = self.family();
+        self.end(&family).await;
+    }
+
+    async fn end(&mut self, family: &[u32]) {
         self.signal(Signal::KILL);
         // It was killed: an error could only say that it is gone already.
         let _status = self.child.wait().await;
+        // A child in a group of its own would be left behind.
+        send(family, Signal::KILL);
         self.id = None;
     }
 
-    /// Sends a signal to all processes that it started; says how many there were.
-    pub(super) fn signal_children(&self, signal: Signal) -> usize {
-        let children = self.id().map(descendants).unwrap_or_default();
-        for child in &children {
-            if let Some(id) = i32::try_from(*child).ok().and_then(Pid::from_raw) {
-                // An error means that it is gone already.
-                let _gone = kill_process(id, signal);
-            }
-        }
+    /// Sends a signal to all processes that the server at this port started; says how many there
+    /// were.
+    pub(super) fn signal_children(&self, port: Option<u16>, signal: Signal) -> usize {
+        let children = self.children(port);
+        send(&children, signal);
         children.len()
+    }
+
+    /// What the server at this port started: not the server itself, if it was started by a wrapper.
+    pub(super) fn children(&self, port: Option<u16>) -> Vec<u32> {
+        let Some(id) = self.id() else { return Vec::new() };
+        descendants(port.and_then(|port| listener(id, port)).unwrap_or(id))
+    }
+
+    fn family(&self) -> Vec<u32> {
+        self.id().map(descendants).unwrap_or_default()
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let children = self.id().map(descendants).unwrap_or_default();
-        if let Some(id) = self.id {
-            // An error means that nobody is left.
-            let _gone = kill_process_group(id, Signal::KILL);
-        }
-        // A child in a group of its own would be left behind.
-        for child in children {
-            if let Some(id) = i32::try_from(child).ok().and_then(Pid::from_raw) {
-                let _gone = kill_process(id, Signal::KILL);
-            }
+        let family = self.family();
+        self.signal(Signal::KILL);
+        send(&family, Signal::KILL);
+    }
+}
+
+fn send(processes: &[u32], signal: Signal) {
+    for process in processes {
+        if let Some(id) = i32::try_from(*process).ok().and_then(Pid::from_raw) {
+            // An error means that it is gone already.
+            let _gone = kill_process(id, signal);
         }
     }
 }
@@ -112,4 +142,51 @@ impl Drop for Process {
 fn append(path: &Path) -> std::io::Result<Stdio> {
     let file: File = OpenOptions::new().create(true).append(true).open(path)?;
     Ok(file.into())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// A process behind a wrapper that does not pass signals on.
+    async fn wrapped() -> Result<(Process, u32), TargetError> {
+        let words = ["sh", "-c", "sleep 60; true"].map(ToOwned::to_owned);
+        let process = Process::start(&words, None)?;
+        loop {
+            if let [server] = *process.family() {
+                return Ok((process, server));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn gone(process: u32) -> bool {
+        let gone = async {
+            while runs(process) {
+                sleep(LOOK).await;
+            }
+        };
+        timeout(TO_END, gone).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_behind_a_wrapper() {
+        let (mut process, server) = wrapped().await.expect("it starts");
+        process.kill().await;
+        assert!(gone(server).await);
+        let (mut process, server) = wrapped().await.expect("it starts");
+        process.terminate().await;
+        assert!(gone(server).await);
+        let (process, server) = wrapped().await.expect("it starts");
+        drop(process);
+        assert!(gone(server).await);
+    }
+
+    #[tokio::test]
+    async fn a_process_that_is_stopped_is_asked_to_end() {
+        let (mut process, server) = wrapped().await.expect("it starts");
+        process.signal(Signal::STOP);
+        timeout(TO_END / 2, process.terminate()).await.expect("it ends by itself");
+        assert!(gone(server).await);
+    }
 }

@@ -4,6 +4,7 @@
 mod asking;
 mod comparing;
 mod faulty;
+mod interrupted;
 mod outages;
 mod repeating;
 mod shipped;

@@ -41,7 +41,7 @@ impl Actor {
         let number = self.stage.next_call();
         // Rounded; times are bounded when a scenario is read.
         let ms = (f64::from(ms) * self.stage.scale).round() as u32;
-        // As long for each number: how many bytes are sent must not depend on who came first.
+        // Of one length, so that what is sent does not depend on who came first.
         let key = format!("{}{number:08}", self.stage.prefix);
         let menu = &self.stage.menu;
         let (tool, arguments, keyed) = match (tool, &menu.oracle, &menu.harmless) {
