@@ -11,7 +11,10 @@ use crate::{
     token::{self, Token},
 };
 use mcp_client::Secret;
-use mcp_server::{Config, OrchestratorServer, ServerError, config::Transports};
+use mcp_server::{
+    Config, OrchestratorServer, ServerError,
+    config::{Transports, reachable},
+};
 use mcp_store::{MemoryStore, SqliteConfig, SqliteStore, Store};
 use mcp_telemetry::{
     Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
@@ -252,15 +255,7 @@ fn announce(place: &Place, way_in: &WayIn<'_>) {
 
 fn announcement(place: &Place, token: Option<&Token>, is_terminal: bool) -> String {
     let Place { scheme, address, transports } = *place;
-    let mut reachable = address;
-    if address.ip().is_unspecified() {
-        reachable.set_ip(if address.is_ipv4() {
-            std::net::Ipv4Addr::LOCALHOST.into()
-        } else {
-            std::net::Ipv6Addr::LOCALHOST.into()
-        });
-    }
-    let url = format!("{scheme}://{reachable}/mcp");
+    let url = format!("{scheme}://{}/mcp", reachable(address));
     let listening = if transports.http {
         format!("listening on {scheme}://{address}/mcp\n")
     } else {

@@ -4,9 +4,10 @@
 mod pinned;
 
 use crate::failure::Failure;
+use mcp_server::config::reachable;
 use std::{
     io::{Read, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::Path,
     time::Duration,
 };
@@ -33,16 +34,6 @@ pub(crate) fn ask(listen: SocketAddr, certificate: Option<&Path>) -> Result<Stri
     } else {
         Err(Failure::run(format!("what listens on {address} is not well, or not us: {status}")))
     }
-}
-
-/// A listener on all addresses is asked on loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 fn exchange(address: SocketAddr, certificate: Option<&Path>) -> std::io::Result<String> {
@@ -85,7 +76,7 @@ mod tests {
     #[test]
     fn only_200_is_well() {
         let well = answering("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"ok\"}");
-        let everywhere = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), well.port());
+        let everywhere = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), well.port());
         assert_eq!(ask(everywhere, None).expect("well"), "{\"status\":\"ok\"}");
         assert!(ask(answering("HTTP/1.1 503 Busy\r\n\r\n"), None).is_err());
         assert!(ask(answering("SSH-2.0\r\n"), None).is_err());

@@ -4,6 +4,7 @@ use crate::{app::Signals, commands::print, failure::Failure};
 use clap::{Args, ValueHint};
 use mcp_client::Secret;
 use mcp_lab::{
+    live::{self, View},
     persona,
     progress::{self, Progress},
     report::{Folder, FolderError},
@@ -154,7 +155,7 @@ pub(crate) fn run(given: Given) -> Result<(), Failure> {
     judged(&result, &out)
 }
 
-/// Runs it, and tells of each scenario that has ended.
+/// Runs it, and shows how far it is.
 fn perform(run: Run, told: watch::Receiver<Progress>) -> Result<RunResult, Failure> {
     watched(run.run(), told)?.map_err(|error| match error {
         LabError::Scenario(_) | LabError::Persona(_) => Failure::usage(error.to_string()),
@@ -162,51 +163,25 @@ fn perform(run: Run, told: watch::Receiver<Progress>) -> Result<RunResult, Failu
     })
 }
 
-/// Waits for something that runs, and tells meanwhile of each scenario that has ended. A signal ends
-/// it, and with it what was started for it.
+/// Waits for something that runs, and shows meanwhile how far it is. A signal ends it, and with it
+/// what was started for it.
 pub(crate) fn watched<T>(
     running: impl Future<Output = T>,
-    mut told: watch::Receiver<Progress>,
+    told: watch::Receiver<Progress>,
 ) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(anyhow::Error::from)?;
     let result = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let mut running = std::pin::pin!(running);
-        let (mut shown, mut silent) = (0, false);
-        loop {
-            tokio::select! {
-                biased;
-                _name = signals.next() => return Err(Failure::Interrupted),
-                changed = told.changed(), if !silent => {
-                    shown = show(&told.borrow_and_update(), shown);
-                    silent = changed.is_err();
-                }
-                result = &mut running => {
-                    show(&told.borrow_and_update(), shown);
-                    return Ok(result);
-                }
-            }
+        let shown = live::show(told, View::of_stderr());
+        tokio::select! {
+            biased;
+            _name = signals.next() => Err(Failure::Interrupted),
+            (result, ()) = async { tokio::join!(running, shown) } => Ok(result),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
-}
-
-/// Tells what has ended since; says how much was told by now.
-fn show(progress: &Progress, shown: usize) -> usize {
-    let mut err = io::stderr().lock();
-    for ended in progress.ended.iter().skip(shown) {
-        let word = match ended.verdict {
-            Verdict::Passed => "passed",
-            Verdict::Failed => "FAILED",
-            Verdict::Skipped => "skipped",
-        };
-        let reason = ended.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        // With nobody to read it, there is nobody to tell.
-        let _told = writeln!(err, "{word} {} ({:.1} s){reason}", ended.scenario, ended.duration_s);
-    }
-    progress.ended.len()
 }
 
 fn judged(result: &RunResult, out: &Path) -> Result<(), Failure> {

@@ -67,6 +67,6 @@ pub use lasting::{
 pub use options::{Identity, Options};
 pub use pulse::Pulse;
 pub use secret::Secret;
-pub use sink::{BoxFuture, Sink};
+pub use sink::{BoxFuture, Deaf, Sink};
 pub use stdio::{Line, Lines};
 pub use target::{HttpTarget, Network, StdioTarget, Target, TargetError};

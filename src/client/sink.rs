@@ -1,6 +1,6 @@
 //! The way out for what a server sends unasked.
 
-use mcp_protocol::{Notification, Payload, Request};
+use mcp_protocol::{Notification, Payload, Request, RpcError};
 
 /// A boxed future, for traits that are used as objects.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
@@ -18,4 +18,18 @@ pub trait Sink: Send + Sync + 'static {
 
     /// A line of the child's stderr, or what came in place of a message: at most 8 KiB.
     fn log_line(&self, line: &str);
+}
+
+/// Hears nothing, and has no answer: for a client that declares no capabilities.
+#[derive(Debug, Clone, Copy)]
+pub struct Deaf;
+
+impl Sink for Deaf {
+    fn notification(&self, _notification: Notification) {}
+
+    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
+    }
+
+    fn log_line(&self, _line: &str) {}
 }

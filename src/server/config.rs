@@ -1,12 +1,14 @@
 //! What an operator may set. Every field has a default; unknown keys are errors.
 //! Durations in files are seconds; they may be fractions.
 
+mod address;
 mod agents;
 mod auth;
 mod live;
 mod tasks;
 mod tls;
 
+pub use address::reachable;
 pub use agents::{AgentTemplate, AgentsConfig};
 pub use auth::{AuthConfig, JwtConfig, NamedToken, RateLimits, ToolLists};
 pub(crate) use live::LiveLimits;

@@ -7,6 +7,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
 
 /// What outlives the process.
 ///
@@ -156,6 +157,29 @@ pub struct Life {
     pub last_alive: UtcMillis,
     /// Whether it ended by [`Store::close`].
     pub stopped_cleanly: bool,
+}
+
+/// How often a change of work is tried, and how long to wait between.
+const WRITES: usize = 10;
+const BETWEEN_WRITES: Duration = Duration::from_millis(200);
+
+impl dyn Store {
+    /// Writes a change of agents or tasks, and again where the store was slow or had too much to
+    /// do; safe when this is `Ok`.
+    ///
+    /// # Errors
+    /// When it is not known to be safe.
+    pub async fn write_work_patiently(&self, change: WorkChange) -> Result<(), StoreError> {
+        let mut written = self.write_work(change.clone()).await;
+        for _ in 1..WRITES {
+            if !matches!(written, Err(StoreError::TimedOut | StoreError::Overloaded)) {
+                break;
+            }
+            sleep(BETWEEN_WRITES).await;
+            written = self.write_work(change.clone()).await;
+        }
+        written
+    }
 }
 
 /// Whether the store works.

@@ -2,8 +2,8 @@
 
 use crate::latency::{Failures, Latencies};
 use anyhow::bail;
-use mcp_client::{BoxFuture, Client, ClientConfig, ClientEvent, Identity, Secret, Sink, State};
-use mcp_protocol::{Notification, Payload, Request, RpcError, raw_value};
+use mcp_client::{Client, ClientConfig, ClientEvent, Deaf, Identity, Secret, State};
+use mcp_protocol::raw_value;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
@@ -50,17 +50,4 @@ async fn once(url: &str, token: Option<&str>) -> anyhow::Result<Duration> {
     };
     client.close().await;
     Ok(took)
-}
-
-/// Hears nothing.
-struct Deaf;
-
-impl Sink for Deaf {
-    fn notification(&self, _notification: Notification) {}
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
-    }
-
-    fn log_line(&self, _line: &str) {}
 }

@@ -3,10 +3,10 @@
 
 use super::config::ClientConfig;
 use crate::{
-    BoxFuture, ClientError, Connection, Guard, GuardError, HttpTarget, Identity, Options, OutCall,
-    Sink, Target,
+    ClientError, Connection, Deaf, Guard, GuardError, HttpTarget, Identity, Options, OutCall,
+    Target,
 };
-use mcp_protocol::{Notification, Payload, RawObject, RawValue, Request, RpcError, raw_value};
+use mcp_protocol::{RawObject, RawValue, raw_value};
 use serde_json::json;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -174,17 +174,4 @@ async fn tools(connection: &Connection) -> Result<((), String), ClientError> {
 
 fn no_way(error: &io::Error) -> ClientError {
     ClientError::Connect(error.to_string())
-}
-
-/// Hears nothing, and has no answer.
-struct Deaf;
-
-impl Sink for Deaf {
-    fn notification(&self, _notification: Notification) {}
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
-    }
-
-    fn log_line(&self, _line: &str) {}
 }

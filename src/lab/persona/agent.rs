@@ -1,13 +1,9 @@
 //! A client of a scenario: one face for every persona.
 
-use super::{
-    Habits, Nature,
-    policed::Policed,
-    sink::{Deaf, identity},
-};
+use super::{Habits, Nature, identity::identity, policed::Policed};
 use mcp_client::{
-    Client, ClientConfig, ClientError, ConfigError, Connection, OutCall, State, Target, Terms,
-    Unfinished,
+    Client, ClientConfig, ClientError, ConfigError, Connection, Deaf, OutCall, State, Target,
+    Terms, Unfinished,
 };
 use mcp_protocol::{Payload, RawObject};
 use serde_json::Value;

@@ -7,8 +7,8 @@
 mod agent;
 mod field;
 mod habits;
+mod identity;
 mod policed;
-mod sink;
 mod tries;
 
 pub use agent::{Agent, Opened};

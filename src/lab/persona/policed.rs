@@ -1,12 +1,8 @@
 //! A client that follows a rule: one connection that does not heal itself, and a decision after each
 //! failure.
 
-use super::{
-    habits::Rule,
-    sink::{Deaf, identity},
-    tries::Tries,
-};
-use mcp_client::{ClientError, Connection, Options, OutCall, Target, Unfinished};
+use super::{habits::Rule, identity::identity, tries::Tries};
+use mcp_client::{ClientError, Connection, Deaf, Options, OutCall, Target, Unfinished};
 use mcp_protocol::{Era, Payload};
 use std::sync::{
     Arc, Mutex, PoisonError,

@@ -36,9 +36,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Most agents that are being started at once.
 const MOST_STARTING: usize = 16;
-/// How often the store is asked to write a change, and how long to wait between.
-const WRITES: usize = 10;
-const BETWEEN_WRITES: Duration = Duration::from_millis(200);
 /// How often it is looked for tasks that have waited too long.
 const SWEEP: Duration = Duration::from_secs(1);
 /// Ends of tasks that a slow listener may be behind.
@@ -122,15 +119,7 @@ impl Shared {
 
     /// Writes a change; safe when this is `Ok`.
     async fn write(&self, change: WorkChange) -> Result<(), StoreError> {
-        let mut written = self.store.write_work(change.clone()).await;
-        for _ in 1..WRITES {
-            if !matches!(written, Err(StoreError::TimedOut | StoreError::Overloaded)) {
-                break;
-            }
-            sleep(BETWEEN_WRITES).await;
-            written = self.store.write_work(change.clone()).await;
-        }
-        written
+        self.store.write_work_patiently(change).await
     }
 
     /// Ends a task, if it has not ended before, and tells everybody.

@@ -24,15 +24,12 @@ use mcp_store::{Store, StoreError, UtcMillis, WorkChange};
 use mcp_telemetry::{AgentEvent, Event, Outcome, Telemetry};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 use table::Table;
-use tokio::{sync::broadcast, time::sleep};
+use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// How often the store is asked to write a change, and how long to wait between.
-const WRITES: usize = 10;
-const BETWEEN_WRITES: Duration = Duration::from_millis(200);
 /// Changes that a slow listener may be behind.
 const CHANGES: usize = 1_024;
 
@@ -143,15 +140,7 @@ impl Shared {
 
     /// Writes a change; safe when this is `Ok`.
     async fn write(&self, change: WorkChange) -> Result<(), StoreError> {
-        let mut written = self.store.write_work(change.clone()).await;
-        for _ in 1..WRITES {
-            if !matches!(written, Err(StoreError::TimedOut | StoreError::Overloaded)) {
-                break;
-            }
-            sleep(BETWEEN_WRITES).await;
-            written = self.store.write_work(change.clone()).await;
-        }
-        written
+        self.store.write_work_patiently(change).await
     }
 
     /// Changes a task that has not ended, writes it down and tells of it; whether it is safe. `None`

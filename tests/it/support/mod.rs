@@ -3,6 +3,7 @@
 
 mod accounting;
 mod bridge;
+mod chance;
 mod client;
 mod cutter;
 mod keepalive;
@@ -17,6 +18,7 @@ mod wire;
 
 pub use accounting::assert_sums;
 pub use bridge::Bridge;
+pub use chance::{dice, once_for_each_key};
 pub use client::{Legacy, Modern, Reply, built, http, modern_meta, pooled, trust};
 pub use cutter::Cutter;
 pub use keepalive::{Raw, RawReply, initialize};

@@ -2,17 +2,10 @@
 //! cut before, during and after the send. The upstream writes down what it ran.
 
 use super::{far, listed, over, told};
-use crate::support::{Cut, Modern, Server, Wire, text};
+use crate::support::{Cut, Modern, Server, Wire, dice, once_for_each_key, text};
 use futures_util::future::join_all;
 use serde_json::json;
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-    ops::Range,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, ops::Range, time::Duration};
 use tokio::time::sleep;
 
 /// How many calls are on their way at once.
@@ -38,28 +31,14 @@ impl fmt::Display for Cuts {
     }
 }
 
-/// From 0 to 99, the same for the same seed and subject.
-fn dice(seed: u64, subject: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (seed, subject).hash(&mut hasher);
-    hasher.finish() % 100
-}
-
 /// Where the request with that key is cut: one in nine is, each at most once.
 fn plan(seed: u64) -> impl Fn(&str) -> Cut + Send + Sync {
-    let cut = Mutex::new(HashSet::new());
-    move |request| {
-        let Some(key) = request.split("key-").nth(1) else { return Cut::None };
-        let digits: String = key.chars().take_while(char::is_ascii_digit).collect();
-        if !cut.lock().expect("no panic").insert(digits.clone()) {
-            return Cut::None;
-        }
-        match dice(seed, &digits) {
-            0..4 => Cut::During,
-            4..8 => Cut::After,
-            8..11 => Cut::InAnswer,
-            _ => Cut::None,
-        }
+    let thrown = once_for_each_key(seed);
+    move |request| match thrown(request) {
+        Some(0..4) => Cut::During,
+        Some(4..8) => Cut::After,
+        Some(8..11) => Cut::InAnswer,
+        _ => Cut::None,
     }
 }
 

@@ -6,45 +6,26 @@ use super::{
     call, client, config, server, stands, target,
     wire::{Cut, Wire},
 };
-use crate::support::text;
+use crate::support::{once_for_each_key, text};
 use futures_util::{StreamExt, stream};
 use mcp_client::State;
 use serde_json::json;
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Mutex,
-    time::Duration,
-};
+use std::time::Duration;
 use tokio::time::sleep;
 
 /// How many calls are on their way at once.
 const AT_ONCE: usize = 8;
 const CALLS: usize = 300;
 
-/// From 0 to 99, the same for the same seed and subject.
-fn dice(seed: u64, subject: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (seed, subject).hash(&mut hasher);
-    hasher.finish() % 100
-}
-
 /// Where the call with that key is cut: one in six is, each at most once.
 fn plan(seed: u64) -> impl Fn(&str) -> Cut + Send + Sync {
-    let cut = Mutex::new(HashSet::new());
-    move |text| {
-        let Some(key) = text.split("key-").nth(1) else { return Cut::None };
-        let digits: String = key.chars().take_while(char::is_ascii_digit).collect();
-        if !cut.lock().expect("no panic").insert(digits.clone()) {
-            return Cut::None;
-        }
-        match dice(seed, &digits) {
-            0..4 => Cut::Before,
-            4..8 => Cut::During,
-            8..12 => Cut::After,
-            12..16 => Cut::InAnswer,
-            _ => Cut::None,
-        }
+    let thrown = once_for_each_key(seed);
+    move |text| match thrown(text) {
+        Some(0..4) => Cut::Before,
+        Some(4..8) => Cut::During,
+        Some(8..12) => Cut::After,
+        Some(12..16) => Cut::InAnswer,
+        _ => Cut::None,
     }
 }
 

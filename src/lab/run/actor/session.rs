@@ -27,6 +27,13 @@ impl Actor {
         let agent = Arc::new(agent.map_err(|error| error.to_string())?);
         *lock(&self.agent) = Some(Arc::clone(&agent));
         let opened = agent.open(TO_OPEN).await.map_err(|error| error.to_string())?;
+        self.tell_connected(&opened, began);
+        lock(&self.seen).session_since = Some(Instant::now());
+        self.stage.notes().sessions_opened += 1;
+        self.has(opened)
+    }
+
+    fn tell_connected(&self, opened: &Opened, began: Instant) {
         self.stage.tell(
             self.name(),
             What::Connected {
@@ -35,9 +42,6 @@ impl Actor {
                 duration_ms: began.elapsed().as_secs_f64() * 1e3,
             },
         );
-        lock(&self.seen).session_since = Some(Instant::now());
-        self.stage.notes().sessions_opened += 1;
-        self.has(opened)
     }
 
     /// Notes the session it has now.
@@ -62,14 +66,7 @@ impl Actor {
         let began = Instant::now();
         ask::list_tools(&agent, TO_RETURN).await?;
         let opened = agent.opened();
-        self.stage.tell(
-            self.name(),
-            What::Connected {
-                session_id: opened.session_id.clone(),
-                protocol_version: opened.protocol_version.clone(),
-                duration_ms: began.elapsed().as_secs_f64() * 1e3,
-            },
-        );
+        self.tell_connected(&opened, began);
         self.has(opened)?;
         self.session_is(session)
     }

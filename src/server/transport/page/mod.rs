@@ -9,6 +9,7 @@ use super::{
 use crate::{
     admission::{Admission, GOOD_FOR, Visitors},
     call::{Principal, Refusal, Rejection},
+    config::reachable,
 };
 use arc_swap::ArcSwap;
 use axum::{
@@ -19,10 +20,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use mcp_telemetry::{AuthCause, Event};
 use sha2::{Digest, Sha256};
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -58,13 +56,8 @@ impl Page {
     pub(crate) fn make_link(&self, status: &StatusReport) {
         let Some(link_made) = &self.link_made else { return };
         let scheme = if status.is_secure { "https" } else { "http" };
-        let mut address = status.address;
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            IpAddr::V4(_) | IpAddr::V6(_) => {}
-        }
-        link_made(&format!("{scheme}://{address}/?key={}", self.visitors.new_key()));
+        let (address, key) = (reachable(status.address), self.visitors.new_key());
+        link_made(&format!("{scheme}://{address}/?key={key}"));
     }
 
     pub(crate) fn show_config(&self, text: String) {
