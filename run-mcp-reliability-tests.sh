@@ -82,18 +82,23 @@ done
 MCP_SCENARIOS=${scenarios[*]}
 export MCP_RUN MCP_UID MCP_GID MCP_RESULTS MCP_DURATION MCP_SCENARIO_DURATION MCP_SCENARIOS
 
-# id SERVICE: its container, also one that has ended.
-id() { "${compose[@]}" ps -a -q "$1" 2>/dev/null || "${compose[@]}" ps -q "$1"; }
+# containers FORM [SERVICE]: those of this stack, also ones that have ended. The engine is asked, since
+# compose takes a second for each question.
+containers() {
+  docker ps -a --no-trunc --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+    ${2:+--filter "label=com.docker.compose.service=$2"} --format "$1"
+}
+id() { containers '{{.ID}}' "$1"; }
 
 # What there is to keep, into the folders of this run.
 collect() {
   collected=yes
-  local service part file
-  for service in $("${compose[@]}" config --services); do
-    "${compose[@]}" logs --no-color "$service" >"$logs/$service.log" 2>&1 || true
-  done
-  "${compose[@]}" exec -T mcp-server sh -c 'cat /var/log/mcp/*' >"$logs/mcp-server.json" 2>/dev/null || true
-  "${compose[@]}" exec -T prometheus wget -q -O - http://127.0.0.1:9090/api/v1/alerts \
+  local service id part file
+  while read -r id service; do
+    docker logs "$id" >"$logs/$service.log" 2>&1 || true
+  done < <(containers '{{.ID}} {{.Label "com.docker.compose.service"}}')
+  docker exec "$(id mcp-server)" sh -c 'cat /var/log/mcp/*' >"$logs/mcp-server.json" 2>/dev/null || true
+  docker exec "$(id prometheus)" wget -q -O - http://127.0.0.1:9090/api/v1/alerts \
     >"$reports/alerts.json" 2>/dev/null || true
   find "$logs" -size 0 -delete
   for part in test-runner claude-simulator; do
@@ -128,7 +133,7 @@ fi
 say "starting, each when those it needs are well"
 "${compose[@]}" up -d 2>&1 | tee "$logs/up.log" || { "${compose[@]}" ps; exit 1; }
 
-port() { "${compose[@]}" port "$1" "$2" 2>/dev/null || true; }
+port() { docker port "$(id "$1")" "$2" 2>/dev/null | head -1 || true; }
 cat <<TEXT
 
 server      http://$(port mcp-server 3001)/mcp, and its page at /

@@ -2,7 +2,12 @@
 # shellcheck shell=bash disable=SC2154
 
 compose() { in_stack docker-compose -p mcp-reliability -f docker-compose.mcp-reliability.yml "$@"; }
+id() { docker ps -a -q --no-trunc --filter "label=com.docker.compose.service=$1"; }
+inside_server() { docker exec "$(id mcp-server)" "$@"; }
 get() { in_stack curl -fsS --max-time 5 "$@"; }
+
+# As grep -q, but it hears who speaks out.
+has() { grep -- "$1" >/dev/null; }
 
 # until_true SECONDS WHAT COMMAND…
 until_true() {
@@ -71,6 +76,7 @@ gave_up() {
 check_all() {
   results
   shipped
+  outage
   boxed
   pauses
   kept
@@ -98,16 +104,37 @@ shipped() {
   [ "$(get -u admin:admin http://127.0.0.1:3002/api/search | grep -o '"uid"' | wc -l)" = ${#boards[@]} ]
   say "dashboards are where Grafana looks for them"
 }
-lines() {
-  get -G --data-urlencode 'query={service_name="mcp-orchestrator"}' \
-    http://127.0.0.1:3100/loki/api/v1/query_range | grep -q "$1"
+lines() { all_lines | has "$1"; }
+all_lines() {
+  get -G --data-urlencode 'query={service_name="mcp-orchestrator"}' http://127.0.0.1:3100/loki/api/v1/query_range
+}
+
+# An upstream that goes is told in every way: to the caller, as an alert, in the log, in a trace.
+outage() {
+  token=$(inside_server mcp-orchestrator token show 2>/dev/null)
+  session=
+  session=$(opened)
+  ask '{"jsonrpc":"2.0","method":"notifications/initialized"}' >/dev/null
+  docker stop -t 1 "$(id mcp-upstream)" >/dev/null
+  ask "$(echo_call)" | has '"mcp-orchestrator/code":"unavailable"'
+  until_true 60 "an outage is told to the caller, and to Alertmanager" alerted McpUpstreamDown
+  until_true 30 "and its line in Loki leads to its trace in Tempo" traced
+  docker start "$(id mcp-upstream)" >/dev/null
+  until_true 60 "its tools work again" works
+}
+alerted() { get http://127.0.0.1:9093/api/v2/alerts | has "\"alertname\":\"$1\""; }
+works() { ask "$(echo_call)" | has 'Echo: x'; }
+traced() {
+  local trace
+  trace=$(all_lines | grep -oE 'trace_id[^0-9a-f]+[0-9a-f]{32}' | tail -1 | grep -oE '[0-9a-f]{32}')
+  get "http://127.0.0.1:3200/api/traces/$trace" | has "$trace"
 }
 
 # No container is root's, has rights, writes beside its volumes, sees the engine, or listens to others.
 boxed() {
-  local id facts
-  for id in $(compose ps -q); do
-    facts=$(docker inspect -f '{{.Name}} user={{.Config.User}} privileged={{.HostConfig.Privileged}} read_only={{.HostConfig.ReadonlyRootfs}} drop={{.HostConfig.CapDrop}} add={{json .HostConfig.CapAdd}} memory={{.HostConfig.Memory}} log={{index .HostConfig.LogConfig.Config "max-size"}} binds={{.HostConfig.Binds}} ports={{range $p, $to := .HostConfig.PortBindings}}{{range $to}}{{.HostIp}} {{end}}{{end}}' "$id")
+  local one facts
+  for one in $(docker ps -a -q); do
+    facts=$(docker inspect -f '{{.Name}} user={{.Config.User}} privileged={{.HostConfig.Privileged}} read_only={{.HostConfig.ReadonlyRootfs}} drop={{.HostConfig.CapDrop}} add={{json .HostConfig.CapAdd}} memory={{.HostConfig.Memory}} log={{index .HostConfig.LogConfig.Config "max-size"}} binds={{.HostConfig.Binds}} ports={{range $p, $to := .HostConfig.PortBindings}}{{range $to}}{{.HostIp}} {{end}}{{end}}' "$one")
     case $facts in
       *user=:* | *user=0:* | *user=root* | *"user= "* | *privileged=true* | *read_only=false* | *docker.sock* | *memory=0*) ;;
       *drop=\[ALL\]\ add=null*log=10m* | *drop=\[ALL\]\ add=\[\]*log=10m*) grep -qE 'ports=(127\.0\.0\.1 )*$' <<<"$facts" && continue ;;
@@ -116,8 +143,8 @@ boxed() {
     return 1
   done
   local server stress
-  server=$(docker inspect -f '{{.HostConfig.CpusetCpus}} {{.HostConfig.Memory}}' "$(compose ps -q mcp-server)")
-  stress=$(docker inspect -f '{{.HostConfig.CpusetCpus}} {{.HostConfig.Memory}}' "$(compose ps -q resource-stress)")
+  server=$(docker inspect -f '{{.HostConfig.CpusetCpus}} {{.HostConfig.Memory}}' "$(id mcp-server)")
+  stress=$(docker inspect -f '{{.HostConfig.CpusetCpus}} {{.HostConfig.Memory}}' "$(id resource-stress)")
   [ "$server" = "$stress" ]
   say "no container is root's, privileged, or reached from elsewhere"
 }
@@ -128,29 +155,33 @@ pauses() {
   compose --profile pause up -d --no-deps server-pause >>"$work/up.log" 2>&1
   until_true 60 "the server stands still" stopped
   until_true 60 "and goes on" answers
-  compose --profile pause rm -sf server-pause >>"$work/up.log" 2>&1
+  docker stop "$(id server-pause)" >/dev/null
   until_true 60 "for good" answers
 }
-stopped() { compose exec -T mcp-server sh -c 'grep -hs ^State /proc/[0-9]*/status' | grep -q 'T (stopped)'; }
+stopped() { inside_server sh -c 'grep -hs ^State /proc/[0-9]*/status' | has 'T (stopped)'; }
 answers() { get http://127.0.0.1:3001/health >/dev/null 2>&1; }
 
 # A new container of the server has the token and the sessions of the one before.
 kept() {
-  local token before session
-  token=$(compose exec -T mcp-server mcp-orchestrator token show 2>/dev/null)
-  before=$(compose ps -q mcp-server)
-  session=$(ask "$token" '' '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"compose","version":"1"}}}' |
-    tr -d '\r' | sed -n 's/^mcp-session-id: //Ip')
-  ask "$token" "$session" '{"jsonrpc":"2.0","method":"notifications/initialized"}' >/dev/null
+  local before
+  before=$(id mcp-server)
   compose up -d --no-deps --force-recreate mcp-server >>"$work/up.log" 2>&1
-  [ "$(compose ps -q mcp-server)" != "$before" ]
+  [ "$(id mcp-server)" != "$before" ]
   until_true 60 "a new server is there" answers
-  [ "$(compose exec -T mcp-server mcp-orchestrator token show 2>/dev/null)" = "$token" ]
-  ask "$token" "$session" '{"jsonrpc":"2.0","id":2,"method":"tools/list"}' | grep -q everything__echo
-  say "it has the token, the sessions and the tools of the one before"
+  [ "$(inside_server mcp-orchestrator token show 2>/dev/null)" = "$token" ]
+  until_true 60 "it has the token, the session and the tools of the one before" works
 }
-# ask TOKEN SESSION MESSAGE: the answer with its head.
+
+# A session of ours, on the server itself.
+opened() {
+  ask '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"compose","version":"1"}}}' |
+    tr -d '\r' | sed -n 's/^mcp-session-id: //Ip'
+}
+echo_call() {
+  printf '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"everything__echo","arguments":{"message":"x"}}}' "$SECONDS"
+}
+# ask MESSAGE: the answer with its head, with the token, and in the session where there is one.
 ask() {
-  get -i http://127.0.0.1:3001/mcp -H "Authorization: Bearer $1" -H 'Content-Type: application/json' \
-    -H 'Accept: application/json, text/event-stream' ${2:+-H "Mcp-Session-Id: $2"} -d "$3"
+  get --max-time 40 -i http://127.0.0.1:3001/mcp -H "Authorization: Bearer $token" -H 'Content-Type: application/json' \
+    -H 'Accept: application/json, text/event-stream' ${session:+-H "Mcp-Session-Id: $session"} -d "$1"
 }

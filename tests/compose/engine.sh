@@ -20,11 +20,13 @@ engine_install() {
 engine_start() {
   local spaces=(--mount --pid --fork --kill-child --mount-proc) given=()
   if [ "$1" = host ]; then given=(--bridge=none --iptables=false --ip6tables=false --ip-forward=false); else spaces+=(--net); fi
+  # What a run that was killed left must not be made anew, and least of all in the host's network.
+  rm -rf "$cache/data/network" "$cache/data/containers"
   export DOCKER_HOST=unix://$work/socket
   # shellcheck disable=SC2016
   unshare "${spaces[@]}" sh -c 'ip link set lo up; exec dockerd "$@"' dockerd \
     --data-root "$cache/data" --exec-root "$work/exec" --pidfile "$work/pid" --host "$DOCKER_HOST" \
-    --storage-driver overlay2 "${given[@]}" >"$work/engine.log" 2>&1 9>&- &
+    --storage-driver overlay2 --cgroup-parent "/$(basename "$work")" "${given[@]}" >"$work/engine.log" 2>&1 9>&- &
   engine=$!
   local tries
   for tries in $(seq 300); do
@@ -62,11 +64,12 @@ engine_clean_up() {
   if [ -n "${engine:-}" ]; then
     [ -z "${inside:-}" ] || docker ps -q 2>/dev/null | xargs -r docker kill >/dev/null 2>&1 || true
     docker container prune -f >/dev/null 2>&1 || true
+    docker network prune -f >/dev/null 2>&1 || true
     docker volume prune -f >/dev/null 2>&1 || true
     docker image prune -f >/dev/null 2>&1 || true
     engine_stop
   fi
-  find /sys/fs/cgroup -depth -type d -path '*/docker/*' -empty -exec rmdir {} + 2>/dev/null || true
+  find /sys/fs/cgroup -depth -type d -path "*/$(basename "$work")*" -exec rmdir {} + 2>/dev/null || true
   [ "$status" = 0 ] || [ "$status" = 77 ] || keep_logs
   rm -rf "$work"
   exit "$status"
