@@ -50,6 +50,7 @@ mod session_model;
 mod session_scenarios;
 mod sessions;
 mod sessions_api;
+mod setup;
 mod soak;
 mod stopping;
 mod support;
