@@ -38,6 +38,7 @@ mod malformed;
 mod many;
 mod page;
 mod passing;
+mod pausing;
 mod questions;
 mod readme;
 mod reconnecting;
