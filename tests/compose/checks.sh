@@ -79,8 +79,9 @@ check_all() {
   outage
   boxed
   pauses
+  packets
   kept
-  compose --profile pause down -v --remove-orphans >"$work/down.log" 2>&1
+  compose --profile pause --profile netem down -v --remove-orphans >"$work/down.log" 2>&1
 }
 
 # What the run left, for who reads it later.
@@ -160,6 +161,14 @@ pauses() {
 }
 stopped() { inside_server sh -c 'grep -hs ^State /proc/[0-9]*/status' | has 'T (stopped)'; }
 answers() { get http://127.0.0.1:3001/health >/dev/null 2>&1; }
+
+# Packets are delayed in the server's network, or it is said that this kernel cannot.
+packets() {
+  compose --profile netem up -d --no-deps server-netem >>"$work/up.log" 2>&1
+  until_true 30 "netem delays packets, or says that this kernel has none" packets_told
+  docker stop "$(id server-netem)" >/dev/null
+}
+packets_told() { docker logs "$(id server-netem)" 2>&1 | has 'this kernel has no netem\|100ms ± 50ms'; }
 
 # A new container of the server has the token and the sessions of the one before.
 kept() {
