@@ -1,6 +1,8 @@
 # A container engine for tests/compose/run: started and ended here, seen by nobody else.
 # shellcheck shell=bash disable=SC2154
 
+engine='' inside=''
+
 engine_install() {
   local missing=() tool
   for tool in dockerd:docker.io docker-compose:docker-compose iptables:iptables debootstrap:debootstrap \
@@ -45,14 +47,14 @@ engine_first() { inside=$(pgrep -P "$engine" | head -1); }
 in_stack() { nsenter --target "$inside" --net -- "$@"; }
 
 engine_stop() {
-  [ -n "${inside:-}" ] && kill -TERM "$inside" 2>/dev/null
   local tries
+  [ -z "$inside" ] || kill -TERM "$inside" 2>/dev/null || true
   for tries in $(seq 150); do
     kill -0 "$engine" 2>/dev/null || break
     sleep 0.1
   done
   # With their first process end all others of the namespace.
-  kill -KILL "$inside" "$engine" 2>/dev/null || true
+  kill -KILL ${inside:+"$inside"} "$engine" 2>/dev/null || true
   wait "$engine" 2>/dev/null || true
   engine='' inside=''
   : "$tries"
