@@ -265,6 +265,9 @@ pub(crate) struct Flags {
     /// Write log lines from this level up: error, warn, info, debug, trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+    /// Write log lines to this file, too, as JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    log_file: Option<String>,
     /// Send traces to this OpenTelemetry receiver, for example http://127.0.0.1:4317
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -288,6 +291,7 @@ impl Flags {
             ("no-prefix", switch(self.no_prefix)),
             ("log-format", self.log_format),
             ("log-level", self.log_level),
+            ("log-file", self.log_file),
             ("otlp-endpoint", self.otlp_endpoint),
             ("otlp-protocol", self.otlp_protocol),
         ];

@@ -421,6 +421,8 @@ labels! {
     Signal {
         /// Spans.
         Spans = "spans",
+        /// Lines of the log file.
+        Logs = "logs",
     }
 }
 

@@ -22,10 +22,12 @@ pub mod install;
 mod label;
 mod limit;
 mod log;
+mod log_file;
 mod metrics;
 mod pretty;
 mod recent;
 mod registry;
+mod rotating;
 mod scope;
 mod span;
 
@@ -44,6 +46,7 @@ pub use label::{
     ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration, Signal, StoreOperation,
     Success, Transport, UpstreamState,
 };
+pub use log_file::LogFileConfig;
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};
 pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamScope};
@@ -51,7 +54,7 @@ pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamSco
 use log::Log;
 use metrics::Metrics;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +67,14 @@ pub enum TelemetryError {
         "log level `{0}` cannot be read: write a level such as `info`, or `info,mcp_server=debug`"
     )]
     LogLevel(String),
+    /// The log file cannot be opened.
+    #[error("the log file {} cannot be opened: {error}; make its folder, or name another with `log.file`", path.display())]
+    LogFile {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// A subscriber is there already.
     #[error("log lines and spans already have a receiver in this process")]
     Installed,

@@ -79,8 +79,7 @@ impl Metrics {
             self.series.oldest_request.of(method).set(age.as_secs_f64());
         }
         self.observe_runtime();
-        let dropped = self.series.telemetry_dropped.of(Signal::Spans);
-        dropped.inc_by(crate::install::dropped_spans().saturating_sub(dropped.get()));
+        self.observe_losses();
         let balanced = self.balanced();
         let mut families = self.registry.gather();
         for family in balanced {
@@ -110,6 +109,18 @@ impl Metrics {
     fn in_balance(&self, count: impl FnOnce()) {
         let _whole = self.balance.read().unwrap_or_else(PoisonError::into_inner);
         count();
+    }
+
+    /// What the process lost of its spans and lines.
+    fn observe_losses(&self) {
+        let lost = [
+            (Signal::Spans, crate::install::dropped_spans()),
+            (Signal::Logs, crate::log_file::dropped_lines()),
+        ];
+        for (signal, lost) in lost {
+            let dropped = self.series.telemetry_dropped.of(signal);
+            dropped.inc_by(lost.saturating_sub(dropped.get()));
+        }
     }
 
     /// What tokio tells of the runtime that asks.

@@ -33,6 +33,7 @@ mod lab_report;
 mod layers;
 mod lifecycle;
 mod limits;
+mod log_file;
 mod malformed;
 mod many;
 mod page;
