@@ -11,7 +11,7 @@ mod show;
 mod upstreams;
 mod value;
 
-pub(crate) use keys::FLAGS;
+pub(crate) use keys::{FLAGS, nearest};
 pub(crate) use layers::Environment;
 pub(crate) use show::show;
 

@@ -104,6 +104,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("agents.templates", Kind::Templates),
     key("tasks.enabled", Kind::Switch),
     key("tasks.most", Kind::Count),
+    key("tasks.most_per_principal", Kind::Count),
     key("tasks.ttl", Kind::Seconds),
     key("limits.body_bytes", Kind::Count),
     key("limits.json_depth", Kind::Count),

@@ -19,6 +19,7 @@ mod family;
 mod foreign;
 mod in_flight;
 pub mod install;
+mod lab_event;
 mod label;
 mod limit;
 mod log;
@@ -40,11 +41,12 @@ pub use family::{MetricInfo, MetricKind};
 pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
 };
+pub use lab_event::{LabEvent, lab_catalogue};
 pub use label::{
     AttemptOutcome, AuthCause, Bound, ChaosDirection, ChaosFault, ConnectionKind, ConnectionStatus,
-    Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome,
-    ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration, Signal, StoreOperation,
-    Success, Transport, UpstreamState,
+    Direction, LabOutcome, LabTools, LabVerdict, Limit, Network, OutageCause, Outcome, RateLimit,
+    Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration,
+    Signal, StoreOperation, Success, Transport, UpstreamState,
 };
 pub use log_file::LogFileConfig;
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
@@ -123,6 +125,15 @@ impl Telemetry {
     /// When a metric is declared twice or wrongly.
     pub fn for_chaos() -> Result<Self, TelemetryError> {
         let metrics = Metrics::for_chaos()?;
+        Ok(Self(Arc::new(Inner { metrics, log: Log::default(), tracer: None })))
+    }
+
+    /// An instance that exposes the metrics of a run of the lab with those scenarios, and no server's.
+    ///
+    /// # Errors
+    /// When a metric is declared twice or wrongly.
+    pub fn for_lab(scenarios: &[String]) -> Result<Self, TelemetryError> {
+        let metrics = Metrics::for_lab(scenarios)?;
         Ok(Self(Arc::new(Inner { metrics, log: Log::default(), tracer: None })))
     }
 

@@ -155,6 +155,8 @@ impl Log {
             }
             Event::Agent(event) => self.agent(event),
             Event::Chaos(event) => chaos(event),
+            // A run writes its own events, line by line.
+            Event::Lab(_) => {}
             Event::Store(event) => self.store(event),
             Event::Config(event) => configuration(event),
             Event::ConfigWarning { text } => config_warning(text),

@@ -2,11 +2,12 @@
 
 use crate::{
     Bounds, ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, FixedConfig,
-    Outcome, Reason, ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel, Transport,
-    UpstreamLabel,
+    LabEvent, Outcome, Reason, ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel,
+    Transport, UpstreamLabel,
     catalogue::Catalogue,
     chaos_event::ChaosSeries,
     in_flight::InFlight,
+    lab_event::LabSeries,
     label::{Bound, Signal},
     recent::{Handshakes, Latencies, Population},
     registry::Names,
@@ -23,6 +24,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     series: Catalogue,
     chaos: Option<ChaosSeries>,
+    lab: Option<LabSeries>,
     names: Names,
     pub(crate) in_flight: InFlight,
     pub(crate) latencies: Latencies,
@@ -46,6 +48,7 @@ impl Metrics {
             registry,
             series,
             chaos: None,
+            lab: None,
             names,
             in_flight: InFlight::default(),
             latencies: Latencies::default(),
@@ -63,6 +66,13 @@ impl Metrics {
         registry.register(Box::new(server.series.build_info.0.clone()))?;
         register_process(&registry)?;
         Ok(Self { registry, chaos, ..server })
+    }
+
+    /// The same, with those of a run of the lab beside them.
+    pub(crate) fn for_lab(scenarios: &[String]) -> Result<Self, TelemetryError> {
+        let chaos = Self::for_chaos()?;
+        let lab = Some(LabSeries::register(&chaos.registry, scenarios)?);
+        Ok(Self { lab, ..chaos })
     }
 
     pub(crate) fn register_upstream(&self, name: &str) -> UpstreamLabel {
@@ -238,6 +248,7 @@ impl Metrics {
             Event::Store(event) => self.store(event),
             Event::Config(event) => self.configuration(event),
             Event::Chaos(event) => self.chaos.iter().for_each(|series| series.record(event)),
+            Event::Lab(event) => self.lab(event),
             Event::ServerStarted { .. }
             | Event::ServerStopping { .. }
             | Event::ServerStopped
@@ -254,6 +265,12 @@ impl Metrics {
             | Event::KeysNotFetched { .. }
             | Event::CertificateRefused { .. }
             | Event::InternalError { .. } => {}
+        }
+    }
+
+    fn lab(&self, event: LabEvent<'_>) {
+        if let (Some(series), Some(faults)) = (&self.lab, &self.chaos) {
+            series.record(event, faults);
         }
     }
 

@@ -25,7 +25,7 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 24] = [
+const COMMANDS: [(&str, Tried); 25] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
@@ -60,6 +60,10 @@ const COMMANDS: [(&str, Tried); 24] = [
     (
         "mcp-orchestrator lab compare tests/targets/targets.toml --quick --seed 7",
         Tried::Elsewhere("it wants what registries offer; lab/comparing.rs compares others"),
+    ),
+    (
+        "./run-mcp-reliability-tests.sh --duration 600",
+        Tried::Elsewhere("tests/compose/run starts it, where a container engine runs"),
     ),
     ("cargo run --example embed", Tried::Elsewhere("embedding.rs runs the example")),
 ];

@@ -1,22 +1,27 @@
 //! Everything that dashboards and rules ask, asked of a real Prometheus that scrapes a server with
-//! clients.
+//! clients, while the lab injects faults into it and tells of that.
 
 use super::{
     files::{dashboards, path},
     promql::{compared, filled},
 };
-use crate::support::{Legacy, Modern, Peer, Port, Server, Setup, descendants, http, pooled, until};
+use crate::support::{
+    Legacy, Modern, Peer, Port, Server, Setup, assert_sums, descendants, http, pooled, until,
+};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use std::{cell::Cell, collections::BTreeMap, fs, sync::LazyLock, time::Duration};
-use tokio::{process::Command, task::JoinSet, time::Instant};
+use std::{cell::Cell, collections::BTreeMap, fs, process::Stdio, sync::LazyLock, time::Duration};
+use tokio::{
+    process::{Child, Command},
+    task::JoinSet,
+    time::Instant,
+};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 /// What has no answer when all is well, and why: the beginning of the place, then a part of the
 /// expression.
-const EMPTY: [(&str, &str, &str); 8] = [
+const EMPTY: [(&str, &str, &str); 7] = [
     ("", "mcp_certificate_expiry_timestamp_seconds", "there is no series without TLS"),
-    ("mcp-lab: Fault", "mcp_chaos_", "on the /metrics of the chaos proxy, not of the server"),
     ("", "absent(up", "says something only when there is no server"),
     ("", "instance=~\".*\"}[1m]) > 0", "the server was not started again"),
     ("mcp-calls: In flight by method", "> 0", "every call was answered"),
@@ -28,14 +33,18 @@ const EMPTY: [(&str, &str, &str); 8] = [
 const RULES: [&str; 2] =
     ["deploy/prometheus/lab/availability.yml", "deploy/prometheus/lab/alerts.yml"];
 
-/// A Prometheus with the rules of the lab, and its address.
-async fn prometheus(server: &Server) -> (Peer, String) {
+/// A Prometheus with the rules of the lab, and its address. It scrapes the server, and the lab.
+async fn prometheus(server: &Server, lab: &Port) -> (Peer, String) {
     let port = Port::reserve();
-    let target = server.base().trim_start_matches("http://");
+    let job = |name: &str, target: &str| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
+    let jobs = [
+        job("mcp-orchestrator", server.base().trim_start_matches("http://")),
+        job("mcp-lab", &lab.address().to_string()),
+    ];
     let config = json!({
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": RULES.map(|file| path(file).display().to_string()),
-        "scrape_configs": [{"job_name": "mcp-orchestrator", "static_configs": [{"targets": [target]}]}],
+        "scrape_configs": jobs,
     });
     let file = server.dir().join("prometheus.yml");
     fs::write(&file, config.to_string()).unwrap();
@@ -81,6 +90,16 @@ async fn load(server: &Server) {
     assert_eq!(refused.status(), 401);
     drop(stream);
     legacy.close().await;
+}
+
+/// A run of the lab against the server: a bad network, then lost sessions.
+fn lab_run(server: &Server, metrics: &Port) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
+    command.args(["lab", "run", "network-chaos", "session-loss", "--quick", "--seed", "7"]);
+    command.args(["--target", &server.url(), "--metrics", &metrics.address().to_string()]);
+    command.env("MCP_ORCHESTRATOR_TOKEN", server.token()).current_dir(server.dir());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.kill_on_drop(true).spawn().unwrap()
 }
 
 /// A WebSocket that stays open, so that it is asked whether it is there.
@@ -169,10 +188,11 @@ async fn ask_all(base: &str, questions: &mut BTreeMap<(String, String), bool>) {
 }
 
 #[tokio::test]
-async fn every_expression_has_an_answer_from_a_server_with_clients() {
+async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
     let server = Setup::new().fixture("fix", json!({})).set("limits.heartbeat", 0.3).start().await;
     server.upstreams(&["fix"], "connected").await;
-    let (peer, base) = prometheus(&server).await;
+    let metrics = Port::reserve();
+    let (peer, base) = prometheus(&server, &metrics).await;
     let mut questions = questions(&base).await;
     assert!(questions.len() > 150, "{}", questions.len());
     let socket = websocket(&server).await;
@@ -185,8 +205,12 @@ async fn every_expression_has_an_answer_from_a_server_with_clients() {
         })
         .await;
         lose_upstream(&server).await;
+        let mut lab = lab_run(&server, &metrics);
         while !is_done.get() {
             load(&server).await;
+            if lab.try_wait().unwrap().is_some() {
+                lab = lab_run(&server, &metrics);
+            }
         }
     };
     let asking = async {
@@ -199,5 +223,6 @@ async fn every_expression_has_an_answer_from_a_server_with_clients() {
     let rules = api(&base, "rules", &[]).await;
     assert!(!rules.to_string().contains("\"health\":\"err\""), "{rules}");
     drop((peer, socket));
-    server.finish().await;
+    // What the lab sent is not known here.
+    assert_sums(&server.scrape().await);
 }
