@@ -31,7 +31,7 @@ pub use fault::{Direction, Fault};
 pub use kind::Kind;
 pub use passing::End;
 pub use plan::Plan;
-pub use process::Process;
+pub use process::{Pressure, Process};
 pub use proxy::{Proxy, ProxyOptions};
 pub use schedule::Schedule;
 pub use verdict::{Verdict, verdict};
