@@ -35,6 +35,7 @@ pub use process::{Pressure, Process};
 pub use proxy::{Proxy, ProxyOptions};
 pub use schedule::Schedule;
 pub use verdict::{Verdict, verdict};
+pub use wire::Traffic;
 
 /// What can go wrong with faults, in words for whoever wrote them.
 #[derive(Debug, thiserror::Error)]
