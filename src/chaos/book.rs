@@ -56,7 +56,8 @@ struct Entry {
     id: u64,
     fault: Arc<Fault>,
     name: Arc<str>,
-    added: Instant,
+    /// When its schedule began to count.
+    counts_from: Instant,
     occurrence: Option<u64>,
     since: Instant,
     injected: Arc<AtomicU64>,
@@ -124,7 +125,8 @@ impl Book {
         Events::new(Arc::clone(&self.events))
     }
 
-    pub(crate) fn add(&self, fault: Fault) -> Result<(), ChaosError> {
+    /// Puts a fault in; its schedule counts from `since`.
+    pub(crate) fn add(&self, fault: Fault, since: Instant) -> Result<(), ChaosError> {
         self.check(&fault)?;
         let mut entries = self.lock();
         if entries.list.iter().any(|entry| *entry.name == fault.name) {
@@ -133,7 +135,7 @@ impl Book {
         if entries.list.len() >= MOST_FAULTS {
             return Err(ChaosError::TooMany(MOST_FAULTS));
         }
-        let entry = entries.entry(fault);
+        let entry = entries.entry(fault, since);
         entries.list.push(entry);
         self.settle(&mut entries);
         self.changed.notify_waiters();
@@ -145,7 +147,7 @@ impl Book {
         self.check(&fault)?;
         let mut entries = self.lock();
         let place = entries.place(&fault.name)?;
-        let entry = entries.entry(fault);
+        let entry = entries.entry(fault, Instant::now());
         let old = std::mem::replace(&mut entries.list[place], entry);
         self.end(&old);
         self.settle(&mut entries);
@@ -258,14 +260,14 @@ impl Book {
         let now = Instant::now();
         let mut next: Option<Instant> = None;
         for entry in &mut entries.list {
-            let stand = entry.fault.schedule.stand(now - entry.added);
+            let stand = entry.fault.schedule.stand(now - entry.counts_from);
             if stand.occurrence != entry.occurrence {
                 self.end(entry);
                 entry.occurrence = stand.occurrence;
-                entry.since = now;
+                entry.since = entry.counts_from + stand.begun;
                 self.begin(entry);
             }
-            let at = stand.next.map(|next| entry.added + next);
+            let at = stand.next.map(|next| entry.counts_from + next);
             next = [next, at].into_iter().flatten().min();
         }
         let active: Vec<Active> = entries.list.iter().filter_map(Entry::active).collect();
@@ -320,16 +322,15 @@ impl Book {
 }
 
 impl Entries {
-    fn entry(&mut self, fault: Fault) -> Entry {
+    fn entry(&mut self, fault: Fault, since: Instant) -> Entry {
         self.last_id += 1;
-        let now = Instant::now();
         Entry {
             id: self.last_id,
             name: fault.name.as_str().into(),
             fault: Arc::new(fault),
-            added: now,
+            counts_from: since,
             occurrence: None,
-            since: now,
+            since,
             injected: Arc::default(),
         }
     }

@@ -31,10 +31,11 @@ pub use fault::{Direction, Fault};
 pub use kind::Kind;
 pub use passing::End;
 pub use plan::Plan;
-pub use process::Process;
+pub use process::{Pressure, Process};
 pub use proxy::{Proxy, ProxyOptions};
 pub use schedule::Schedule;
 pub use verdict::{Verdict, verdict};
+pub use wire::Traffic;
 
 /// What can go wrong with faults, in words for whoever wrote them.
 #[derive(Debug, thiserror::Error)]

@@ -32,6 +32,8 @@ pub struct Schedule {
 pub(crate) struct Stand {
     /// The ordinal of the occurrence that is in force, from 1.
     pub(crate) occurrence: Option<u64>,
+    /// When the last occurrence began, after the fault was put in.
+    pub(crate) begun: Duration,
     /// When that changes, after the fault was put in.
     pub(crate) next: Option<Duration>,
 }
@@ -60,7 +62,7 @@ impl Schedule {
     /// Where it stands so long after the fault was put in.
     pub(crate) fn stand(&self, elapsed: Duration) -> Stand {
         let Some(since) = elapsed.checked_sub(self.at) else {
-            return Stand { occurrence: None, next: Some(self.at) };
+            return Stand { occurrence: None, begun: self.at, next: Some(self.at) };
         };
         let (index, within) = match self.every {
             Some(every) => {
@@ -71,17 +73,17 @@ impl Schedule {
             None => (0, since),
         };
         let ordinal = u64::from(index) + 1;
-        if self.times.is_some_and(|times| ordinal > times) {
-            return Stand { occurrence: None, next: None };
-        }
         let begun = elapsed.saturating_sub(within);
+        if self.times.is_some_and(|times| ordinal > times) {
+            return Stand { occurrence: None, begun, next: None };
+        }
         if self.lasts.is_none_or(|lasts| within < lasts) {
             let next = self.lasts.map(|lasts| begun + lasts);
-            return Stand { occurrence: Some(ordinal), next };
+            return Stand { occurrence: Some(ordinal), begun, next };
         }
         let again = self.times.is_none_or(|times| ordinal < times);
         let next = self.every.filter(|_| again).map(|every| begun + every);
-        Stand { occurrence: None, next }
+        Stand { occurrence: None, begun, next }
     }
 }
 
@@ -96,15 +98,17 @@ mod tests {
     #[test]
     fn without_a_schedule_it_is_in_force_for_ever() {
         let stand = Schedule::default().stand(s(1_000));
-        assert_eq!(stand, Stand { occurrence: Some(1), next: None });
+        assert_eq!(stand, Stand { occurrence: Some(1), begun: s(0), next: None });
     }
 
     #[test]
     fn it_begins_and_ends_when_it_says() {
         let once = Schedule::once(s(10), s(5));
-        assert_eq!(once.stand(s(0)), Stand { occurrence: None, next: Some(s(10)) });
-        assert_eq!(once.stand(s(10)), Stand { occurrence: Some(1), next: Some(s(15)) });
-        assert_eq!(once.stand(s(15)), Stand { occurrence: None, next: None });
+        let stand = |occurrence, next| Stand { occurrence, begun: s(10), next };
+        assert_eq!(once.stand(s(0)), stand(None, Some(s(10))));
+        assert_eq!(once.stand(s(10)), stand(Some(1), Some(s(15))));
+        assert_eq!(once.stand(s(14)), stand(Some(1), Some(s(15))), "it began when it began");
+        assert_eq!(once.stand(s(15)), stand(None, None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A proxy before a server that sends back what it is sent.
 
-use crate::{ChaosError, Direction, Fault, Kind, Phase, Plan, Proxy, ProxyOptions, kind};
+use crate::{ChaosError, Direction, Fault, Kind, Phase, Plan, Proxy, ProxyOptions, Schedule, kind};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -217,4 +217,33 @@ async fn a_message_comes_in_pieces() {
     let (mut socket, from) = (connect(&proxy).await, Instant::now());
     assert_eq!(echoed(&mut socket, &[b'a'; 50]).await.expect("an answer"), [b'a'; 50]);
     assert!(from.elapsed() >= gap * 4, "four gaps between five pieces");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_starts_late_finds_each_fault_where_it_stands() {
+    let (echo, began) = (Echo::start().await, Instant::now());
+    let s = Duration::from_secs;
+    tokio::time::advance(s(10)).await;
+    let proxy = before(&echo, vec![]).await;
+    let noop =
+        |name, schedule| Fault::new(name, Kind::Noop(kind::noop::Noop {})).schedule(schedule);
+    let often = Schedule { at: s(1), lasts: Some(s(2)), every: Some(s(4)), times: None };
+    for (name, schedule) in [
+        ("over", Schedule::once(s(1), s(5))),
+        ("now", Schedule::once(s(5), s(9))),
+        ("often", often),
+    ] {
+        proxy.add_since(noop(name, schedule), began).expect("it is right");
+    }
+    let in_force = |proxy: &Proxy| {
+        let active = proxy.list().into_iter().filter(|state| state.active);
+        active.map(|state| state.fault.name).collect::<Vec<_>>()
+    };
+    assert_eq!(in_force(&proxy), ["now", "often"]);
+    tokio::time::sleep(s(2)).await;
+    assert_eq!(in_force(&proxy), ["now"], "the third time of what comes often is over");
+    tokio::time::sleep(s(3)).await;
+    assert_eq!(in_force(&proxy), ["often"]);
+    let mut events = proxy.events();
+    assert_eq!(events.next().await.map(|event| event.fault.to_string()), Some("now".to_owned()));
 }

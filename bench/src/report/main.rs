@@ -23,6 +23,9 @@ struct Cli {
     /// Where to keep all figures
     #[arg(long)]
     json: PathBuf,
+    /// Only the rows that were measured
+    #[arg(long)]
+    measured: bool,
     /// What was measured and how, to be kept with the figures
     #[arg(long = "condition", value_name = "NAME=VALUE")]
     conditions: Vec<String>,
@@ -33,7 +36,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let text = fs::read_to_string(&cli.runs)
         .with_context(|| format!("cannot read {}", cli.runs.display()))?;
     let runs = Runs::parse(&text)?;
-    let lines: Vec<Line> = ROWS.iter().map(|row| Line::of(row, &runs)).collect();
+    let mut lines: Vec<Line> = ROWS.iter().map(|row| Line::of(row, &runs)).collect();
+    if cli.measured {
+        lines.retain(|line| !line.lacks_figures());
+    }
     let failures = runs.failures();
 
     let mut out = std::io::stdout().lock();

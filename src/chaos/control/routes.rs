@@ -14,6 +14,7 @@ use axum::{
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// Where Prometheus scrapes.
 const METRICS: &str = "/metrics";
@@ -102,7 +103,8 @@ async fn fault(Of(state): Shared, Path(name): Path<String>) -> Response {
 }
 
 async fn add(Of(state): Shared, body: Bytes) -> Response {
-    let added = read(&body).and_then(|fault| state.book.add(fault.clone()).map(|()| fault));
+    let added =
+        read(&body).and_then(|fault| state.book.add(fault.clone(), Instant::now()).map(|()| fault));
     answer(StatusCode::CREATED, added)
 }
 

@@ -17,6 +17,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use tokio::time::Instant;
 
 const PROXY: &str = "mcp";
 
@@ -71,7 +72,7 @@ async fn toxic(Of(state): Shared, Path((proxy, name)): Path<(String, String)>) -
 async fn add(Of(state): Shared, Path(name): Path<String>, body: Bytes) -> Response {
     let added = known(&name).and_then(|()| read(&body)).and_then(|fault| {
         let name = fault.name.clone();
-        state.book.add(fault).map(|()| name)
+        state.book.add(fault, Instant::now()).map(|()| name)
     });
     match added {
         Ok(name) => {

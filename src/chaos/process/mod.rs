@@ -2,7 +2,7 @@
 
 mod pressure;
 
-pub(crate) use pressure::Pressure;
+pub use pressure::Pressure;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::{

@@ -1,6 +1,10 @@
 //! Pressure on the machine: processors that are busy, memory that is taken. It ends when this is
 //! dropped.
 
+use crate::{
+    Kind,
+    kind::{Act, Site},
+};
 use std::{
     sync::{
         Arc,
@@ -22,14 +26,29 @@ const PAGE: usize = 4 << 10;
 
 /// Pressure that lasts as long as this is kept.
 #[derive(Debug)]
-pub(crate) struct Pressure {
+pub struct Pressure {
     over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Pressure {
+    /// The pressure that a fault of this kind is; `None` if it is something else.
+    #[must_use]
+    pub fn of(kind: &Kind) -> Option<Self> {
+        let Site::Process(act) = kind.effect().site() else { return None };
+        Self::by(act)
+    }
+
+    pub(crate) fn by(act: Act) -> Option<Self> {
+        match act {
+            Act::Cpu(threads, load) => Some(Self::busy(threads, load)),
+            Act::Memory(bytes) => Some(Self::memory(bytes)),
+            Act::Kill | Act::Terminate | Act::Stop | Act::Restart => None,
+        }
+    }
+
     /// So many threads are busy for this share of their time.
-    pub(crate) fn busy(threads: usize, load: f64) -> Self {
+    fn busy(threads: usize, load: f64) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let spin = |over: Arc<AtomicBool>| move || spin(&over, load);
         let threads = (0..threads).map(|_| thread::spawn(spin(Arc::clone(&over)))).collect();
@@ -37,7 +56,7 @@ impl Pressure {
     }
 
     /// So many bytes are taken, as far as there are so many.
-    pub(crate) fn memory(bytes: u64) -> Self {
+    fn memory(bytes: u64) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&over);
         let thread = thread::spawn(move || {

@@ -13,6 +13,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 
 /// Most connections at once; further ones wait to be accepted.
@@ -76,7 +77,8 @@ impl Proxy {
         let invalid = |error: mcp_telemetry::TelemetryError| ChaosError::Invalid(error.to_string());
         let telemetry = telemetry.map_or_else(Telemetry::for_chaos, Ok).map_err(invalid)?;
         let book = Arc::new(Book::new(plan.seed.unwrap_or(seed), process.is_some(), telemetry));
-        plan.faults.into_iter().try_for_each(|fault| book.add(fault))?;
+        let now = Instant::now();
+        plan.faults.into_iter().try_for_each(|fault| book.add(fault, now))?;
         let mut proxy = Self { address, upstream: upstream.into(), book, tasks: JoinSet::new() };
         let book = Arc::clone(&proxy.book);
         proxy.tasks.spawn(async move { book.keep_time().await });
@@ -109,7 +111,16 @@ impl Proxy {
     /// # Errors
     /// When it makes no sense, its name is taken, or there are too many.
     pub fn add(&self, fault: Fault) -> Result<(), ChaosError> {
-        self.book.add(fault)
+        self.add_since(fault, Instant::now())
+    }
+
+    /// The same with a schedule that counts from a moment in the past: for proxies that start one
+    /// after another, and are to do the same at the same time.
+    ///
+    /// # Errors
+    /// When it makes no sense, its name is taken, or there are too many.
+    pub fn add_since(&self, fault: Fault, since: Instant) -> Result<(), ChaosError> {
+        self.book.add(fault, since)
     }
 
     /// Puts a fault in the place of the one of the same name; its schedule counts from now.

@@ -54,7 +54,7 @@ async fn begin_new(book: &Book, process: Option<&Process>, now: &InForce, done: 
             continue;
         }
         book.injected(active, Direction::Both, None, None);
-        done.push(Done { active: active.clone(), act, _pressure: pressure(act) });
+        done.push(Done { active: active.clone(), act, _pressure: Pressure::by(act) });
         if let Some(process) = process {
             tell(book, act_on(process, act).await);
         }
@@ -66,14 +66,6 @@ fn tell(book: &Book, result: io::Result<()>) {
     if let Err(error) = result {
         let detail = error.to_string();
         book.telemetry().emit(&Event::InternalError { what: "chaos process", detail: &detail });
-    }
-}
-
-fn pressure(act: Act) -> Option<Pressure> {
-    match act {
-        Act::Cpu(threads, load) => Some(Pressure::busy(threads, load)),
-        Act::Memory(bytes) => Some(Pressure::memory(bytes)),
-        Act::Kill | Act::Terminate | Act::Stop | Act::Restart => None,
     }
 }
 

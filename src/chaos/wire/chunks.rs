@@ -23,9 +23,9 @@ enum Place {
 #[derive(Debug)]
 pub(super) struct Chunks(Place);
 
-/// It is no chunked body.
+/// It is no chunked body, after so many bytes that could be one.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed;
+pub(super) struct Malformed(pub(super) usize);
 
 impl Chunks {
     pub(super) const fn new() -> Self {
@@ -49,22 +49,22 @@ impl Chunks {
                 let left = (left - take) as u64;
                 self.0 = if left == 0 { Place::DataEnd } else { Place::Data(left) };
             } else {
-                self.0 = self.step(bytes[at])?;
+                self.0 = self.step(bytes[at]).ok_or(Malformed(at))?;
                 at += 1;
             }
         }
         Ok(at)
     }
 
-    fn step(&self, byte: u8) -> Result<Place, Malformed> {
+    fn step(&self, byte: u8) -> Option<Place> {
         let after = |size: u64| if size == 0 { Place::Trailer(false) } else { Place::Data(size) };
-        Ok(match (self.0, byte) {
+        Some(match (self.0, byte) {
             (Place::Size(size) | Place::Extension(size), b'\n') => after(size),
             (Place::Size(size), b'\r' | b';' | b' ' | b'\t') => Place::Extension(size),
             (Place::Size(size), digit) => {
-                let digit = char::from(digit).to_digit(16).ok_or(Malformed)?;
-                let size = size.checked_mul(16).ok_or(Malformed)?;
-                Place::Size(size.checked_add(u64::from(digit)).ok_or(Malformed)?)
+                let digit = char::from(digit).to_digit(16)?;
+                let size = size.checked_mul(16)?;
+                Place::Size(size.checked_add(u64::from(digit))?)
             }
             (Place::Extension(size), _) => Place::Extension(size),
             (Place::DataEnd, b'\r') => Place::DataEnd,
@@ -73,7 +73,7 @@ impl Chunks {
             (Place::Trailer(true), b'\n') => Place::Trailer(false),
             (Place::Trailer(full), b'\r') => Place::Trailer(full),
             (Place::Trailer(_), _) => Place::Trailer(true),
-            (Place::DataEnd | Place::Data(_) | Place::End, _) => return Err(Malformed),
+            (Place::DataEnd | Place::Data(_) | Place::End, _) => return None,
         })
     }
 }
@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn what_is_not_chunked_is_told() {
-        for text in ["x\r\n", "3\r\nabcd", "fffffffffffffffff\r\n"] {
-            assert_eq!(Chunks::new().read(text.as_bytes(), &mut BytesMut::new()), Err(Malformed));
+        for (text, at) in [("x\r\n", 0), ("3\r\nabcd", 6), ("fffffffffffffffff\r\n", 16)] {
+            let read = Chunks::new().read(text.as_bytes(), &mut BytesMut::new());
+            assert_eq!(read, Err(Malformed(at)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! WebSocket frames (RFC 6455, section 5), put together to messages.
 
-use super::{MOST_KEPT, Masked, Unit, View};
+use super::{Masked, Unit, View};
 use bytes::{Buf as _, Bytes, BytesMut};
 
 /// Cuts one direction of a WebSocket into messages.
@@ -33,9 +33,10 @@ impl Frames {
         &mut self,
         buffer: &mut BytesMut,
         units: &mut Vec<Unit>,
+        most_kept: usize,
     ) -> Result<(), Beyond> {
         while let Some(frame) = Frame::read(buffer)? {
-            if frame.body.saturating_add(self.parts.len()) > MOST_KEPT {
+            if frame.body.saturating_add(self.parts.len()) > most_kept {
                 return Err(Beyond);
             }
             if buffer.len() < frame.head + frame.body {
@@ -143,7 +144,7 @@ mod tests {
         let (mut frames, mut buffer, mut units) = (Frames::default(), BytesMut::new(), Vec::new());
         for piece in bytes.chunks(cut) {
             buffer.extend_from_slice(piece);
-            frames.take(&mut buffer, &mut units).expect("frames");
+            frames.take(&mut buffer, &mut units, super::super::MOST_KEPT).expect("frames");
         }
         let sent: Vec<u8> = units.iter().flat_map(|unit| unit.bytes.to_vec()).collect();
         assert_eq!(sent.len(), bytes.len(), "every byte passes");

@@ -13,11 +13,13 @@ mod head;
 mod request;
 mod response;
 mod said;
+mod traffic;
 
 pub(crate) use frames::message;
 pub(crate) use request::Requests;
 pub(crate) use response::Responses;
 pub(crate) use said::{Said, said};
+pub use traffic::Traffic;
 
 use bytes::{Bytes, BytesMut};
 use frames::Frames;
@@ -103,8 +105,10 @@ pub(crate) struct Answer {
 }
 
 /// What both directions of a connection know of each other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Exchange {
+    /// Most bytes of a message that are kept until it is whole.
+    most_kept: usize,
     /// Requests that were sent and not answered, the oldest first.
     pub(crate) asked: std::collections::VecDeque<Arc<Asked>>,
     /// It carries WebSocket messages from here on.
@@ -118,7 +122,21 @@ pub(crate) struct Exchange {
 /// Most requests that wait for an answer on one connection and are remembered.
 pub(crate) const MOST_ASKED: usize = 1_024;
 
+/// Longest id and method of a request over a WebSocket that are remembered.
+const LONGEST_ASKED: usize = 1 << 10;
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self::keeping(MOST_KEPT)
+    }
+}
+
 impl Exchange {
+    fn keeping(most_kept: usize) -> Self {
+        let (asked, methods) = Default::default();
+        Self { most_kept, asked, upgraded: false, opaque: false, methods }
+    }
+
     pub(crate) fn asks(&mut self, asked: Arc<Asked>) {
         if self.asked.len() == MOST_ASKED {
             // Nobody pipelines so many: these are no answers that we understand.
@@ -133,6 +151,7 @@ impl Exchange {
         for said in said(text) {
             if let (Some(id), Some(method)) = (said.id, said.method)
                 && self.methods.len() < MOST_ASKED
+                && id.len() + method.len() <= LONGEST_ASKED
             {
                 self.methods.insert(id, method);
             }

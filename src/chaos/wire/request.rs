@@ -1,7 +1,7 @@
 //! From the client: requests, and WebSocket messages once the server agreed to them.
 
 use super::{
-    Asked, Exchange, Frames, MOST_KEPT, Unit, View,
+    Asked, Exchange, Frames, Unit, View,
     chunks::Chunks,
     head::{self, Found, Head},
     opaque,
@@ -76,7 +76,7 @@ impl Requests {
             }
             State::Frames(mut frames) => {
                 let first = units.len();
-                let taken = frames.take(&mut self.buffer, units);
+                let taken = frames.take(&mut self.buffer, units, exchange.most_kept);
                 for unit in &units[first..] {
                     if let View::Message(Some(text), _) = &unit.view {
                         exchange.remember(text);
@@ -105,7 +105,7 @@ impl Requests {
             }
             let read = head.size;
             self.state = State::Chunked(head, Chunks::new(), read, BytesMut::new());
-        } else if head.expects || total > MOST_KEPT {
+        } else if head.expects || total > exchange.most_kept {
             exchange.asks(Arc::new(head.asked(Bytes::new())));
             self.state = State::Passing(total);
         } else {
@@ -147,7 +147,7 @@ impl Requests {
             units.push(self.whole(&head, bytes, body.freeze(), exchange));
             return true;
         }
-        if self.buffer.len() > MOST_KEPT {
+        if self.buffer.len() > exchange.most_kept {
             return self.give_up(BytesMut::new(), exchange, units);
         }
         self.state = State::Chunked(head, chunks, read, body);

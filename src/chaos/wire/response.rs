@@ -1,13 +1,13 @@
 //! From the server: responses, event streams, and WebSocket messages once it agreed to them.
 
 use super::{
-    Answer, Asked, Coding, Exchange, Frames, MOST_KEPT, Unit, View,
-    chunks::{self, Chunks},
+    Answer, Asked, Coding, Exchange, Frames, Unit, View,
+    chunks::{self, Chunks, Malformed},
     events,
     head::{self, Found, Head},
     opaque,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use std::sync::Arc;
 
 /// Cuts what a server sends.
@@ -64,7 +64,7 @@ impl Responses {
             State::Head => self.head(exchange, units),
             State::Body(open, total) => self.body(open, total, units),
             State::Chunked(open, chunks, read, body) => {
-                self.chunked(open, (chunks, read, body), units)
+                self.chunked(open, (chunks, read, body), exchange, units)
             }
             State::Passing(left) => {
                 let take = left.min(self.buffer.len());
@@ -73,9 +73,11 @@ impl Responses {
                 self.state = if left > take { State::Passing(left - take) } else { State::Head };
                 true
             }
-            State::Events(asked, chunks, carried) => self.events(asked, chunks, carried, units),
+            State::Events(asked, chunks, carried) => {
+                self.events(asked, (chunks, carried), exchange, units)
+            }
             State::Frames(mut frames) => {
-                if frames.take(&mut self.buffer, units).is_err() {
+                if frames.take(&mut self.buffer, units, exchange.most_kept).is_err() {
                     return self.give_up(frames.rest(), units);
                 }
                 self.state = State::Frames(frames);
@@ -109,16 +111,22 @@ impl Responses {
             return true;
         }
         let asked = exchange.asked.pop_front().unwrap_or_default();
-        self.open(head, asked, units)
+        self.open(head, asked, exchange, units)
     }
 
     /// Goes into the body of a response.
-    fn open(&mut self, head: Head, asked: Arc<Asked>, units: &mut Vec<Unit>) -> bool {
+    fn open(
+        &mut self,
+        head: Head,
+        asked: Arc<Asked>,
+        exchange: &Exchange,
+        units: &mut Vec<Unit>,
+    ) -> bool {
         let bodiless = asked.method == "HEAD" || matches!(head.status, 204 | 304);
         let length = if bodiless { Some(0) } else { head.length.filter(|_| !head.chunked) };
         let total = length.map(|length| head.size.saturating_add(length));
         match total {
-            Some(total) if total <= MOST_KEPT => {
+            Some(total) if total <= exchange.most_kept => {
                 self.state = State::Body(Open(head, asked), total);
             }
             Some(total) => {
@@ -162,6 +170,7 @@ impl Responses {
         &mut self,
         open: Open,
         (mut chunks, mut read, mut body): (Chunks, usize, BytesMut),
+        exchange: &Exchange,
         units: &mut Vec<Unit>,
     ) -> bool {
         match chunks.read(&self.buffer[read..], &mut body) {
@@ -173,7 +182,7 @@ impl Responses {
             units.push(open.whole(bytes, body.freeze()));
             return true;
         }
-        if self.buffer.len() > MOST_KEPT {
+        if self.buffer.len() > exchange.most_kept {
             units.push(begins(open.0, open.1));
             return self.give_up(BytesMut::new(), units);
         }
@@ -184,8 +193,8 @@ impl Responses {
     fn events(
         &mut self,
         asked: Arc<Asked>,
-        mut chunks: Option<Chunks>,
-        mut carried: BytesMut,
+        (mut chunks, mut carried): (Option<Chunks>, BytesMut),
+        exchange: &Exchange,
         units: &mut Vec<Unit>,
     ) -> bool {
         let read = match &mut chunks {
@@ -195,17 +204,18 @@ impl Responses {
                 Ok(self.buffer.len())
             }
         };
-        let Ok(read) = read else {
-            return self.give_up(BytesMut::new(), units);
-        };
-        drop(self.buffer.split_to(read));
+        let malformed = read.is_err();
+        self.buffer.advance(read.unwrap_or_else(|Malformed(read)| read));
         let coding = if chunks.is_some() { Coding::Chunked } else { Coding::Plain };
         while let Some(size) = events::first(&carried) {
             units.push(event(&asked, carried.split_to(size).freeze(), coding));
         }
-        let ended = chunks.as_ref().is_some_and(Chunks::ended);
-        if (ended && !carried.is_empty()) || carried.len() > MOST_KEPT {
+        let ended = malformed || chunks.as_ref().is_some_and(Chunks::ended);
+        if (ended && !carried.is_empty()) || carried.len() > exchange.most_kept {
             units.push(Unit { bytes: coding.of(&carried.split()), view: View::Opaque });
+        }
+        if malformed {
+            return self.give_up(BytesMut::new(), units);
         }
         if ended {
             units.push(Unit { bytes: Bytes::from_static(chunks::LAST), view: View::Upkeep });

@@ -103,6 +103,17 @@ fn half_an_event_is_sent_when_the_stream_breaks() {
 }
 
 #[test]
+fn nothing_is_lost_where_a_stream_is_no_longer_chunked_properly() {
+    let broken = format!("{STREAM}6\r\ndata: \r\n2\r\n1\nxyz\r\n");
+    for cut in 1..broken.len() {
+        let (mut up, mut down, mut exchange) = ways();
+        let _asked = frame(&mut up, &mut exchange, CALL, 1_000);
+        let units = frame(&mut down, &mut exchange, &broken, cut);
+        assert_eq!(sent(&units), format!("{STREAM}8\r\ndata: 1\n\r\nxyz\r\n"), "cut at {cut}");
+    }
+}
+
+#[test]
 fn after_an_upgrade_messages_pass_and_their_methods_are_known() {
     let (mut up, mut down, mut exchange) = ways();
     let asks = "GET /mcp HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";

@@ -1,5 +1,6 @@
 //! The tools of a target as the lab needs them: the oracle's, and one that does no harm.
 
+use super::harmless;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ impl Menu {
         let oracle = find(RUN).zip(find(COUNT));
         let harmless = match wanted {
             Some(wanted) => find(wanted).map(|name| (name, Map::new())),
-            None => find(COUNT).map(|name| (name, count_of("-"))).or_else(|| quiet(tools)),
+            None => find(COUNT).map(|name| (name, count_of("-"))).or_else(|| harmless::pick(tools)),
         };
         Self { tools: names, oracle, harmless }
     }
@@ -54,20 +55,6 @@ fn is_named(name: &str, bare: &str) -> bool {
 
 fn name(tool: &Value) -> &str {
     tool["name"].as_str().unwrap_or_default()
-}
-
-/// A tool that says that it only reads and asks for no arguments; else one that is known for it.
-fn quiet(tools: &[Value]) -> Option<(String, Map<String, Value>)> {
-    let without =
-        |tool: &&Value| tool["inputSchema"]["required"].as_array().is_none_or(Vec::is_empty);
-    let reads = |tool: &&Value| tool["annotations"]["readOnlyHint"] == json!(true);
-    if let Some(tool) = tools.iter().find(|tool| without(tool) && reads(tool)) {
-        return Some((name(tool).to_owned(), Map::new()));
-    }
-    let echo = tools.iter().find(|tool| is_named(name(tool), "echo"))?;
-    let arguments = echo["inputSchema"]["required"].as_array().into_iter().flatten();
-    let arguments = arguments.filter_map(|key| Some((key.as_str()?.to_owned(), json!("lab"))));
-    Some((name(echo).to_owned(), arguments.collect()))
 }
 
 /// The numbers in an answer of [`COUNT`], by what follows the prefix in each key.
@@ -110,9 +97,6 @@ mod tests {
         assert_eq!(harmless(&tools, None), Some("status".into()));
         assert_eq!(harmless(&tools[..2], None), None);
         assert_eq!(harmless(&tools, Some("read")), Some("read".into()));
-        let echo = json!({"name": "echo", "inputSchema": {"required": ["message"]}});
-        let (_, arguments) = Menu::of(&[echo], None).harmless.expect("a tool");
-        assert_eq!(arguments.get("message"), Some(&json!("lab")));
     }
 
     #[test]

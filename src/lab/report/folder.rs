@@ -2,7 +2,7 @@
 //! folder that has something in it; rendering again replaces only what is made from `result.json`.
 
 use super::{Summary, html, junit, markdown};
-use crate::result::{Client, EventLog, EventWriter, RESULT_FILE, RunResult};
+use crate::result::{ClientFile, EventLog, EventWriter, RESULT_FILE, RunResult};
 use serde::Serialize;
 use std::{
     fs::{self, File, OpenOptions},
@@ -127,13 +127,6 @@ pub fn render(dir: &Path, run: &RunResult) -> Result<(), FolderError> {
     write(&path, &junit::render(run).map_err(failed)?)?;
     write(&dir.join("report.md"), &markdown::render(run))?;
     write(&dir.join("report.html"), &html::render(run))
-}
-
-#[derive(Serialize)]
-struct ClientFile<'a> {
-    scenario: &'a str,
-    #[serde(flatten)]
-    client: &'a Client,
 }
 
 fn make(dir: &Path) -> Result<(), FolderError> {

@@ -1,9 +1,10 @@
 //! What became of one client: a part of the result, and a file of its own.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What became of one client. What does not apply to its part in the scenario is absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// Its name in this run, unique in its scenario.
@@ -37,14 +38,24 @@ pub struct Client {
     /// Heartbeats that should have been.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeats_expected: Option<u64>,
-    /// How long it was there.
+    /// How long it was there, in seconds.
     pub duration_seconds: f64,
     /// What it was at the end.
     pub final_status: FinalStatus,
 }
 
+/// A client's own file, for example `client_2_stale.json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ClientFile<'a> {
+    /// The scenario it was in.
+    pub scenario: &'a str,
+    /// What became of it.
+    #[serde(flatten)]
+    pub client: &'a Client,
+}
+
 /// What a client was at the end.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FinalStatus {
     /// Connected.

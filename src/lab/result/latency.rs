@@ -1,9 +1,10 @@
 //! How long calls took.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How long calls took, from two points of view.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Latency {
     /// From when a call was due, so that calls that could not even be sent while the target hung
@@ -14,7 +15,7 @@ pub struct Latency {
 }
 
 /// A distribution of durations, in milliseconds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Percentiles {
     /// How many were measured.

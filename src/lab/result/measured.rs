@@ -1,5 +1,6 @@
 //! What was measured while a scenario ran.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ pub const UNEXPLAINED: &str = "unexplained";
 
 /// How much of the time the tools were there. Seconds are those of tools: two tools gone for a
 /// second are two.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Availability {
     /// Tools the target had at the start.
@@ -26,10 +27,10 @@ pub struct Availability {
 }
 
 /// What was lost to one cause.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnavailableBy {
-    /// The fault by name, or [`UNEXPLAINED`].
+    /// The fault by name, or `unexplained`.
     pub cause: String,
     /// Seconds during which tools were not listed.
     pub unlisted_tool_seconds: f64,
@@ -38,7 +39,7 @@ pub struct UnavailableBy {
 }
 
 /// How many tools were there, from a moment on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AvailabilitySample {
     /// From when on.
@@ -50,7 +51,7 @@ pub struct AvailabilitySample {
 }
 
 /// The calls that were made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calls {
     /// Calls that were sent.
@@ -60,7 +61,9 @@ pub struct Calls {
 }
 
 /// How a call ended, as its client saw it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// With its result.
@@ -86,7 +89,7 @@ pub enum Outcome {
 }
 
 /// What the target used of the machine.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// Where that is known from.
@@ -102,7 +105,7 @@ pub struct Resources {
 }
 
 /// Where it is known from what the target used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResourceSource {
     /// From the system, since the lab started the process.
@@ -113,7 +116,7 @@ pub enum ResourceSource {
 }
 
 /// What the target used at a moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceSample {
     /// When.
@@ -129,7 +132,7 @@ pub struct ResourceSample {
 }
 
 /// What became of sessions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
     /// Sessions that were opened.

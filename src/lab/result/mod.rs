@@ -11,9 +11,10 @@ mod latency;
 mod measured;
 mod read;
 mod scenario;
+mod schema;
 mod target;
 
-pub use client::{Client, FinalStatus};
+pub use client::{Client, ClientFile, FinalStatus};
 pub use event_log::{EventLog, EventWriter};
 pub use events::{Line, Phase, What, Written};
 pub use latency::{Latency, Percentiles};
@@ -23,18 +24,20 @@ pub use measured::{
 };
 pub use read::{RESULT_FILE, ReadError};
 pub use scenario::{Direction, Expectation, Failure, Fault, Oracle, Recovery, Scenario, Verdict};
+pub use schema::schema;
 pub use target::{Target, TargetKind};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of this form that is written and read.
 pub const SCHEMA: u32 = 1;
 
 /// What a run found out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunResult {
-    /// Always [`SCHEMA`].
+    /// The version of this form: 1.
     pub schema: u32,
     /// The version of `mcp-orchestrator` that ran it.
     pub version: String,

@@ -2,10 +2,11 @@
 
 use super::{Availability, Calls, Client, Latency, Resources, Sessions};
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a scenario found out. What it did not look at is absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Its name, for example `server-restart`.
@@ -50,6 +51,7 @@ pub struct Scenario {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Metrics scraped from the target: the first and the last value of each.
+    #[schemars(with = "std::collections::BTreeMap<String, [f64; 2]>")]
     pub target_metrics: IndexMap<String, [f64; 2]>,
     /// What became of sessions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +59,7 @@ pub struct Scenario {
 }
 
 /// How a scenario ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every expectation held.
@@ -70,7 +72,7 @@ pub enum Verdict {
 }
 
 /// What was expected, and what came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// What it is about, for example `tools listed`.
@@ -87,7 +89,7 @@ pub struct Expectation {
 }
 
 /// Something that failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
     /// When it was seen.
@@ -105,7 +107,7 @@ pub struct Failure {
 }
 
 /// A fault that was on: one entry for each time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Its name in the plan.
@@ -125,7 +127,7 @@ pub struct Fault {
 }
 
 /// Which way a fault works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From the client to the target.
@@ -137,7 +139,7 @@ pub enum Direction {
 }
 
 /// How the target came back after a fault.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recovery {
     /// The fault, by name.
@@ -154,7 +156,7 @@ pub struct Recovery {
 }
 
 /// What was sent, set against what ran.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Oracle {
     /// Calls that clients sent, each counted once however often it was tried.

@@ -1,10 +1,11 @@
 //! What was tested.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What was tested. It holds no secret: whoever makes it leaves out headers and environment, the
 /// user, password and query of a URL, and the values of arguments that look like secrets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// What it is to be called in tables, for example `mcp-proxy`.
@@ -29,7 +30,7 @@ pub struct Target {
 }
 
 /// How a target was reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TargetKind {
     /// Over Streamable HTTP.

@@ -6,11 +6,26 @@ use crate::{
     scenario::{Cut, Fault},
     target::Place,
 };
-use mcp_chaos::{Events, Kind, Plan, Proxy, ProxyOptions, kind};
+use mcp_chaos::{Events, Kind, Proxy, ProxyOptions, kind};
 use std::net::SocketAddr;
+use tokio::time::Instant;
 
 /// What the fault is called that is behind a `force-disconnect`.
 const CUT: &str = "force-disconnect";
+
+/// A fault of the network, and since when its schedule counts: whoever comes late finds it where it
+/// stands for all others.
+#[derive(Clone)]
+pub(super) struct On {
+    pub(super) fault: mcp_chaos::Fault,
+    pub(super) since: Instant,
+}
+
+impl On {
+    pub(super) fn now(fault: mcp_chaos::Fault) -> Self {
+        Self { fault, since: Instant::now() }
+    }
+}
 
 /// A client's way to the target.
 pub(super) struct Line {
@@ -24,16 +39,16 @@ impl Line {
         place: &Place,
         proxied: bool,
         seed: u64,
-        faults: Vec<mcp_chaos::Fault>,
+        faults: Vec<On>,
     ) -> Result<Self, LabError> {
         let Some(upstream) = place.upstream().filter(|_| proxied) else {
             return Ok(Self { proxy: None, way: place.way(None)? });
         };
-        let plan = Plan { faults, ..Plan::default() };
-        let options = ProxyOptions { seed, plan, ..ProxyOptions::before(upstream) };
-        let proxy = Proxy::start(options).await?;
+        let proxy = Proxy::start(ProxyOptions { seed, ..ProxyOptions::before(upstream) }).await?;
         let way = place.way(Some(proxy.address()))?;
-        Ok(Self { proxy: Some(proxy), way })
+        let line = Self { proxy: Some(proxy), way };
+        faults.iter().for_each(|fault| line.add(fault));
+        Ok(line)
     }
 
     pub(super) fn way(&self) -> mcp_client::Target {
@@ -50,10 +65,10 @@ impl Line {
     }
 
     /// Switches a fault on; one that is on already stays.
-    pub(super) fn add(&self, fault: &mcp_chaos::Fault) {
+    pub(super) fn add(&self, on: &On) {
         if let Some(proxy) = &self.proxy {
             // It was checked when the scenario was read: it can only be there already.
-            let _there = proxy.add(fault.clone());
+            let _there = proxy.add_since(on.fault.clone(), on.since);
         }
     }
 
@@ -78,9 +93,9 @@ impl Line {
         if how == Cut::Refuse {
             // Who is connected already is not refused.
             let reset = Kind::Reset(kind::reset::Reset::default());
-            self.add(&mcp_chaos::Fault::new("force-disconnect-reset", reset));
+            self.add(&On::now(mcp_chaos::Fault::new("force-disconnect-reset", reset)));
         }
-        self.add(&mcp_chaos::Fault::new(CUT, kind));
+        self.add(&On::now(mcp_chaos::Fault::new(CUT, kind)));
         Some(name)
     }
 
@@ -106,6 +121,6 @@ pub(super) fn scheduled<'a>(
     let by_itself = |fault: &&Fault| !switched.contains(&fault.name());
     faults.iter().filter(by_itself).filter_map(move |fault| match fault.scaled(scale) {
         Fault::Network(fault) => Some(*fault),
-        Fault::Process(_) => None,
+        Fault::Process(_) | Fault::Machine(_) => None,
     })
 }

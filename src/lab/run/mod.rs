@@ -7,6 +7,7 @@
 mod actor;
 mod ask;
 mod date;
+mod harm;
 mod line;
 mod loading;
 mod notes;

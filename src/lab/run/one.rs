@@ -160,6 +160,7 @@ impl One<'_> {
             notes: Default::default(),
             lines: Default::default(),
             on: Default::default(),
+            prober: Default::default(),
             calls: Default::default(),
         });
         let longest = self.scenario.duration.scaled(scale) * 2 + GRACE;

@@ -2,21 +2,20 @@
 
 use super::{
     LabError,
-    line::Line,
+    line::{Line, On},
     notes::{Failed, Notes},
 };
 use crate::{
     oracle::tools::Menu,
-    persona::Habits,
+    persona::{Agent, Habits},
     progress::Progress,
     result::{Direction, EventLog, Phase, What},
-    scenario::{Fault, Of, ProcessKind, Scenario, Step},
+    scenario::{Fault, Of, Scenario, Step},
     target::Place,
 };
-use rustix::process::Signal;
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -25,9 +24,6 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep},
 };
-
-/// How often an upstream is taken away anew while it must stay away.
-const AGAIN: Duration = Duration::from_millis(25);
 
 /// A scenario that runs.
 pub(super) struct Stage {
@@ -49,7 +45,9 @@ pub(super) struct Stage {
     pub(super) notes: Mutex<Notes>,
     pub(super) lines: Mutex<Vec<Weak<Line>>>,
     /// The faults of the network that steps have switched on.
-    pub(super) on: Mutex<Vec<mcp_chaos::Fault>>,
+    pub(super) on: Mutex<Vec<On>>,
+    /// Who looks at the tools.
+    pub(super) prober: OnceLock<Weak<Agent>>,
     pub(super) calls: AtomicU64,
 }
 
@@ -106,11 +104,21 @@ impl Stage {
         self.notes().failed(Failed { from_s, at_s, client, what, message });
     }
 
+    /// The process that stands for the target: the one for all clients, or, where each client starts
+    /// one of its own, that of the prober, which is there from the start to the end.
+    pub(super) async fn process_id(&self) -> Option<u32> {
+        match self.place.process_id().await {
+            None => self.prober.get()?.upgrade()?.process_id(),
+            one => one,
+        }
+    }
+
     /// A way to the target for somebody of that name.
     pub(super) async fn line(self: &Arc<Self>, name: &str) -> Result<Arc<Line>, LabError> {
         let switched = switched(&self.scenario);
-        let mut faults: Vec<mcp_chaos::Fault> =
-            super::line::scheduled(&self.scenario.faults, &switched, self.scale).collect();
+        let scheduled = super::line::scheduled(&self.scenario.faults, &switched, self.scale);
+        let on = |fault| On { fault, since: self.began };
+        let mut faults: Vec<On> = scheduled.map(on).collect();
         faults.extend(lock(&self.on).iter().cloned());
         let proxied = self.needs_proxies();
         let line = Line::new(&self.place, proxied, self.seed_of(name), faults).await?;
@@ -122,9 +130,9 @@ impl Stage {
         }
         // What steps have switched while its proxy came up. Steps wait for the lock meanwhile.
         let on = lock(&self.on);
-        let is_off = |name: &&&str| !on.iter().any(|fault| fault.name == **name);
+        let is_off = |name: &&&str| !on.iter().any(|on| on.fault.name == **name);
         switched.iter().filter(is_off).for_each(|name| line.remove(name));
-        on.iter().for_each(|fault| line.add(fault));
+        on.iter().for_each(|on| line.add(on));
         drop(on);
         Ok(line)
     }
@@ -166,7 +174,7 @@ impl Stage {
     }
 
     /// Notes what a fault did.
-    fn fault(&self, name: &str, kind: &str, phase: Phase, direction: Option<Direction>) {
+    pub(super) fn fault(&self, name: &str, kind: &str, phase: Phase, direction: Option<Direction>) {
         let at_s = self.at();
         let mut notes = self.notes();
         match phase {
@@ -185,8 +193,9 @@ impl Stage {
         match fault.map(|fault| fault.scaled(self.scale)) {
             Some(Fault::Network(fault)) => {
                 // A line that comes up now finds it there.
-                lock(&self.on).push((*fault).clone());
-                self.each_line(|line| line.add(&fault));
+                let on = On::now(*fault);
+                lock(&self.on).push(on.clone());
+                self.each_line(|line| line.add(&on));
                 if let Some(lasts) = lasts {
                     sleep(lasts).await;
                     self.switch_off(name).await;
@@ -195,73 +204,21 @@ impl Stage {
             Some(Fault::Process(fault)) => {
                 self.process_fault(name, fault.kind, of, lasts.unwrap_or_default()).await;
             }
+            Some(Fault::Machine(fault)) => {
+                self.machine_fault(&fault, lasts.unwrap_or_default()).await;
+            }
             None => {}
         }
     }
 
     /// Switches a fault of the network off.
     pub(super) async fn switch_off(&self, name: &str) {
-        lock(&self.on).retain(|fault| fault.name != name);
+        lock(&self.on).retain(|on| on.fault.name != name);
         self.each_line(|line| line.remove(name));
     }
 
     fn each_line(&self, act: impl Fn(&Line)) {
         lock(&self.lines).iter().filter_map(Weak::upgrade).for_each(|line| act(&line));
-    }
-
-    /// Does something to a process for a while.
-    async fn process_fault(&self, name: &str, kind: ProcessKind, of: Of, lasts: Duration) {
-        self.process_phase(name, kind, Phase::Began);
-        self.process_phase(name, kind, Phase::Injected);
-        match (of, kind) {
-            (Of::Target, ProcessKind::Stop) => {
-                self.place.signal(Signal::STOP).await;
-                sleep(lasts).await;
-                self.place.signal(Signal::CONT).await;
-            }
-            (Of::Target, kind) => {
-                self.place.end_process(kind == ProcessKind::Terminate).await;
-                sleep(lasts).await;
-                // How long the process takes to come up is the fault's own time.
-                let started = match self.place.start_process().await {
-                    Ok(()) => self.place.come_up().await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = started {
-                    self.failed(None, "start of the target", &error.to_string(), self.at());
-                }
-            }
-            (Of::Upstream, ProcessKind::Stop) => {
-                self.place.signal_children(Signal::STOP).await;
-                sleep(lasts).await;
-                self.place.signal_children(Signal::CONT).await;
-            }
-            (Of::Upstream, kind) => {
-                let signal = if kind == ProcessKind::Kill { Signal::KILL } else { Signal::TERM };
-                let until = Instant::now() + lasts;
-                self.place.signal_children(signal).await;
-                while Instant::now() < until {
-                    sleep(AGAIN.min(until - Instant::now())).await;
-                    self.place.signal_children(signal).await;
-                }
-            }
-        }
-        self.process_phase(name, kind, Phase::Ended);
-    }
-
-    fn process_phase(&self, name: &str, kind: ProcessKind, phase: Phase) {
-        self.fault(name, kind.name(), phase, None);
-        self.tell(
-            None,
-            What::Fault {
-                fault: name.to_owned(),
-                kind: kind.name().to_owned(),
-                phase,
-                direction: None,
-                connection: None,
-                message: None,
-            },
-        );
     }
 }
 

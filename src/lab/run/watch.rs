@@ -35,6 +35,8 @@ pub(super) async fn tools(
     let stage_of_faults = Arc::clone(&stage);
     follow.spawn(stage_of_faults.follow(Arc::downgrade(&line), "prober".to_owned(), true));
     let agent = Arc::new(Agent::prober(stage.habits, line.way())?);
+    // Nobody else sets it.
+    let _first = stage.prober.set(Arc::downgrade(&agent));
     let mut looking: JoinSet<Look> = JoinSet::new();
     let every = Duration::from_millis(stage.scenario.probe.every_ms.into());
     let mut ticks = interval(every);
@@ -127,7 +129,7 @@ pub(super) async fn resources(stage: Arc<Stage>, mut stop: watch::Receiver<bool>
             scraper.scrape(&stage).await;
         }
         let at_s = stage.at();
-        if let Some(id) = stage.place.process_id().await
+        if let Some(id) = stage.process_id().await
             && let Some(sample) = process::sample(id, at_s)
         {
             let (rss_bytes, fds) = (sample.rss_bytes, sample.fds);

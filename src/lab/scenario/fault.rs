@@ -1,5 +1,7 @@
-//! A fault as it stands in a scenario: of the network, in the words of a chaos plan, or of a process.
+//! A fault as it stands in a scenario: of the network or the machine, in the words of a chaos plan, or
+//! of a process.
 
+use mcp_chaos::{Kind, Schedule};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
@@ -10,6 +12,8 @@ use serde_json::{Map, Value};
 pub enum Fault {
     /// Done to a process.
     Process(ProcessFault),
+    /// Done to the machine that the lab and its target are on.
+    Machine(Box<mcp_chaos::Fault>),
     /// Done to what passes between clients and target.
     Network(Box<mcp_chaos::Fault>),
 }
@@ -68,7 +72,7 @@ impl Fault {
     pub fn name(&self) -> &str {
         match self {
             Self::Process(fault) => &fault.name,
-            Self::Network(fault) => &fault.name,
+            Self::Machine(fault) | Self::Network(fault) => &fault.name,
         }
     }
 
@@ -77,8 +81,21 @@ impl Fault {
     pub fn kind(&self) -> &str {
         match self {
             Self::Process(fault) => fault.kind.name(),
-            Self::Network(fault) => fault.kind.name(),
+            Self::Machine(fault) | Self::Network(fault) => fault.kind.name(),
         }
+    }
+
+    fn of_chaos(fault: mcp_chaos::Fault) -> Result<Self, String> {
+        if matches!(fault.kind, Kind::Restart(_)) {
+            return Err(format!("fault `{}`: `restart` is `terminate` here", fault.name));
+        }
+        if !matches!(fault.kind, Kind::Cpu(_) | Kind::Memory(_)) {
+            return Ok(Self::Network(Box::new(fault)));
+        }
+        if fault.schedule != Schedule::default() {
+            return Err(format!("fault `{}`: its step says when, and for how long", fault.name));
+        }
+        Ok(Self::Machine(Box::new(fault)))
     }
 
     /// The same with the times of its schedule multiplied.
@@ -100,7 +117,7 @@ impl<'de> Deserialize<'de> for Fault {
         let kind = keys.get("kind").and_then(Value::as_str).unwrap_or_default();
         if !ProcessKind::NAMES.contains(&kind) {
             let read = mcp_chaos::Fault::read(keys).map_err(D::Error::custom)?;
-            return Ok(Self::Network(Box::new(read)));
+            return Self::of_chaos(read).map_err(D::Error::custom);
         }
         let mut keys = keys.clone();
         if !keys.contains_key("name") {
@@ -120,7 +137,7 @@ impl JsonSchema for Fault {
             mcp_chaos::Kind::NAMES.iter().chain(ProcessKind::NAMES).copied().collect();
         schemars::json_schema!({
             "description": "A fault: of the network, with the keys of its kind as in a plan of \
-                            `mcp-orchestrator chaos`, or of a process.",
+                            `mcp-orchestrator chaos`, of the machine, or of a process.",
             "type": "object",
             "required": ["kind"],
             "properties": {
@@ -128,5 +145,23 @@ impl JsonSchema for Fault {
                 "kind": { "enum": kinds, "description": "What it does." },
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_fault_is_done_to_is_told_by_its_kind() {
+        let read = |keys| serde_json::from_value::<Fault>(keys).map_err(|error| error.to_string());
+        assert!(matches!(read(json!({"kind": "stop"})), Ok(Fault::Process(_))));
+        assert!(matches!(read(json!({"kind": "cpu", "load": 0.5})), Ok(Fault::Machine(_))));
+        assert!(matches!(read(json!({"kind": "memory", "mebibytes": 1})), Ok(Fault::Machine(_))));
+        assert!(matches!(read(json!({"kind": "reset", "at": "1s"})), Ok(Fault::Network(_))));
+        let scheduled = read(json!({"kind": "cpu", "at": "1s", "for": "1s"}));
+        assert!(scheduled.is_err_and(|error| error.contains("its step says when")));
+        assert!(read(json!({"kind": "restart"})).is_err_and(|error| error.contains("terminate")));
     }
 }

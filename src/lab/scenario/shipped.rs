@@ -22,6 +22,7 @@ const FILES: &[(&str, &str)] = files![
     "half-open",
     "slow-consumer",
     "reconnect-storm",
+    "reconnect-storm-in-place",
     "resource-pressure",
     "session-loss",
 ];

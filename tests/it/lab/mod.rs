@@ -8,6 +8,7 @@ mod faulty;
 mod interrupted;
 mod outages;
 mod repeating;
+mod results;
 mod shipped;
 
 use super::support::{fixture_path, within};

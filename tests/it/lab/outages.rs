@@ -2,6 +2,7 @@
 //! quick form: all their expectations hold.
 
 use super::shipped::passes;
+use std::collections::BTreeSet;
 
 #[tokio::test]
 async fn upstream_outage() {
@@ -42,6 +43,15 @@ async fn reconnect_storm() {
 }
 
 #[tokio::test]
+async fn reconnect_storm_in_place() {
+    let scenario = passes("reconnect-storm-in-place").await;
+    assert_eq!(scenario.faults.len(), 3, "{:?}", scenario.faults);
+    // Each of the crowd has a way of its own, and the prober one more.
+    assert!(scenario.faults.iter().all(|fault| fault.injected > 30), "{:?}", scenario.faults);
+    assert!(scenario.clients.iter().all(|client| client.sessions_different == Some(false)));
+}
+
+#[tokio::test]
 async fn high_load_stress() {
     let scenario = passes("high-load-stress").await;
     let oracle = scenario.oracle.expect("the fixture counts");
@@ -52,5 +62,6 @@ async fn high_load_stress() {
 async fn resource_pressure() {
     let scenario = passes("resource-pressure").await;
     assert!(scenario.faults.len() > 15, "{:?}", scenario.faults);
-    assert!(scenario.faults.iter().all(|fault| fault.kind == "stop"));
+    let kinds: BTreeSet<&str> = scenario.faults.iter().map(|fault| fault.kind.as_str()).collect();
+    assert_eq!(kinds, ["cpu", "memory", "stop"].into());
 }

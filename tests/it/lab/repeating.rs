@@ -73,3 +73,40 @@ async fn the_same_seed_strikes_the_same_messages_of_each_client() {
     let share = of(&runs[0]).len() as f64 / both.len() as f64;
     assert!((0.15..0.45).contains(&share), "a share of {share} was struck");
 }
+
+const LATE: &str = r#"
+name = "late"
+description = "Something is wrong at first; one client comes when it is over."
+quick = 1
+needs = ["network"]
+duration = 7
+faults = [
+  { name = "always", kind = "noop", direction = "both" },
+  { name = "early", kind = "latency", delay = "1ms", direction = "both", for = "4s" },
+]
+expect = [{ that = "failed_clients", at_most = 0 }]
+
+[[clients]]
+role = "late"
+after = 4.2
+steps = [
+  { do = "initialize" },
+  { do = "repeat", times = 10, steps = [{ do = "call-tool" }] },
+  { do = "disconnect" },
+]
+"#;
+
+#[tokio::test]
+async fn a_schedule_counts_from_the_start_of_the_scenario_for_who_comes_late() {
+    let lab = Lab::new();
+    std::fs::write(lab.path("late.toml"), LATE).expect("a file");
+    let (ended, _) = lab.quick("late.toml", "out", &[]).await;
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    let struck = struck(&lab.path("out"));
+    let clients = |fault: &str| -> BTreeSet<&str> {
+        let role = |place: &Place| if place.0.starts_with("late") { "late" } else { "prober" };
+        struck[fault].iter().map(role).collect()
+    };
+    assert_eq!(clients("always"), ["late", "prober"].into());
+    assert_eq!(clients("early"), ["prober"].into(), "it was over");
+}
