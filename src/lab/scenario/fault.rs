@@ -72,15 +72,6 @@ impl Fault {
         }
     }
 
-    /// What it does.
-    #[must_use]
-    pub fn kind(&self) -> &str {
-        match self {
-            Self::Process(fault) => fault.kind.name(),
-            Self::Network(fault) => fault.kind.name(),
-        }
-    }
-
     /// The same with the times of its schedule multiplied.
     #[must_use]
     pub fn scaled(&self, scale: f64) -> Self {

@@ -5,7 +5,10 @@ mod asking;
 mod comparing;
 mod faulty;
 mod interrupted;
+mod measuring;
+mod mistakes;
 mod outages;
+mod personas;
 mod repeating;
 mod shipped;
 
