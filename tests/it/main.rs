@@ -10,6 +10,7 @@
 mod abuse;
 mod activation;
 mod agents;
+mod alerts;
 mod auth;
 mod builtins;
 mod cancelling;
@@ -18,6 +19,7 @@ mod chaos;
 mod churn;
 mod cli;
 mod clients;
+mod collectors;
 mod connect;
 mod connect_agents;
 mod connect_modern;

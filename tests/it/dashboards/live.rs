@@ -6,11 +6,11 @@ use super::{
     promql::{compared, filled},
 };
 use crate::support::{
-    Legacy, Modern, Peer, Port, Server, Setup, assert_sums, descendants, http, pooled, until,
+    Legacy, Modern, Port, Prometheus, Server, Setup, assert_sums, descendants, http, job, until,
 };
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use std::{cell::Cell, collections::BTreeMap, fs, process::Stdio, sync::LazyLock, time::Duration};
+use serde_json::json;
+use std::{cell::Cell, collections::BTreeMap, process::Stdio, time::Duration};
 use tokio::{
     process::{Child, Command},
     task::JoinSet,
@@ -33,45 +33,18 @@ const EMPTY: [(&str, &str, &str); 7] = [
 const RULES: [&str; 2] =
     ["deploy/prometheus/lab/availability.yml", "deploy/prometheus/lab/alerts.yml"];
 
-/// A Prometheus with the rules of the lab, and its address. It scrapes the server, and the lab.
-async fn prometheus(server: &Server, lab: &Port) -> (Peer, String) {
-    let port = Port::reserve();
-    let job = |name: &str, target: &str| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
+/// A Prometheus with the rules of the lab. It scrapes the server, and the lab.
+async fn prometheus(server: &Server, lab: &Port) -> Prometheus {
     let jobs = [
-        job("mcp-orchestrator", server.base().trim_start_matches("http://")),
-        job("mcp-lab", &lab.address().to_string()),
+        job("mcp-orchestrator", &[server.base().trim_start_matches("http://").to_owned()]),
+        job("mcp-lab", &[lab.address().to_string()]),
     ];
-    let config = json!({
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": RULES.map(|file| path(file).display().to_string()),
-        "scrape_configs": jobs,
-    });
-    let file = server.dir().join("prometheus.yml");
-    fs::write(&file, config.to_string()).unwrap();
-    let mut command = Command::new("prometheus");
-    command.arg(format!("--config.file={}", file.display()));
-    command.arg(format!("--storage.tsdb.path={}", server.dir().join("prometheus").display()));
-    command.arg(format!("--web.listen-address={}", port.address()));
-    let base = format!("http://{}", port.address());
-    let peer = Peer::start(command, vec![port]).await;
-    until("Prometheus has read its rules", || async {
-        let answer = http().get(format!("{base}/-/ready")).send().await;
-        answer.is_ok_and(|answer| answer.status() == 200)
-    })
-    .await;
-    (peer, base)
-}
-
-async fn api(base: &str, path: &str, parameters: &[(&str, &str)]) -> Value {
-    let url = reqwest::Url::parse_with_params(&format!("{base}/api/v1/{path}"), parameters);
-    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(pooled);
-    let answer = CLIENT.get(url.unwrap()).send().await.unwrap();
-    answer.json().await.unwrap()
+    Prometheus::start(server.dir(), 1, &jobs, &RULES.map(path)).await
 }
 
 /// Whether there is an answer with a number in it; an error fails the test.
-async fn has_data(base: &str, place: &str, expression: &str) -> bool {
-    let answer = api(base, "query", &[("query", expression)]).await;
+async fn has_data(prometheus: &Prometheus, place: &str, expression: &str) -> bool {
+    let answer = prometheus.api("query", &[("query", expression)]).await;
     assert_eq!(answer["status"], "success", "{place}: {expression}: {answer}");
     let results = answer["data"]["result"].as_array().unwrap();
     results.iter().any(|result| result["value"][1].as_str().is_some_and(|value| value != "NaN"))
@@ -126,14 +99,14 @@ async fn websocket(server: &Server) -> JoinSet<()> {
 }
 
 /// Expressions by their place: of dashboards and, taken apart, of alerts and records.
-async fn questions(base: &str) -> BTreeMap<(String, String), bool> {
+async fn questions(prometheus: &Prometheus) -> BTreeMap<(String, String), bool> {
     let mut all = BTreeMap::new();
     for dashboard in dashboards() {
         for expression in dashboard.expressions() {
             all.insert((expression.place, filled(&expression.text)), false);
         }
     }
-    let rules = api(base, "rules", &[]).await;
+    let rules = prometheus.api("rules", &[]).await;
     for rule in rules["data"]["groups"]
         .as_array()
         .unwrap()
@@ -169,12 +142,12 @@ async fn lose_upstream(server: &Server) {
 }
 
 /// Asks until all have an answer that are not excused.
-async fn ask_all(base: &str, questions: &mut BTreeMap<(String, String), bool>) {
+async fn ask_all(prometheus: &Prometheus, questions: &mut BTreeMap<(String, String), bool>) {
     let end = Instant::now() + Duration::from_secs(100);
     loop {
         let mut missing = Vec::new();
         for ((place, expression), found) in questions.iter_mut().filter(|(_, found)| !**found) {
-            *found = has_data(base, place, expression).await;
+            *found = has_data(prometheus, place, expression).await;
             if !*found && excuse(place, expression).is_none() {
                 missing.push(format!("{place}: {expression}"));
             }
@@ -192,8 +165,8 @@ async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
     let server = Setup::new().fixture("fix", json!({})).set("limits.heartbeat", 0.3).start().await;
     server.upstreams(&["fix"], "connected").await;
     let metrics = Port::reserve();
-    let (peer, base) = prometheus(&server, &metrics).await;
-    let mut questions = questions(&base).await;
+    let prometheus = prometheus(&server, &metrics).await;
+    let mut questions = questions(&prometheus).await;
     assert!(questions.len() > 150, "{}", questions.len());
     let socket = websocket(&server).await;
     let is_done = Cell::new(false);
@@ -201,7 +174,11 @@ async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
         load(&server).await;
         // What is there at the first scrape is no increase.
         until("the series have two samples", || {
-            has_data(&base, "scrapes", "count_over_time(mcp_upstream_restarts_total[30s]) > 1")
+            has_data(
+                &prometheus,
+                "scrapes",
+                "count_over_time(mcp_upstream_restarts_total[30s]) > 1",
+            )
         })
         .await;
         lose_upstream(&server).await;
@@ -214,15 +191,15 @@ async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
         }
     };
     let asking = async {
-        ask_all(&base, &mut questions).await;
+        ask_all(&prometheus, &mut questions).await;
         is_done.set(true);
     };
     tokio::join!(clients, asking);
     let excused: Vec<_> = questions.iter().filter(|(_, found)| !**found).collect();
     println!("{} questions, {} empty for a reason", questions.len(), excused.len());
-    let rules = api(&base, "rules", &[]).await;
+    let rules = prometheus.api("rules", &[]).await;
     assert!(!rules.to_string().contains("\"health\":\"err\""), "{rules}");
-    drop((peer, socket));
+    drop((prometheus, socket));
     // What the lab sent is not known here.
     assert_sums(&server.scrape().await);
 }
