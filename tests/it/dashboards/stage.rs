@@ -1,0 +1,106 @@
+//! A real Prometheus with the rules of the lab, and what clients and upstreams do before its eyes.
+
+use super::files::path;
+use crate::support::{Legacy, Modern, Peer, Port, Server, descendants, http, pooled, until};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::{fs, sync::LazyLock};
+use tokio::{process::Command, task::JoinSet};
+use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+
+/// The times of the lab are short enough for a test.
+const RULES: [&str; 2] =
+    ["deploy/prometheus/lab/availability.yml", "deploy/prometheus/lab/alerts.yml"];
+
+/// A Prometheus with the rules of the lab, and its address. `others` are jobs and their targets.
+pub(super) async fn prometheus(server: &Server, others: &[(&str, &str)]) -> (Peer, String) {
+    let port = Port::reserve();
+    let own = ("mcp-orchestrator", server.base().trim_start_matches("http://"));
+    let job = |(name, target): &(&str, &str)| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
+    let jobs: Vec<Value> = [own].iter().chain(others).map(job).collect();
+    let config = json!({
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": RULES.map(|file| path(file).display().to_string()),
+        "scrape_configs": jobs,
+    });
+    let file = server.dir().join("prometheus.yml");
+    fs::write(&file, config.to_string()).unwrap();
+    let mut command = Command::new("prometheus");
+    command.arg(format!("--config.file={}", file.display()));
+    command.arg(format!("--storage.tsdb.path={}", server.dir().join("prometheus").display()));
+    command.arg(format!("--web.listen-address={}", port.address()));
+    let base = format!("http://{}", port.address());
+    let peer = Peer::start(command, vec![port]).await;
+    until("Prometheus has read its rules", || async {
+        let answer = http().get(format!("{base}/-/ready")).send().await;
+        answer.is_ok_and(|answer| answer.status() == 200)
+    })
+    .await;
+    (peer, base)
+}
+
+pub(super) async fn api(base: &str, path: &str, parameters: &[(&str, &str)]) -> Value {
+    let url = reqwest::Url::parse_with_params(&format!("{base}/api/v1/{path}"), parameters);
+    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(pooled);
+    let answer = CLIENT.get(url.unwrap()).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+/// Whether there is an answer with a number in it; an error fails the test.
+pub(super) async fn has_data(base: &str, place: &str, expression: &str) -> bool {
+    let answer = api(base, "query", &[("query", expression)]).await;
+    assert_eq!(answer["status"], "success", "{place}: {expression}: {answer}");
+    let results = answer["data"]["result"].as_array().unwrap();
+    results.iter().any(|result| result["value"][1].as_str().is_some_and(|value| value != "NaN"))
+}
+
+/// What every client does in a short while.
+pub(super) async fn load(server: &Server) {
+    let legacy = Legacy::open(server).await;
+    legacy.call("echo", json!({"message": "hello"})).await;
+    legacy.call("fix__test_simple_text", json!({})).await;
+    legacy.call("fix__test_error_handling", json!({})).await;
+    legacy.ask("tools/call", json!({"name": "nobody"})).await;
+    let stream = legacy.stream().await;
+    Modern::new(server).call("fix__test_simple_text", json!({})).await;
+    let refused = http().post(server.url()).bearer_auth("wrong").body("{}").send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    drop(stream);
+    legacy.close().await;
+}
+
+/// A WebSocket that stays open, so that it is asked whether it is there.
+pub(super) async fn websocket(server: &Server) -> JoinSet<()> {
+    let url = format!("{}/ws", server.base().replacen("http", "ws", 1));
+    let mut request = url.into_client_request().unwrap();
+    let headers = request.headers_mut();
+    headers.insert("authorization", format!("Bearer {}", server.token()).parse().unwrap());
+    headers.insert("sec-websocket-protocol", "mcp".parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "socket", "version": "1"}});
+    for message in [
+        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+    ] {
+        socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+    server.sent("initialize");
+    let mut reader = JoinSet::new();
+    // Whoever reads answers pings too.
+    reader.spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
+    reader
+}
+
+/// Ends the upstream's process and waits until there is another.
+pub(super) async fn lose_upstream(server: &Server) {
+    for pid in descendants(server.pid()) {
+        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+    until("the upstream was started anew", || async {
+        server.scrape().await.sum("mcp_upstream_restarts_total", &[]) > 0.0
+    })
+    .await;
+    server.upstreams(&["fix"], "connected").await;
+}
