@@ -17,7 +17,8 @@ use mcp_server::{
 };
 use mcp_store::{MemoryStore, SqliteConfig, SqliteStore, Store};
 use mcp_telemetry::{
-    Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, install,
+    Event, Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, Telemetry, TelemetryError,
+    install,
 };
 use std::{
     fs,
@@ -75,8 +76,7 @@ struct Begin {
 async fn run(begin: Begin, sources: Sources<'_>) -> Result<(), Failure> {
     let Begin { settings, token, kept, words, listener } = begin;
     let mut signals = Signals::listen()?;
-    let guard =
-        install(&install_config(&settings)).map_err(|error| Failure::usage(error.to_string()))?;
+    let guard = install(&install_config(&settings)).map_err(not_installed)?;
     let telemetry = Telemetry::new().map_err(anyhow::Error::from)?;
     for text in &words {
         telemetry.emit(&Event::ConfigWarning { text });
@@ -198,10 +198,21 @@ fn install_config(settings: &Settings) -> InstallConfig {
             _ => LogFormat::Auto,
         },
         log_level: settings.log_level.clone(),
+        log_file: settings.log_file.clone(),
         otlp: settings.otlp.as_ref().map(|(endpoint, name)| OtlpConfig {
             endpoint: endpoint.clone(),
             protocol: protocol(name),
         }),
+    }
+}
+
+fn not_installed(error: TelemetryError) -> Failure {
+    match error {
+        TelemetryError::LogFile { .. } => Failure::run(error),
+        TelemetryError::Metric(_)
+        | TelemetryError::LogLevel(_)
+        | TelemetryError::Installed
+        | TelemetryError::Export(_) => Failure::usage(error.to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the words that explain it. What a flag means
 //! is settled in `config`.
 
-use crate::{chaos_command::Chaos, config::Given, connect, lab_command::LabCommand};
+use crate::{chaos_command::Chaos, config::Given, connect, lab_command::LabCommand, setup::Wish};
 use clap::{Args, Parser, Subcommand, ValueHint, builder::RangedI64ValueParser};
 use std::path::PathBuf;
 
@@ -36,6 +36,9 @@ pub(crate) enum Command {
     /// Be a server on standard input and output, for an agent that speaks nothing else: it stays
     /// there while the server at URL comes and goes
     Connect(Connect),
+    /// Let an agent use this server: write the entry into the agent's own file, or take it out; the
+    /// change is shown first
+    Setup(Wish),
     /// Print or check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -196,10 +199,11 @@ pub(crate) struct Place {
 
 impl Place {
     /// The flags that were set, by name.
-    pub(crate) fn given(self) -> Given {
+    pub(crate) fn given(&self) -> Given {
+        let dir = self.data_dir.clone();
         Given {
-            file: self.config,
-            flags: self.data_dir.map(|dir| ("data-dir", dir)).into_iter().collect(),
+            file: self.config.clone(),
+            flags: dir.map(|dir| ("data-dir", dir)).into_iter().collect(),
         }
     }
 }
@@ -265,6 +269,9 @@ pub(crate) struct Flags {
     /// Write log lines from this level up: error, warn, info, debug, trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+    /// Write log lines to this file, too, as JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    log_file: Option<String>,
     /// Send traces to this OpenTelemetry receiver, for example http://127.0.0.1:4317
     #[arg(long, value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -288,6 +295,7 @@ impl Flags {
             ("no-prefix", switch(self.no_prefix)),
             ("log-format", self.log_format),
             ("log-level", self.log_level),
+            ("log-file", self.log_file),
             ("otlp-endpoint", self.otlp_endpoint),
             ("otlp-protocol", self.otlp_protocol),
         ];

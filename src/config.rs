@@ -11,7 +11,7 @@ mod show;
 mod upstreams;
 mod value;
 
-pub(crate) use keys::FLAGS;
+pub(crate) use keys::{FLAGS, nearest};
 pub(crate) use layers::Environment;
 pub(crate) use show::show;
 
@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use layers::Layers;
 use mcp_client::Secret;
 use mcp_server::config::Config;
+use mcp_telemetry::LogFileConfig;
 use ourselves::Ourselves;
 use std::{
     fs,
@@ -64,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) log_format: String,
     /// Which log lines are written.
     pub(crate) log_level: String,
+    /// The file that log lines are written to, too.
+    pub(crate) log_file: Option<LogFileConfig>,
     /// Where spans go: address and protocol.
     pub(crate) otlp: Option<(String, String)>,
     /// The data dir, if one was named.
@@ -119,6 +122,7 @@ impl Settings {
             token,
             log_format: layers.text("log.format").unwrap_or("auto").to_owned(),
             log_level: layers.text("log.level").unwrap_or("info").to_owned(),
+            log_file: log_file(&layers),
             otlp: otlp(&layers),
             data_dir: layers.text("data_dir").map(PathBuf::from),
             warnings: [&layers.warnings[..], &upstreams.warnings, &nameless(&server)].concat(),
@@ -295,6 +299,16 @@ fn otlp(layers: &Layers) -> Option<(String, String)> {
     let endpoint = layers.text("telemetry.otlp_endpoint")?;
     let protocol = layers.text("telemetry.otlp_protocol").unwrap_or("grpc");
     Some((endpoint.to_owned(), protocol.to_owned()))
+}
+
+fn log_file(layers: &Layers) -> Option<LogFileConfig> {
+    let count = |path| layers.get(path).and_then(Value::as_integer).unwrap_or_default();
+    Some(LogFileConfig {
+        path: layers.text("log.file")?.into(),
+        // No count is below zero.
+        max_size: count("log.file_max_size").unsigned_abs(),
+        keep: usize::try_from(count("log.file_keep")).unwrap_or_default(),
+    })
 }
 
 fn check(problems: &[String]) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use crate::{app::Signals, commands::print, failure::Failure};
 use clap::{Args, ValueHint};
 use mcp_client::Secret;
 use mcp_lab::{
+    exposed::Exposed,
     live::{self, View},
     persona,
     progress::{self, Progress},
@@ -15,6 +16,7 @@ use mcp_lab::{
 };
 use std::{
     io::{self, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,6 +52,9 @@ pub(crate) struct Given {
     /// Write results and reports into this folder [default: test-results/ and the time]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
+    /// Tell Prometheus at this address, such as 127.0.0.1:9464, how the run goes (path /metrics)
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
 }
 
 /// How long scenarios take.
@@ -81,6 +86,8 @@ const HELP: &str = "\
 Examples:
   mcp-orchestrator lab run --quick --target http://127.0.0.1:3001/mcp
   mcp-orchestrator lab run server-restart --spawn 'my-server --port {port}'
+
+--metrics asks for no token: what it tells are names of scenarios and numbers.
 
 Exit codes: 0 every expectation held, 1 one failed, 2 the command line or a scenario is wrong,
 130 a signal ended it.";
@@ -149,18 +156,31 @@ pub(crate) fn run(given: Given) -> Result<(), Failure> {
     let (tell, told) = progress::channel();
     let seed = given.seed.unwrap_or_else(any);
     let run = Run { scenarios, target, personas: given.persona, seed, pace, log, progress: tell };
-    let mut result = perform(run, told)?;
+    let mut result = perform(run, given.metrics, told)?;
     result.events = Some(writer.finish().map_err(Failure::run)?);
     folder.write(&result).map_err(Failure::run)?;
     judged(&result, &out)
 }
 
 /// Runs it, and shows how far it is.
-fn perform(run: Run, told: watch::Receiver<Progress>) -> Result<RunResult, Failure> {
-    watched(run.run(), told)?.map_err(|error| match error {
+fn perform(
+    mut run: Run,
+    metrics: Option<SocketAddr>,
+    told: watch::Receiver<Progress>,
+) -> Result<RunResult, Failure> {
+    let Some(listen) = metrics else { return watched(run.run(), told)?.map_err(not_run) };
+    let names = run.names().map_err(not_run)?;
+    let exposed = Exposed::at(listen, &names).map_err(Failure::run)?;
+    run.log = run.log.heard_by(exposed.counter());
+    let ended = watched(exposed.during(run.run()), told)?;
+    ended.map_err(Failure::run)?.map_err(not_run)
+}
+
+fn not_run(error: LabError) -> Failure {
+    match error {
         LabError::Scenario(_) | LabError::Persona(_) => Failure::usage(error.to_string()),
         LabError::Target(_) | LabError::Chaos(_) | LabError::Client(_) => Failure::run(error),
-    })
+    }
 }
 
 /// Waits for something that runs, and shows meanwhile how far it is. A signal ends it, and with it

@@ -1,7 +1,8 @@
 //! The binary: reads the command line and hands over to the command. What a command does is in
 //! `app` (the server), `connect` (the bridge), `agent` (a small MCP server),
 //! `chaos_command` (a proxy that injects faults), `lab_command`, `lab_run` and `lab_compare` (the
-//! lab), `sessions`, `metrics` and `commands` (all others); nothing here knows a protocol.
+//! lab), `setup` (entries in agents' files), `sessions`, `metrics` and `commands` (all others);
+//! nothing here knows a protocol.
 
 mod activation;
 mod agent;
@@ -23,6 +24,7 @@ mod open_files;
 mod page_link;
 mod reload;
 mod sessions;
+mod setup;
 mod token;
 mod watch;
 
@@ -51,6 +53,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<(), Failure> {
         None => app::serve(&cli.settings.given(), environment),
         Some(Command::Serve(flags)) => app::serve(&flags.given(), environment),
         Some(Command::Connect(given)) => connect::connect(given.given(), environment),
+        Some(Command::Setup(wish)) => setup::setup(&wish, environment),
         Some(Command::Config(command)) => commands::config(command, environment),
         Some(Command::Token(command)) => commands::token(command, environment),
         Some(Command::Health(flags)) => commands::health(&flags.given(), environment),

@@ -2,6 +2,7 @@
 //! Code's `{"servers": {…}}`, with comments and trailing commas. Gives each entry in the form
 //! that an upstream has in our own config, unexpanded. Keys of other products only warn.
 
+use crate::config::nearest;
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::{Map, Value};
 
@@ -60,8 +61,11 @@ impl ServersFile {
         }
         for key in entry.keys().map(String::as_str) {
             if !KNOWN_KEYS.contains(&key) && !ADDRESS_KEYS.contains(&key) {
-                self.warnings
-                    .push(format!("the key `{key}` of `{name}` is not ours, and left aside"));
+                let meant = nearest(key, KNOWN_KEYS.iter().copied())
+                    .map_or_else(String::new, |near| format!("; is `{near}` meant?"));
+                self.warnings.push(format!(
+                    "the key `{key}` of `{name}` is not ours, and left aside{meant}"
+                ));
             }
         }
         self.entries.push((name.to_owned(), table(entry)));

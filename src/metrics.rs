@@ -19,10 +19,11 @@ pub(crate) fn metrics(command: &MetricsCommand) -> Result<(), Failure> {
     })
 }
 
-/// What the server exposes, and what `chaos` does.
+/// What the server exposes, and what `chaos` and the lab do.
 fn catalogue() -> Vec<MetricInfo> {
     let mut all = mcp_telemetry::catalogue();
     all.extend(mcp_telemetry::chaos_catalogue());
+    all.extend(mcp_telemetry::lab_catalogue());
     all
 }
 
@@ -72,8 +73,8 @@ const PREFACE: &str = "\
 # Metrics
 
 What `/metrics` exposes, as `mcp-orchestrator metrics list --format markdown` prints it; `mcp_chaos_*`
-is on the `/metrics` of `mcp-orchestrator chaos`. Seconds and bytes throughout; a counter ends with
-`_total`. Every label is a closed set that is there from the first scrape, or a name that the
+is on the `/metrics` of `mcp-orchestrator chaos`, and with `mcp_lab_*` on that of `lab run --metrics`.
+Seconds and bytes throughout; a counter ends with `_total`. Every label is a closed set that is there from the first scrape, or a name that the
 configuration bounds (upstreams and their tools).
 ";
 

@@ -96,9 +96,9 @@ impl<'a> Reloader<'a> {
             self.watch = self.sources.watch(new);
         }
         // These are as they were, and are said to differ until they are in force.
-        let Settings { data_dir, log_format, otlp, .. } = old;
+        let Settings { data_dir, log_format, log_file, otlp, .. } = old;
         (self.settings.data_dir, self.settings.log_format) = (data_dir, log_format);
-        self.settings.otlp = otlp;
+        (self.settings.log_file, self.settings.otlp) = (log_file, otlp);
     }
 }
 
@@ -107,6 +107,7 @@ fn at_next_start(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let differ = [
         ("data_dir", old.data_dir != new.data_dir),
         ("log.format", old.log_format != new.log_format),
+        ("log.file", old.log_file != new.log_file),
         ("telemetry", old.otlp != new.otlp),
     ];
     differ.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()

@@ -236,6 +236,7 @@ const annotation = (name, color, expr, titleFormat, textFormat) => ({
 
 /** Faults in force, and starts of the server, drawn over every panel. */
 export const FAULTS = annotation("Faults", "red", "mcp_chaos_fault_active > 0", "{{fault}}", "{{fault}} {{direction}}");
+export const SCENARIOS = annotation("Scenarios", "purple", "mcp_lab_scenario_running > 0", "{{scenario}}", "the lab plays {{scenario}}");
 export const STARTS = annotation(
   "Starts",
   "blue",

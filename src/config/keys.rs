@@ -104,6 +104,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("agents.templates", Kind::Templates),
     key("tasks.enabled", Kind::Switch),
     key("tasks.most", Kind::Count),
+    key("tasks.most_per_principal", Kind::Count),
     key("tasks.ttl", Kind::Seconds),
     key("limits.body_bytes", Kind::Count),
     key("limits.json_depth", Kind::Count),
@@ -149,6 +150,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("store.event_bytes", Kind::Count),
     key("log.format", Kind::Choice(&["auto", "json", "pretty"])),
     key("log.level", Kind::Text),
+    key("log.file", Kind::Path),
+    key("log.file_max_size", Kind::Count),
+    key("log.file_keep", Kind::Count),
     key("telemetry.otlp_endpoint", Kind::Text),
     key("telemetry.otlp_protocol", Kind::Choice(&["grpc", "http"])),
 ];
@@ -161,6 +165,9 @@ pub(crate) const OWN: &[&str] = &[
     "token_file",
     "log.format",
     "log.level",
+    "log.file",
+    "log.file_max_size",
+    "log.file_keep",
     "telemetry.otlp_endpoint",
     "telemetry.otlp_protocol",
 ];
@@ -177,6 +184,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     Flag { name: "no-prefix", path: "names.prefix", inverted: true },
     flag("log-format", "log.format"),
     flag("log-level", "log.level"),
+    flag("log-file", "log.file"),
     flag("otlp-endpoint", "telemetry.otlp_endpoint"),
     flag("otlp-protocol", "telemetry.otlp_protocol"),
 ];

@@ -60,6 +60,7 @@ fn the_commented_defaults_are_the_defaults() {
         "auth.jwt.resource",
         "tls.cert_file",
         "tls.key_file",
+        "log.file",
         "telemetry.otlp_endpoint",
         "agents.templates",
     ];

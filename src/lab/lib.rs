@@ -3,9 +3,10 @@
 //!
 //! [`result`] is what a run found out, as values that can be written and read again; [`report`]
 //! writes it for people. [`progress`] is what a run says of itself while it goes on, and [`live`]
-//! shows it.
+//! shows it; [`exposed`] tells it to Prometheus.
 
 pub mod compare;
+pub mod exposed;
 pub mod live;
 pub mod load;
 pub mod observe;

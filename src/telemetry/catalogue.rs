@@ -185,7 +185,7 @@ metrics! {
     tokio_alive_tasks: Gauges<()> = "tokio_alive_tasks" [];
     /// Tasks that wait in the shared queue of the tokio runtime.
     tokio_queue: Gauges<()> = "tokio_global_queue_depth" [];
-    /// Telemetry lost because the collector was slow or away.
+    /// Telemetry lost: spans because the collector was slow or away, log lines because their file was slow or could not be written.
     telemetry_dropped: Counters<Signal> = "mcp_telemetry_dropped_total" ["signal"];
     /// Always 1; the build is in the labels.
     build_info: Open<IntGaugeVec> = "mcp_build_info" ["version", "revision", "rustc"];

@@ -1,5 +1,5 @@
-//! What can happen to an injected fault. Its metrics are those of the chaos proxy alone, so no
-//! server exposes them: [`crate::Telemetry::for_chaos`].
+//! What can happen to an injected fault. Its metrics are those of the chaos proxy and of the
+//! lab, so no server exposes them: [`crate::Telemetry::for_chaos`].
 
 use crate::{
     ChaosDirection, ChaosFault, MetricInfo, TelemetryError,
@@ -60,7 +60,8 @@ const TABLE: [MetricInfo; 2] = [
     },
 ];
 
-/// Every metric of the chaos proxy's own, by name; it exposes `process_*` and the build too.
+/// Every metric of the chaos proxy's own, by name; it exposes `process_*` and the build too, and the
+/// lab exposes all of them.
 #[must_use]
 pub fn chaos_catalogue() -> Vec<MetricInfo> {
     TABLE.iter().rev().copied().collect()
@@ -93,5 +94,15 @@ impl ChaosSeries {
                 self.active.of((fault, direction)).dec();
             }
         }
+    }
+
+    /// Notes that what injected them is over.
+    pub(crate) fn all_ended(&self) {
+        let directions = |fault: &ChaosFault| {
+            let fault = *fault;
+            ChaosDirection::ALL.iter().map(move |direction| (fault, *direction))
+        };
+        let all = ChaosFault::ALL.iter().flat_map(directions);
+        all.for_each(|labels| self.active.of(labels).set(0));
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     AgentEvent, AttemptOutcome, AuthCause, ChaosEvent, ConfigEvent, ConnectionKind,
-    ConnectionStatus, Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason,
+    ConnectionStatus, Direction, LabEvent, Limit, Network, OutageCause, Outcome, RateLimit, Reason,
     ReconnectOutcome, ReconnectSide, Replay, RestartCause, Restoration, StoreOperation, ToolLabel,
     Transport, UpstreamLabel, UpstreamState,
 };
@@ -464,6 +464,8 @@ pub enum Event<'a> {
     Agent(AgentEvent<'a>),
     /// Something happened to an injected fault.
     Chaos(ChaosEvent<'a>),
+    /// Something happened in a run of the lab.
+    Lab(LabEvent<'a>),
     /// Something happened in the store.
     Store(StoreEvent<'a>),
 

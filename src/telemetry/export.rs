@@ -161,6 +161,7 @@ fn without(endpoint: &str, error: TelemetryError) -> TelemetryError {
         TelemetryError::Export(_)
         | TelemetryError::Metric(_)
         | TelemetryError::LogLevel(_)
+        | TelemetryError::LogFile { .. }
         | TelemetryError::Installed => error,
     }
 }

@@ -1,15 +1,17 @@
-//! What only the binary does: sends the process's log lines to standard error and its spans to a
-//! collector. A program that embeds the server brings its own subscriber and
+//! What only the binary does: sends the process's log lines to standard error and a file, and its
+//! spans to a collector. A program that embeds the server brings its own subscriber and
 //! [`crate::Telemetry::with_spans`] instead.
 
-use crate::{TelemetryError, export::Exporter, foreign, pretty::ForPeople};
+use crate::{
+    LogFileConfig, TelemetryError, export::Exporter, foreign, log_file::LogFile, pretty::ForPeople,
+};
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
     EnvFilter, Layer, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
     util::SubscriberInitExt,
 };
 
-/// Longest wait for the last spans at shutdown.
+/// Longest wait for the last spans at shutdown, and for the last lines of the log file.
 const FLUSH: Duration = Duration::from_secs(3);
 
 /// How log lines are written.
@@ -49,6 +51,8 @@ pub struct InstallConfig {
     pub log_format: LogFormat,
     /// The lowest level that is written: a level, or directives such as `info,mcp_server=debug`.
     pub log_level: String,
+    /// The file that lines are written to, too, as JSON.
+    pub log_file: Option<LogFileConfig>,
     /// Where spans are sent. With none, the standard `OTEL_EXPORTER_OTLP_*` variables decide; with
     /// neither, no spans are made.
     pub otlp: Option<OtlpConfig>,
@@ -56,20 +60,31 @@ pub struct InstallConfig {
 
 impl Default for InstallConfig {
     fn default() -> Self {
-        Self { log_format: LogFormat::Auto, log_level: "info".into(), otlp: None }
+        Self { log_format: LogFormat::Auto, log_level: "info".into(), log_file: None, otlp: None }
     }
 }
 
-/// Keeps the exporter going; spans not yet sent are lost unless it is shut down.
+/// Keeps the exporter going; spans not yet sent are lost unless it is shut down. The last lines of
+/// the log file are written when it is dropped.
 #[must_use = "spans are flushed by `shutdown`"]
 pub struct Guard {
     exporter: Option<Exporter>,
+    _file: Option<Closing>,
     set_filter: Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
 }
 
 impl std::fmt::Debug for Guard {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.debug_struct("Guard").field("exporter", &self.exporter).finish_non_exhaustive()
+    }
+}
+
+/// Closes the log file when it is dropped, waiting 3 s at most.
+struct Closing(LogFile);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close(FLUSH);
     }
 }
 
@@ -96,15 +111,19 @@ impl Guard {
     }
 }
 
-/// Sends the whole process's log lines to standard error, and its spans to the collector that is
+/// Sends the whole process's log lines to standard error and to the file that is named, and its spans to the collector that is
 /// configured, as far as [`crate::Telemetry`] is made after this. Spans that others make with
 /// `tracing` inside a sampled call are sent too. gRPC needs to be called inside a tokio runtime.
 ///
 /// # Errors
-/// When the filter cannot be read, the exporter cannot be made, or something was installed before.
+/// When the filter cannot be read, the log file cannot be opened, the exporter cannot be made, or
+/// something was installed before.
 pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
     let (filter, handle) = reload::Layer::new(lines_filter(&config.log_level)?);
-    let lines = lines(config.log_format).with_filter(filter);
+    let file = config.log_file.as_ref().map(LogFile::open).transpose()?;
+    let mut lines = vec![lines(config.log_format)];
+    lines.extend(file.clone().map(|file| json(file).boxed()));
+    let lines = lines.with_filter(filter);
     let exporter = Exporter::of(config.otlp.as_ref())?;
     let foreign = exporter.as_ref().map(|exporter| foreign::layer(exporter.tracer()));
     let registry = tracing_subscriber::registry().with(foreign).with(lines);
@@ -113,7 +132,7 @@ pub fn install(config: &InstallConfig) -> Result<Guard, TelemetryError> {
         exporter.take_spans();
     }
     let set_filter = Box::new(move |filter| handle.reload(filter));
-    Ok(Guard { exporter, set_filter })
+    Ok(Guard { exporter, _file: file.map(Closing), set_filter })
 }
 
 /// Whether a level of log lines can be read.

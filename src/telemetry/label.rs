@@ -36,6 +36,12 @@ macro_rules! labels {
             pub const fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $text, )* }
             }
+
+            /// The value of that label value.
+            #[must_use]
+            pub fn of_text(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|label| label.as_str() == text)
+            }
         }
 
         impl Label for $name {
@@ -387,6 +393,50 @@ labels! {
         Both = "both",
     }
 
+    /// How a call of the lab ended, as its client saw it.
+    LabOutcome {
+        /// With its result.
+        Ok = "ok",
+        /// With a result that says the tool failed.
+        ToolError = "tool_error",
+        /// Refused: the client was at fault.
+        ClientError = "client_error",
+        /// Refused: the target was at fault.
+        ServerError = "server_error",
+        /// The target said that it did not run.
+        Unavailable = "unavailable",
+        /// The target said that it may have run.
+        OutcomeUnknown = "outcome_unknown",
+        /// Refused: too many calls.
+        RateLimited = "rate_limited",
+        /// Without an answer in its time.
+        Timeout = "timeout",
+        /// The connection ended before the answer came, or could not be made.
+        Disconnected = "disconnected",
+        /// The client took it back.
+        Cancelled = "cancelled",
+    }
+
+    /// How a scenario of the lab ended.
+    LabVerdict {
+        /// Every expectation held.
+        Passed = "passed",
+        /// One did not.
+        Failed = "failed",
+        /// It does not apply to the target.
+        Skipped = "skipped",
+    }
+
+    /// Which tools of the lab's target.
+    LabTools {
+        /// Those that it had at the start.
+        Known = "known",
+        /// Those that are listed.
+        Listed = "listed",
+        /// Those that can be called.
+        Callable = "callable",
+    }
+
     /// What the store was asked to do.
     StoreOperation {
         /// It was opened and its schema brought up to date.
@@ -421,6 +471,8 @@ labels! {
     Signal {
         /// Spans.
         Spans = "spans",
+        /// Lines of the log file.
+        Logs = "logs",
     }
 }
 

@@ -19,13 +19,16 @@ mod family;
 mod foreign;
 mod in_flight;
 pub mod install;
+mod lab_event;
 mod label;
 mod limit;
 mod log;
+mod log_file;
 mod metrics;
 mod pretty;
 mod recent;
 mod registry;
+mod rotating;
 mod scope;
 mod span;
 
@@ -38,12 +41,14 @@ pub use family::{MetricInfo, MetricKind};
 pub use install::{
     Guard, InstallConfig, LogFormat, OtlpConfig, OtlpProtocol, check_log_level, install,
 };
+pub use lab_event::{LabEvent, lab_catalogue};
 pub use label::{
     AttemptOutcome, AuthCause, Bound, ChaosDirection, ChaosFault, ConnectionKind, ConnectionStatus,
-    Direction, Limit, Network, OutageCause, Outcome, RateLimit, Reason, ReconnectOutcome,
-    ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration, Signal, StoreOperation,
-    Success, Transport, UpstreamState,
+    Direction, LabOutcome, LabTools, LabVerdict, Limit, Network, OutageCause, Outcome, RateLimit,
+    Reason, ReconnectOutcome, ReconnectSide, ReloadOutcome, Replay, RestartCause, Restoration,
+    Signal, StoreOperation, Success, Transport, UpstreamState,
 };
+pub use log_file::LogFileConfig;
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};
 pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamScope};
@@ -51,7 +56,7 @@ pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamSco
 use log::Log;
 use metrics::Metrics;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 /// Why telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,14 @@ pub enum TelemetryError {
         "log level `{0}` cannot be read: write a level such as `info`, or `info,mcp_server=debug`"
     )]
     LogLevel(String),
+    /// The log file cannot be opened.
+    #[error("the log file {} cannot be opened: {error}; make its folder, or name another with `log.file`", path.display())]
+    LogFile {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// A subscriber is there already.
     #[error("log lines and spans already have a receiver in this process")]
     Installed,
@@ -112,6 +125,15 @@ impl Telemetry {
     /// When a metric is declared twice or wrongly.
     pub fn for_chaos() -> Result<Self, TelemetryError> {
         let metrics = Metrics::for_chaos()?;
+        Ok(Self(Arc::new(Inner { metrics, log: Log::default(), tracer: None })))
+    }
+
+    /// An instance that exposes the metrics of a run of the lab with those scenarios, and no server's.
+    ///
+    /// # Errors
+    /// When a metric is declared twice or wrongly.
+    pub fn for_lab(scenarios: &[String]) -> Result<Self, TelemetryError> {
+        let metrics = Metrics::for_lab(scenarios)?;
         Ok(Self(Arc::new(Inner { metrics, log: Log::default(), tracer: None })))
     }
 

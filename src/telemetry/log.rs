@@ -7,7 +7,7 @@ use crate::{
     StoreEvent, ToolLabel, Transport, UpstreamLabel, UpstreamState, current, limit::Limiter,
 };
 use mcp_protocol::Method;
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::time::Instant;
 
 /// The target of all our lines.
@@ -155,6 +155,8 @@ impl Log {
             }
             Event::Agent(event) => self.agent(event),
             Event::Chaos(event) => chaos(event),
+            // A run writes its own events, line by line.
+            Event::Lab(_) => {}
             Event::Store(event) => self.store(event),
             Event::Config(event) => configuration(event),
             Event::ConfigWarning { text } => config_warning(text),
@@ -213,6 +215,16 @@ impl Log {
     /// The collector did not take spans. Why is left out: it may name the endpoint and its password.
     pub(crate) fn collector_failed(&self, spans: usize) {
         limited!(self, (), WARN, "telemetry_dropped", "the collector did not take spans", { spans, });
+    }
+
+    /// Lines are lost. Their file cannot take this one either; standard error may.
+    pub(crate) fn file_failed(&self, error: &io::Error) {
+        limited!(self, (), WARN, "log_file_failed", "the log file cannot be written", { error = %error, });
+    }
+
+    /// The file takes lines again, after so many were lost.
+    pub(crate) fn file_works(&self, lost: u64) {
+        limited!(self, (), INFO, "log_file_works", "the log file can be written again", { lost, });
     }
 
     /// One line for all that repeats and was not told of yet, then the end.

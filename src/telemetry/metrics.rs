@@ -2,11 +2,12 @@
 
 use crate::{
     Bounds, ConfigEvent, ConnectionInfo, ConnectionKind, ConnectionStatus, Event, FixedConfig,
-    Outcome, Reason, ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel, Transport,
-    UpstreamLabel,
+    LabEvent, Outcome, Reason, ReloadOutcome, StoreEvent, Success, TelemetryError, ToolLabel,
+    Transport, UpstreamLabel,
     catalogue::Catalogue,
     chaos_event::ChaosSeries,
     in_flight::InFlight,
+    lab_event::LabSeries,
     label::{Bound, Signal},
     recent::{Handshakes, Latencies, Population},
     registry::Names,
@@ -23,6 +24,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     series: Catalogue,
     chaos: Option<ChaosSeries>,
+    lab: Option<LabSeries>,
     names: Names,
     pub(crate) in_flight: InFlight,
     pub(crate) latencies: Latencies,
@@ -46,6 +48,7 @@ impl Metrics {
             registry,
             series,
             chaos: None,
+            lab: None,
             names,
             in_flight: InFlight::default(),
             latencies: Latencies::default(),
@@ -65,6 +68,13 @@ impl Metrics {
         Ok(Self { registry, chaos, ..server })
     }
 
+    /// The same, with those of a run of the lab beside them.
+    pub(crate) fn for_lab(scenarios: &[String]) -> Result<Self, TelemetryError> {
+        let chaos = Self::for_chaos()?;
+        let lab = Some(LabSeries::register(&chaos.registry, scenarios)?);
+        Ok(Self { lab, ..chaos })
+    }
+
     pub(crate) fn register_upstream(&self, name: &str) -> UpstreamLabel {
         self.names.upstream(&self.series, name)
     }
@@ -79,8 +89,7 @@ impl Metrics {
             self.series.oldest_request.of(method).set(age.as_secs_f64());
         }
         self.observe_runtime();
-        let dropped = self.series.telemetry_dropped.of(Signal::Spans);
-        dropped.inc_by(crate::install::dropped_spans().saturating_sub(dropped.get()));
+        self.observe_losses();
         let balanced = self.balanced();
         let mut families = self.registry.gather();
         for family in balanced {
@@ -110,6 +119,18 @@ impl Metrics {
     fn in_balance(&self, count: impl FnOnce()) {
         let _whole = self.balance.read().unwrap_or_else(PoisonError::into_inner);
         count();
+    }
+
+    /// What the process lost of its spans and lines.
+    fn observe_losses(&self) {
+        let lost = [
+            (Signal::Spans, crate::install::dropped_spans()),
+            (Signal::Logs, crate::log_file::dropped_lines()),
+        ];
+        for (signal, lost) in lost {
+            let dropped = self.series.telemetry_dropped.of(signal);
+            dropped.inc_by(lost.saturating_sub(dropped.get()));
+        }
     }
 
     /// What tokio tells of the runtime that asks.
@@ -227,6 +248,7 @@ impl Metrics {
             Event::Store(event) => self.store(event),
             Event::Config(event) => self.configuration(event),
             Event::Chaos(event) => self.chaos.iter().for_each(|series| series.record(event)),
+            Event::Lab(event) => self.lab(event),
             Event::ServerStarted { .. }
             | Event::ServerStopping { .. }
             | Event::ServerStopped
@@ -243,6 +265,12 @@ impl Metrics {
             | Event::KeysNotFetched { .. }
             | Event::CertificateRefused { .. }
             | Event::InternalError { .. } => {}
+        }
+    }
+
+    fn lab(&self, event: LabEvent<'_>) {
+        if let (Some(series), Some(faults)) = (&self.lab, &self.chaos) {
+            series.record(event, faults);
         }
     }
 

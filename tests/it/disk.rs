@@ -7,11 +7,11 @@ use std::{fs, path::Path, process::Command};
 const FILLER: &str = "filler";
 
 /// A small disk, unmounted when dropped.
-struct Disk(tempfile::TempDir);
+pub struct Disk(tempfile::TempDir);
 
 impl Disk {
     /// `None`, with the reason on the terminal, where none may be mounted.
-    fn small(test: &str) -> Option<Self> {
+    pub fn small(test: &str) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a folder");
         let arguments = ["-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs"];
         match Command::new("mount").args(arguments).arg(dir.path()).output() {
@@ -27,16 +27,16 @@ impl Disk {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn fill(&self) {
+    pub fn fill(&self) {
         let full = fs::write(self.path().join(FILLER), vec![0_u8; 8 << 20]);
         full.expect_err("it is smaller than that");
     }
 
-    fn make_room(&self) {
+    pub fn make_room(&self) {
         fs::remove_file(self.path().join(FILLER)).expect("it is there");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     cli,
-    support::{Bridge, Modern, Server, Setup, fixture_path, until},
+    support::{Bridge, Legacy, Modern, Server, Setup, fixture_path, http, until},
 };
 use serde_json::{Value, json};
 use std::{
@@ -25,11 +25,21 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 17] = [
+const COMMANDS: [(&str, Tried); 25] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
     ("mcp-orchestrator serve --agents", Tried::Serves),
+    ("mcp-orchestrator setup claude", Tried::Elsewhere("setup.rs runs it, and answers")),
+    ("mcp-orchestrator setup claude --remove", Tried::Elsewhere("setup.rs runs it, too")),
+    ("mkdir -m 700 backup", BACKUP),
+    (
+        "cp -p ~/.local/share/mcp-orchestrator/token ~/.local/share/mcp-orchestrator/state.key backup/",
+        BACKUP,
+    ),
+    ("sqlite3 ~/.local/share/mcp-orchestrator/store.db \".backup backup/store.db\"", BACKUP),
+    ("mv ~/.local/share/mcp-orchestrator ~/.local/share/mcp-orchestrator.old", BACKUP),
+    ("cp -rp backup ~/.local/share/mcp-orchestrator", BACKUP),
     ("mcp-orchestrator token show", Tried::Ends),
     ("mcp-orchestrator metrics list", Tried::Ends),
     ("mcp-orchestrator sessions list", Tried::EndsAtServer),
@@ -51,8 +61,14 @@ const COMMANDS: [(&str, Tried); 17] = [
         "mcp-orchestrator lab compare tests/targets/targets.toml --quick --seed 7",
         Tried::Elsewhere("it wants what registries offer; lab/comparing.rs compares others"),
     ),
+    (
+        "./run-mcp-reliability-tests.sh --duration 600",
+        Tried::Elsewhere("tests/compose/run starts it, where a container engine runs"),
+    ),
     ("cargo run --example embed", Tried::Elsewhere("embedding.rs runs the example")),
 ];
+
+const BACKUP: Tried = Tried::Elsewhere("a test below goes back to a copy by these lines");
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -137,6 +153,46 @@ fn the_file_of_servers_in_the_readme_is_read() {
     let ended =
         cli::run_with(home.path(), &["config", "check", "servers.json"], &[("SEARCH_KEY", "x")]);
     assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+}
+
+/// Runs the README's lines that begin with one of these words, in this home.
+fn run_lines(home: &Path, words: &[&str]) {
+    for line in blocks("sh").iter().filter(|line| words.iter().any(|word| line.starts_with(word))) {
+        let mut command = Command::new("sh");
+        let output = command.args(["-c", line]).env("HOME", home).current_dir(home).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[tokio::test]
+async fn a_server_goes_back_to_the_copy_that_was_made_while_it_ran() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join(".local/share/mcp-orchestrator");
+    fs::create_dir_all(data.parent().unwrap()).unwrap();
+    let server = Setup::new().with_own_token().data_dir(&data).start().await;
+    let mut server = server.with_token(&fs::read_to_string(data.join("token")).unwrap());
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        kept.push(Legacy::open(&server).await.session);
+    }
+    run_lines(home.path(), &["mkdir ", "cp -p ", "sqlite3 "]);
+    let later = Legacy::open(&server).await.session;
+    server.signal("KILL");
+    server.exit_code().await;
+    run_lines(home.path(), &["mv ", "cp -rp "]);
+    server.start_anew().await;
+    for session in &kept {
+        let client = Legacy::knowing(&server, session);
+        assert!(client.tools().await.contains(&"echo".to_owned()));
+        client.close().await;
+    }
+    server.sent("ping");
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+    let request = server.post(&http()).header("mcp-session-id", later).json(&ping);
+    assert_eq!(request.send().await.unwrap().status(), 404, "it came after the copy");
+    assert_eq!(server.log().matches("WARN").count(), 0, "{}", server.log());
+    server.finish().await;
 }
 
 #[tokio::test]

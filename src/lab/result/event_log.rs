@@ -21,11 +21,15 @@ const MOST_BYTES: u64 = 1 << 30;
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Takes events and writes them. Clones write to the same place.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EventLog {
     queue: SyncSender<Line>,
     dropped: Arc<AtomicU64>,
+    also: Option<Listener>,
 }
+
+/// Somebody who hears of each event before it is written.
+type Listener = Arc<dyn Fn(&Line) + Send + Sync>;
 
 /// The thread that writes.
 #[derive(Debug)]
@@ -48,11 +52,20 @@ impl EventLog {
         let thread = thread::Builder::new()
             .name("lab-events".to_owned())
             .spawn(move || lines.write_all_of(&events))?;
-        Ok((Self { queue, dropped: dropped.clone() }, EventWriter { thread, dropped }))
+        Ok((Self { queue, dropped: dropped.clone(), also: None }, EventWriter { thread, dropped }))
+    }
+
+    /// The same log, whose events somebody else hears of too, also those that are not written.
+    #[must_use]
+    pub fn heard_by(self, listener: impl Fn(&Line) + Send + Sync + 'static) -> Self {
+        Self { also: Some(Arc::new(listener)), ..self }
     }
 
     /// Notes an event. Never waits: what does not fit is counted as dropped.
     pub fn note(&self, line: Line) {
+        if let Some(also) = &self.also {
+            also(&line);
+        }
         if self.queue.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

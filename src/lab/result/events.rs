@@ -79,6 +79,9 @@ pub enum What {
     },
     /// Another number of tools is available.
     Available {
+        /// Tools that the target had at the start.
+        #[serde(default)]
+        known: u32,
         /// Tools that are listed.
         listed: u32,
         /// Tools that can be called.

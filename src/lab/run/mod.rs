@@ -109,8 +109,8 @@ impl Run {
             all.iter().map(|(one, _)| self.pace.scale(one) * one.duration.get()).sum();
         let nominal: f64 = all.iter().map(|(scenario, _)| scenario.duration.get()).sum();
         for (scenario, habits) in all {
-            let several = self.personas.len() > 1 || scenario.personas.len() > 1;
-            let one = One { run: &self, scenario, habits, several, began };
+            let name = self.name_of(&scenario, habits);
+            let one = One { run: &self, scenario, habits, name, began };
             let (ended, facts) = Box::pin(one.run()).await;
             target = target.or(facts);
             self.ended(&ended);
@@ -128,6 +128,23 @@ impl Run {
             events: None,
             scenarios,
         })
+    }
+
+    /// What the scenarios are called in events and results.
+    ///
+    /// # Errors
+    /// When a persona is not known.
+    pub fn names(&self) -> Result<Vec<String>, LabError> {
+        let all = self.all()?;
+        Ok(all.iter().map(|(scenario, habits)| self.name_of(scenario, habits)).collect())
+    }
+
+    fn name_of(&self, scenario: &Scenario, habits: &Habits) -> String {
+        if self.personas.len() > 1 || scenario.personas.len() > 1 {
+            format!("{} ({})", scenario.name, habits.name)
+        } else {
+            scenario.name.clone()
+        }
     }
 
     /// Every scenario with every persona.

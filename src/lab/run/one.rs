@@ -27,7 +27,8 @@ pub(super) struct One<'a> {
     pub(super) run: &'a Run,
     pub(super) scenario: Scenario,
     pub(super) habits: &'static Habits,
-    pub(super) several: bool,
+    /// What it is called.
+    pub(super) name: String,
     pub(super) began: Instant,
 }
 
@@ -42,7 +43,7 @@ struct Ready {
 impl One<'_> {
     pub(super) async fn run(self) -> (result::Scenario, Option<result::Target>) {
         let started_s = self.began.elapsed().as_secs_f64();
-        let name = self.name();
+        let name = self.name.clone();
         let now = Now { scenario: name.clone(), step: "start".to_owned(), ..Now::default() };
         self.run.progress.send_modify(|progress| progress.now = Some(now));
         let note = |what| {
@@ -65,18 +66,10 @@ impl One<'_> {
         (ended, facts)
     }
 
-    fn name(&self) -> String {
-        if self.several {
-            format!("{} ({})", self.scenario.name, self.habits.name)
-        } else {
-            self.scenario.name.clone()
-        }
-    }
-
     /// A scenario that was not played.
     fn unable(&self, started_s: f64, verdict: Verdict, reason: String) -> result::Scenario {
         result::Scenario {
-            name: self.name(),
+            name: self.name.clone(),
             description: self.scenario.description.clone(),
             personas: vec![self.habits.name.to_owned()],
             started_s,
@@ -154,7 +147,7 @@ impl One<'_> {
         let stage = Arc::new(Stage {
             prefix: format!("lab-{nonce:016x}/"),
             scenario: self.scenario.clone(),
-            name: self.name(),
+            name: self.name.clone(),
             habits: self.habits,
             scale,
             seed: self.run.seed,

@@ -77,7 +77,7 @@ fn noted(stage: &Stage, look: Option<Look>) {
         shown.available = now;
     });
     if changed {
-        stage.tell(None, What::Available { listed, callable });
+        stage.tell(None, What::Available { known: tools, listed, callable });
     }
     stage.notes().look(look);
 }

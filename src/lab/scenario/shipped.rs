@@ -44,8 +44,8 @@ pub fn by_name(name: &str) -> Result<Scenario, ScenarioError> {
     }
     let known = || FILES.iter().map(|(name, _)| *name);
     let hint = super::read::nearest(name, known())
-        .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-    let reason = format!("there is no such scenario{hint} `lab list` tells which there are");
+        .map_or_else(|| "; ".to_owned(), |near| format!("; did you mean `{near}`? "));
+    let reason = format!("there is no such scenario{hint}`lab list` tells which there are");
     Err(ScenarioError::Wrong { name: name.to_owned(), reason })
 }
 

@@ -13,6 +13,8 @@ pub struct TasksConfig {
     /// Most tasks that we keep for clients, ended ones among them (default 1,000). Beyond, a call
     /// is answered as any other.
     pub most: usize,
+    /// Most of them that are of one principal (default 250).
+    pub most_per_principal: usize,
     /// How long a task is kept after it has ended, or has asked its client something (default 1 h).
     #[serde(deserialize_with = "seconds")]
     pub ttl: Duration,
@@ -20,6 +22,11 @@ pub struct TasksConfig {
 
 impl Default for TasksConfig {
     fn default() -> Self {
-        Self { enabled: true, most: 1_000, ttl: Duration::from_secs(3_600) }
+        Self {
+            enabled: true,
+            most: 1_000,
+            most_per_principal: 250,
+            ttl: Duration::from_secs(3_600),
+        }
     }
 }

@@ -264,6 +264,7 @@ impl Parts {
             state_key: self.state_key,
             store: Arc::clone(&self.store),
             relays_tasks: config.tasks.enabled,
+            questions_wait: config.tasks.ttl,
         };
         let upstreams = Upstreams::start(config, start, names, kept);
         let (calls, closing) = (TaskTracker::new(), CancellationToken::new());

@@ -1,5 +1,8 @@
 use super::{super::table::Table, *};
-use crate::call::{Downstream, Principal};
+use crate::{
+    call::{Downstream, Principal},
+    config::TasksConfig,
+};
 use mcp_protocol::{Era, ModernMeta};
 use serde_json::Value;
 
@@ -138,9 +141,31 @@ fn it_ends_as_its_call_did() {
     assert_eq!(failed["ttlMs"], 69_000, "it is kept for as long after its end");
 }
 
+fn bounds(most: usize, most_per_principal: usize) -> TasksConfig {
+    TasksConfig { most, most_per_principal, ttl: TTL, ..TasksConfig::default() }
+}
+
+#[test]
+fn one_principal_leaves_room_for_the_others() {
+    let of = |principal: &str| {
+        let mut kept = kept();
+        kept.record.principal = principal.into();
+        kept
+    };
+    let mut table = Table::new(bounds(3, 2));
+    let first = of("alice");
+    let id = Arc::clone(&first.record.id);
+    assert!(table.admit(first) && table.admit(of("alice")));
+    assert!(!table.admit(of("alice")), "two is the most of one");
+    assert!(table.admit(of("bob")) && !table.admit(of("bob")), "three is the most of all");
+    assert!(!table.has_room("alice", 128 << 20) && table.has_room("bob", 100 << 20));
+    table.forget(&id);
+    assert!(table.admit(of("alice")), "it made room");
+}
+
 #[test]
 fn it_is_found_by_its_principal_within_its_time_and_changes_no_more_when_it_has_ended() {
-    let mut table = Table::new(2, TTL);
+    let mut table = Table::new(bounds(2, 2));
     let (first, second) = (kept(), kept());
     let id = Arc::clone(&first.record.id);
     assert!(table.admit(first) && table.admit(second) && !table.admit(kept()), "two is the most");

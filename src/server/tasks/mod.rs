@@ -74,7 +74,7 @@ impl Tasks {
                 telemetry,
                 upstreams,
                 agents,
-                state: Mutex::new(Table::new(config.most, config.ttl)),
+                state: Mutex::new(Table::new(config)),
                 changes: broadcast::Sender::new(CHANGES),
                 calls,
                 closing,

@@ -50,7 +50,8 @@ impl Shared {
                 return;
             }
             let mut goes_on = false;
-            let payload = bounded(reply.payload, |bytes| self.state().has_room(bytes));
+            let payload =
+                bounded(reply.payload, |bytes| self.state().has_room(principal.name(), bytes));
             self.settle(id, |kept| goes_on = kept.answered(payload, now())).await;
             if !goes_on {
                 return;

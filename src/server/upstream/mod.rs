@@ -131,6 +131,8 @@ pub(crate) struct Start {
     pub(crate) state_key: [u8; 32],
     /// Whether upstreams may answer with tasks.
     pub(crate) relays_tasks: bool,
+    /// How long a question to a client may wait in a task.
+    pub(crate) questions_wait: Duration,
     /// Keeps what they offer.
     pub(crate) store: Arc<dyn Store>,
 }

@@ -13,9 +13,10 @@ use chacha20poly1305::{
 };
 use mcp_protocol::RawValue;
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
-/// How long a sealed state is taken back, in seconds.
-pub(super) const LIFETIME_S: u64 = 3_600;
+/// How long a sealed state is taken back at least.
+pub(super) const LIFETIME: Duration = Duration::from_secs(3_600);
 const NONCE_BYTES: usize = 24;
 const EXPIRY_BYTES: usize = 8;
 
@@ -35,17 +36,22 @@ pub(super) struct Binding<'a> {
 }
 
 /// The key, and what is done with it.
-pub(super) struct Sealer(XChaCha20Poly1305);
+pub(super) struct Sealer {
+    cipher: XChaCha20Poly1305,
+    lifetime_s: u64,
+}
 
 impl Sealer {
-    /// A sealer with this key.
-    pub(super) fn new(key: &[u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(key.into()))
+    /// A sealer with this key. What it seals is taken back for as long as a question may wait in a
+    /// task, and for [`LIFETIME`] at least.
+    pub(super) fn new(key: &[u8; 32], waits: Duration) -> Self {
+        let lifetime_s = waits.max(LIFETIME).as_secs();
+        Self { cipher: XChaCha20Poly1305::new(key.into()), lifetime_s }
     }
 
     /// Seals an upstream's state; `None` when the system gives no randomness.
     pub(super) fn seal(&self, state: &str, binding: &Binding<'_>, now_s: u64) -> Option<String> {
-        self.seal_until(state, binding, now_s + LIFETIME_S)
+        self.seal_until(state, binding, now_s.saturating_add(self.lifetime_s))
     }
 
     /// The same with another end.
@@ -60,8 +66,8 @@ impl Sealer {
         let mut plain = end_s.to_be_bytes().to_vec();
         plain.extend_from_slice(state.as_bytes());
         let bound = binding.digest();
-        let sealed =
-            self.0.encrypt(XNonce::from_slice(&nonce), Sealed { msg: &plain, aad: &bound }).ok()?;
+        let message = Sealed { msg: &plain, aad: &bound };
+        let sealed = self.cipher.encrypt(XNonce::from_slice(&nonce), message).ok()?;
         Some(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
 
@@ -70,8 +76,8 @@ impl Sealer {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES)?;
         let bound = binding.digest();
-        let plain =
-            self.0.decrypt(XNonce::from_slice(nonce), Sealed { msg: sealed, aad: &bound }).ok()?;
+        let message = Sealed { msg: sealed, aad: &bound };
+        let plain = self.cipher.decrypt(XNonce::from_slice(nonce), message).ok()?;
         let (expiry, state) = plain.split_at_checked(EXPIRY_BYTES)?;
         let expiry = u64::from_be_bytes(expiry.try_into().ok()?);
         if now_s > expiry {
@@ -146,7 +152,7 @@ mod tests {
             target: "t",
             arguments: Some(&arguments),
         };
-        use_it(&Sealer::new(&[7; 32]), &binding)
+        use_it(&Sealer::new(&[7; 32], Duration::ZERO), &binding)
     }
 
     fn sealed() -> String {
@@ -165,7 +171,7 @@ mod tests {
         assert!(!sealed.contains("round"));
         assert_eq!(opened(&sealed, "me", r#"{"a":1,"b":[true]}"#, NOW).as_deref(), Some("round 1"));
         assert_eq!(
-            opened(&sealed, "me", r#"{ "b":[true], "a":1 }"#, NOW + LIFETIME_S).as_deref(),
+            opened(&sealed, "me", r#"{ "b":[true], "a":1 }"#, NOW + LIFETIME.as_secs()).as_deref(),
             Some("round 1")
         );
     }
@@ -192,13 +198,27 @@ mod tests {
                 sealer.open(&sealed, &Binding { arguments: None, ..*binding }, NOW).as_deref(),
                 Some("s")
             );
-            assert_eq!(Sealer::new(&[8; 32]).open(&sealed, binding, NOW), None);
+            assert_eq!(Sealer::new(&[8; 32], Duration::ZERO).open(&sealed, binding, NOW), None);
         });
     }
 
     #[test]
     fn not_when_expired() {
-        assert_eq!(opened(&sealed(), "me", r#"{"a":1,"b":[true]}"#, NOW + LIFETIME_S + 1), None);
+        assert_eq!(
+            opened(&sealed(), "me", r#"{"a":1,"b":[true]}"#, NOW + LIFETIME.as_secs() + 1),
+            None
+        );
+    }
+
+    #[test]
+    fn as_long_as_a_task_may_wait() {
+        let day = Duration::from_secs(86_400);
+        with("me", "{}", |_, binding| {
+            let sealer = Sealer::new(&[7; 32], day);
+            let sealed = sealer.seal("s", binding, NOW).unwrap();
+            assert_eq!(sealer.open(&sealed, binding, NOW + day.as_secs()).as_deref(), Some("s"));
+            assert_eq!(sealer.open(&sealed, binding, NOW + day.as_secs() + 1), None);
+        });
     }
 
     #[test]

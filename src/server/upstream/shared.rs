@@ -68,14 +68,14 @@ struct Naming {
 impl Shared {
     /// A start with nothing on offer.
     pub(super) fn new(start: Start, assigned: Assigned) -> Self {
-        let Start { telemetry, limits, state_key, store, relays_tasks } = start;
+        let Start { telemetry, limits, state_key, store, relays_tasks, questions_wait } = start;
         let info =
             serde_json::json!({ "name": "mcp-orchestrator", "version": env!("CARGO_PKG_VERSION") });
         Self {
             telemetry,
             limits,
             info: raw_value(&info),
-            sealer: Sealer::new(&state_key),
+            sealer: Sealer::new(&state_key, questions_wait),
             relays_tasks,
             levels: Levels::default(),
             stop: CancellationToken::new(),

@@ -7,92 +7,62 @@ use super::{
     empty::excuse,
     files::{dashboards, path},
     promql::filled,
-    stage::{api, has_data, load, lose_upstream, prometheus, websocket},
+    stage::{api, has_data, lab_run, load, lose_upstream, prometheus, websocket},
 };
-use crate::support::{Peer, Port, Server, Setup, node, run_script, until, within};
+use crate::support::{Port, Server, Setup, node, run_script, until, within};
 use serde_json::{Value, json};
 use std::{
     fs,
     path::Path,
-    process::Stdio,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::process::Command;
+use tokio::{process::Command, time::Instant};
 
-/// Every half second some messages are late, and some connections are cut.
-const PLAN: &str = r#"
-seed = 7
-[[fault]]
-kind = "latency"
-delay = "50ms"
-share = 0.5
-for = "1s"
-every = "2s"
-[[fault]]
-kind = "reset"
-share = 0.2
-at = "1s"
-for = "1s"
-every = "2s"
-"#;
 /// What charts take for the time between scrapes, in seconds: some may come late.
 const SCRAPE: u64 = 5;
 
-fn orchestrator() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
+/// Until each of these has an answer, the upstream was lost, the server was killed, and the lab has
+/// played a scenario and plays the next one.
+const SEEN: [&str; 4] = [
+    "sum(mcp_chaos_faults_injected_total) > 0",
+    "rate(mcp_heartbeat_rtt_seconds_count{transport=\"websocket\"}[20s]) > 0",
+    "rate(mcp_tool_calls_total{status=\"tool_error\"}[20s]) > 0",
+    "sum(mcp_lab_scenarios_total) > 0",
+];
 
-/// A chaos proxy before the server, with the addresses of its clients and of its `/metrics`.
-async fn chaos(server: &Server) -> (Peer, String, String) {
-    let plan = server.dir().join("plan.toml");
-    fs::write(&plan, PLAN).expect("a plan");
-    let (proxy, control) = (Port::reserve(), Port::reserve());
-    let [proxy_at, control_at] = [&proxy, &control].map(|port| port.address().to_string());
-    let mut command = orchestrator();
-    command.args(["chaos", "--upstream", server.base(), "--listen", &proxy_at]);
-    command.args(["--control", &control_at, "--plan"]).arg(&plan);
-    (Peer::start(command, vec![proxy, control]).await, proxy_at, control_at)
-}
-
-/// A run of the lab through the proxy. Under these faults it may fail; what counts is that it was.
-async fn lab_run(server: &Server, proxy: &str) {
-    let mut command = orchestrator();
-    command.args(["lab", "run", "--quick", "connection-stability", "--target"]);
-    command.arg(format!("http://{proxy}/mcp")).arg("--out").arg(server.dir().join("results"));
-    command.env("MCP_ORCHESTRATOR_TOKEN", server.token());
-    let ended = within(90, "the lab has run", command.output()).await.expect("the lab runs");
-    let code = ended.status.code();
-    assert!(matches!(code, Some(0 | 1)), "{}", String::from_utf8_lossy(&ended.stderr));
-}
-
-/// Clients come and go, faults are injected, the upstream is lost and the server is killed.
-async fn act(server: &mut Server, base: &str, proxy: &str) {
+/// Clients come and go, faults are injected, the upstream is lost and the server is killed. Gives the
+/// time when all of it had been scraped.
+async fn act(server: &mut Server, base: &str, metrics: &Port) -> u64 {
     until("the series have two samples", || {
         has_data(base, "scrapes", "count_over_time(mcp_upstream_restarts_total[30s]) > 1")
     })
     .await;
-    let socket = websocket(server).await;
     load(server).await;
     lose_upstream(server).await;
-    tokio::join!(lab_run(server, proxy), load(server));
-    drop(socket);
+    load(server).await;
     server.start_again("KILL").await;
     server.upstreams(&["fix"], "connected").await;
     let socket = websocket(server).await;
-    for expression in [
-        "sum(mcp_chaos_faults_injected_total) > 0",
-        "rate(mcp_heartbeat_rtt_seconds_count{transport=\"websocket\"}[20s]) > 0",
-        "rate(mcp_tool_calls_total{status=\"error\"}[20s]) > 0 or rate(mcp_tool_calls_total{status=\"tool_error\"}[20s]) > 0",
-    ] {
-        until(expression, || async {
-            load(server).await;
-            has_data(base, "stage", expression).await
-        })
-        .await;
+    let mut lab = lab_run(server, metrics);
+    let end = Instant::now() + Duration::from_secs(100);
+    while !all_seen(base).await {
+        assert!(Instant::now() < end, "not all of {SEEN:?} was seen: {}", server.log());
+        load(server).await;
+        if lab.try_wait().expect("a child").is_some() {
+            lab = lab_run(server, metrics);
+        }
     }
     drop(socket);
+    now()
+}
+
+async fn all_seen(base: &str) -> bool {
+    for expression in SEEN {
+        if !has_data(base, "stage", expression).await {
+            return false;
+        }
+    }
+    true
 }
 
 fn now() -> u64 {
@@ -118,7 +88,7 @@ async fn prepared() -> String {
 struct Drawing<'a> {
     base: &'a str,
     installed: &'a str,
-    since: u64,
+    time: [u64; 2],
 }
 
 impl Drawing<'_> {
@@ -126,7 +96,7 @@ impl Drawing<'_> {
         let pictures = std::env::var("MCP_TEST_PICTURES").ok();
         let plan = json!({
             "installed": self.installed, "dashboards": folder, "prometheus": self.base, "uids": uids,
-            "from": self.since, "to": now(), "scrape": SCRAPE, "looks": looks, "pictures": pictures,
+            "from": self.time[0], "to": self.time[1], "scrape": SCRAPE, "looks": looks, "pictures": pictures,
         });
         let drawn = run_script("../dashboards/draw.mjs", &plan, 200, String::new).await;
         drawn.as_array().expect("looks").clone()
@@ -175,11 +145,11 @@ async fn every_panel_is_drawn_by_grafanas_parts_and_none_is_in_error() {
     let setup = Setup::new().fixture("fix", json!({})).set("limits.heartbeat", 0.3);
     let mut server = setup.start().await;
     server.upstreams(&["fix"], "connected").await;
-    let (faults, proxy, control) = chaos(&server).await;
-    let (peer, base) = prometheus(&server, &[("mcp-chaos", &control)]).await;
+    let metrics = Port::reserve();
+    let (peer, base) = prometheus(&server, &metrics).await;
     let since = now();
-    act(&mut server, &base, &proxy).await;
-    let drawing = Drawing { base: &base, installed: &installed, since };
+    let time = [since, act(&mut server, &base, &metrics).await];
+    let drawing = Drawing { base: &base, installed: &installed, time };
     let uids: Vec<String> = dashboards().iter().map(|one| one.uid.clone()).collect();
     let instance = server.base().trim_start_matches("http://").to_owned();
     let one = json!({"instance": instance, "transport": "http", "upstream": "fix"});
@@ -211,7 +181,7 @@ async fn every_panel_is_drawn_by_grafanas_parts_and_none_is_in_error() {
     assert_eq!(empty(&spoilt[0]).len(), 2, "{spoilt:?}");
     let nothing = spoilt[0]["stats"]["Store failures"].as_str().expect("a panel");
     assert!(nothing.ends_with("no data"), "what is not known is not well: {nothing}");
-    drop((peer, faults));
+    drop(peer);
     server.signal("TERM");
     assert_eq!(server.exit_code().await, Some(0));
 }

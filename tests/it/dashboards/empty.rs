@@ -1,9 +1,8 @@
 //! What has no answer when all is well.
 
 /// The beginning of the place, a part of the expression, and why it is empty.
-const EMPTY: [(&str, &str, &str); 5] = [
+const EMPTY: [(&str, &str, &str); 4] = [
     ("", "mcp_certificate_expiry_timestamp_seconds", "there is no series without TLS"),
-    ("mcp-lab: Fault", "mcp_chaos_", "on the /metrics of the chaos proxy, not of the server"),
     ("", "absent(up", "says something only when there is no server"),
     (
         "",

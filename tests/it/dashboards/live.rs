@@ -1,13 +1,13 @@
 //! Everything that dashboards and rules ask, asked of a real Prometheus that scrapes a server with
-//! clients.
+//! clients, while the lab injects faults into it and tells of that.
 
 use super::{
     empty::excuse,
     files::dashboards,
     promql::{compared, filled},
-    stage::{api, has_data, load, lose_upstream, prometheus, websocket},
+    stage::{api, has_data, lab_run, load, lose_upstream, prometheus, websocket},
 };
-use crate::support::{Setup, until};
+use crate::support::{Port, Setup, assert_sums, until};
 use serde_json::json;
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
@@ -55,10 +55,11 @@ async fn ask_all(base: &str, questions: &mut BTreeMap<(String, String), bool>) {
 }
 
 #[tokio::test]
-async fn every_expression_has_an_answer_from_a_server_with_clients() {
+async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
     let server = Setup::new().fixture("fix", json!({})).set("limits.heartbeat", 0.3).start().await;
     server.upstreams(&["fix"], "connected").await;
-    let (peer, base) = prometheus(&server, &[]).await;
+    let metrics = Port::reserve();
+    let (peer, base) = prometheus(&server, &metrics).await;
     let mut questions = questions(&base).await;
     assert!(questions.len() > 150, "{}", questions.len());
     let socket = websocket(&server).await;
@@ -71,8 +72,12 @@ async fn every_expression_has_an_answer_from_a_server_with_clients() {
         })
         .await;
         lose_upstream(&server).await;
+        let mut lab = lab_run(&server, &metrics);
         while !is_done.get() {
             load(&server).await;
+            if lab.try_wait().unwrap().is_some() {
+                lab = lab_run(&server, &metrics);
+            }
         }
     };
     let asking = async {
@@ -85,5 +90,6 @@ async fn every_expression_has_an_answer_from_a_server_with_clients() {
     let rules = api(&base, "rules", &[]).await;
     assert!(!rules.to_string().contains("\"health\":\"err\""), "{rules}");
     drop((peer, socket));
-    server.finish().await;
+    // What the lab sent is not known here.
+    assert_sums(&server.scrape().await);
 }

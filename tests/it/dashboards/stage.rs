@@ -4,20 +4,25 @@ use super::files::path;
 use crate::support::{Legacy, Modern, Peer, Port, Server, descendants, http, pooled, until};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use std::{fs, sync::LazyLock};
-use tokio::{process::Command, task::JoinSet};
+use std::{fs, process::Stdio, sync::LazyLock};
+use tokio::{
+    process::{Child, Command},
+    task::JoinSet,
+};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 /// The times of the lab are short enough for a test.
 const RULES: [&str; 2] =
     ["deploy/prometheus/lab/availability.yml", "deploy/prometheus/lab/alerts.yml"];
 
-/// A Prometheus with the rules of the lab, and its address. `others` are jobs and their targets.
-pub(super) async fn prometheus(server: &Server, others: &[(&str, &str)]) -> (Peer, String) {
+/// A Prometheus with the rules of the lab, and its address. It scrapes the server, and the lab.
+pub(super) async fn prometheus(server: &Server, lab: &Port) -> (Peer, String) {
     let port = Port::reserve();
-    let own = ("mcp-orchestrator", server.base().trim_start_matches("http://"));
-    let job = |(name, target): &(&str, &str)| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
-    let jobs: Vec<Value> = [own].iter().chain(others).map(job).collect();
+    let job = |name: &str, target: &str| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
+    let jobs = [
+        job("mcp-orchestrator", server.base().trim_start_matches("http://")),
+        job("mcp-lab", &lab.address().to_string()),
+    ];
     let config = json!({
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": RULES.map(|file| path(file).display().to_string()),
@@ -67,6 +72,16 @@ pub(super) async fn load(server: &Server) {
     assert_eq!(refused.status(), 401);
     drop(stream);
     legacy.close().await;
+}
+
+/// A run of the lab against the server: a bad network, then lost sessions.
+pub(super) fn lab_run(server: &Server, metrics: &Port) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
+    command.args(["lab", "run", "network-chaos", "session-loss", "--quick", "--seed", "7"]);
+    command.args(["--target", &server.url(), "--metrics", &metrics.address().to_string()]);
+    command.env("MCP_ORCHESTRATOR_TOKEN", server.token()).current_dir(server.dir());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.kill_on_drop(true).spawn().unwrap()
 }
 
 /// A WebSocket that stays open, so that it is asked whether it is there.

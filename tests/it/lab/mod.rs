@@ -3,6 +3,7 @@
 
 mod asking;
 mod comparing;
+mod exposed;
 mod faulty;
 mod interrupted;
 mod outages;

@@ -2,7 +2,7 @@
 
 use super::{Actor, Part, SHORTEST_CUT};
 use crate::{
-    result::What,
+    result::{Direction, Phase, What},
     run::stage::lock,
     scenario::{Cut, Of, Seconds, Step},
 };
@@ -58,13 +58,14 @@ impl Actor {
         let Some(kind) = line.cut(how) else {
             return Err("no proxy can stand before this target".to_owned());
         };
-        let direction = Some(crate::result::Direction::Both);
         let at_s = self.stage.at();
         {
             let mut notes = self.stage.notes();
-            notes.timeline.began_for(self.name(), (&name, kind), direction, at_s);
+            notes.timeline.began_for(self.name(), (&name, kind), Some(Direction::Both), at_s);
             notes.timeline.injected(&name);
         }
+        self.tell_cut(&name, kind, Phase::Began);
+        self.tell_cut(&name, kind, Phase::Injected);
         self.stage.tell(self.name(), What::Disconnected { reason: format!("{name}: {kind}") });
         lock(&self.seen).came_back = seconds.is_some();
         let Some(seconds) = seconds else { return Ok(()) };
@@ -72,7 +73,21 @@ impl Actor {
         line.mend();
         let at_s = self.stage.at();
         self.stage.notes().timeline.ended(&name, at_s);
+        self.tell_cut(&name, kind, Phase::Ended);
         Ok(())
+    }
+
+    /// Tells of a cut as of any other fault.
+    fn tell_cut(&self, name: &str, kind: &str, phase: Phase) {
+        let what = What::Fault {
+            fault: name.to_owned(),
+            kind: kind.to_owned(),
+            phase,
+            direction: Some(Direction::Both),
+            connection: None,
+            message: None,
+        };
+        self.stage.tell(self.name(), what);
     }
 
     pub(super) async fn spawn(

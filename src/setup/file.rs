@@ -1,0 +1,121 @@
+//! The agent's file on disk: read once, replaced at once, with what was there kept beside it.
+
+use crate::failure::Failure;
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// What a file of an agent may be at most; beyond it, it is something else.
+const MOST: u64 = 64 << 20;
+
+/// A file as it was found.
+pub(super) struct Found {
+    /// Where it is, links followed.
+    pub(super) path: PathBuf,
+    /// What is in it and its mode; `None` if it is not there.
+    content: Option<(String, u32)>,
+}
+
+impl Found {
+    /// Reads it.
+    pub(super) fn read(named: &Path) -> Result<Self, Failure> {
+        let path = named.canonicalize().unwrap_or_else(|_| named.to_owned());
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::run(format!("{} cannot be read: {error}", path.display()))
+        };
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self { path, content: None });
+            }
+            Err(error) => return Err(failed(&error)),
+        };
+        if !metadata.is_file() || metadata.len() > MOST {
+            return Err(failed(&"it is no file of an agent"));
+        }
+        let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        Ok(Self { path, content: Some((text, metadata.permissions().mode() & 0o7777)) })
+    }
+
+    /// What is in it.
+    pub(super) fn text(&self) -> &str {
+        self.content.as_ref().map_or("", |(text, _)| text)
+    }
+
+    /// Puts another text in its place, of the same mode; gives the copy of what was there. A reader
+    /// sees the old one or the new one.
+    pub(super) fn replace(&self, text: &str) -> Result<Option<PathBuf>, Failure> {
+        let failed = |error: io::Error| {
+            Failure::run(format!("{} cannot be changed: {error}", self.path.display()))
+        };
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let backup = match &self.content {
+            Some((before, mode)) => {
+                let backup = self.beside("bak");
+                write(&backup, before, *mode).map_err(failed)?;
+                Some(backup)
+            }
+            None => None,
+        };
+        let draft = self.beside(&std::process::id().to_string());
+        let mode = self.content.as_ref().map_or(0o600, |(_, mode)| *mode);
+        let put = write(&draft, text, mode).and_then(|()| self.put(&draft));
+        put.inspect_err(|_| drop(fs::remove_file(&draft))).map_err(failed)?;
+        Ok(backup)
+    }
+
+    /// An agent that runs writes to its file, too: what it wrote meanwhile is not thrown away.
+    fn put(&self, draft: &Path) -> io::Result<()> {
+        let now = match fs::read_to_string(&self.path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        if now.as_deref() != self.content.as_ref().map(|(text, _)| text.as_str()) {
+            return Err(io::Error::other("somebody else has changed it meanwhile; try again"));
+        }
+        fs::rename(draft, &self.path)
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!(".mcp-orchestrator.{ending}"));
+        name.into()
+    }
+}
+
+/// Writes a file of that mode, never open to more, safe on disk.
+fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_agent_wrote_meanwhile_is_not_thrown_away() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("mcp.json");
+        fs::write(&path, "{}").expect("written");
+        let found = Found::read(&path).expect("read");
+        fs::write(&path, "{\"new\": 1}").expect("written");
+        let refused = found.replace("{\"ours\": 1}").expect_err("it has changed");
+        assert!(refused.to_string().contains("meanwhile"), "{refused}");
+        assert_eq!(fs::read_to_string(&path).expect("text"), "{\"new\": 1}");
+        let names = fs::read_dir(scratch.path()).expect("listed").count();
+        assert_eq!(names, 2, "the file and the copy, no draft");
+    }
+}
