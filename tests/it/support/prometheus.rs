@@ -46,6 +46,11 @@ impl Prometheus {
         Self { _peer: peer, base, http: pooled() }
     }
 
+    /// Where it listens, as a URL.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The answer of its API.
     pub async fn api(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let url = format!("{}/api/v1/{path}", self.base);
