@@ -8,7 +8,10 @@ use crate::{
     scenario::{SameSession, Seconds},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Between two looks at a connection that is in doubt.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Actor {
     pub(super) async fn reach(&self) -> Result<(), String> {
@@ -64,8 +67,15 @@ impl Actor {
         let agent = self.agent()?;
         lock(&self.seen).came_back = true;
         let began = Instant::now();
-        ask::list_tools(&agent, TO_RETURN).await?;
-        let opened = agent.opened();
+        let opened = loop {
+            ask::list_tools(&agent, TO_RETURN.saturating_sub(began.elapsed())).await?;
+            // Where its connection is in doubt again by now, it has none, and nobody knows its session.
+            let opened = agent.opened();
+            if opened.protocol_version.is_some() {
+                break opened;
+            }
+            sleep(PAUSE).await;
+        };
         self.tell_connected(&opened, began);
         self.has(opened)?;
         self.session_is(session)
