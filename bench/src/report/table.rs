@@ -214,7 +214,7 @@ mod tests {
             {"label":"call-ws-16","pending":"no /ws"}"#,
         );
         assert_eq!(words(&lines, "call-http-16"), ["yes", "no", "no"]);
-        assert_eq!(words(&lines, "idle-plain"), ["yes", "no", "no figures"]);
+        assert_eq!(words(&lines, "idle-plain"), ["yes", "no", "no figures", "no figures"]);
         assert_eq!(words(&lines, "forward"), ["yes", "no", "no figures"]);
         assert_eq!(words(&lines, "call-ws-16"), ["pending: no /ws", "pending: no /ws"]);
     }

@@ -7,7 +7,7 @@ use super::{
     empty::excuse,
     files::{dashboards, path},
     promql::filled,
-    stage::{has_data, lab_run, load, lose_upstream, prometheus, websocket},
+    stage::{had_data, has_data, lab_run, load, lose_upstream, prometheus, websocket},
 };
 use crate::support::{Port, Prometheus, Server, Setup, node, run_script, until, within};
 use serde_json::{Value, json};
@@ -45,20 +45,24 @@ async fn act(server: &mut Server, prometheus: &Prometheus, metrics: &Port) -> u6
     let socket = websocket(server).await;
     let mut lab = lab_run(server, metrics);
     let end = Instant::now() + Duration::from_secs(100);
-    while !all_seen(prometheus).await {
+    loop {
+        // What is drawn is what was there then, and not a moment later.
+        let then = now();
+        if all_seen(prometheus, then).await {
+            drop(socket);
+            return then;
+        }
         assert!(Instant::now() < end, "not all of {SEEN:?} was seen: {}", server.log());
         load(server).await;
         if lab.try_wait().expect("a child").is_some() {
             lab = lab_run(server, metrics);
         }
     }
-    drop(socket);
-    now()
 }
 
-async fn all_seen(prometheus: &Prometheus) -> bool {
+async fn all_seen(prometheus: &Prometheus, at: u64) -> bool {
     for expression in SEEN {
-        if !has_data(prometheus, "stage", expression).await {
+        if !had_data(prometheus, expression, at).await {
             return false;
         }
     }

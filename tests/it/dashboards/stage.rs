@@ -26,8 +26,17 @@ pub(super) async fn prometheus(server: &Server, lab: &Port) -> Prometheus {
 
 /// Whether there is an answer with a number in it; an error fails the test.
 pub(super) async fn has_data(prometheus: &Prometheus, place: &str, expression: &str) -> bool {
-    let answer = prometheus.api("query", &[("query", expression)]).await;
-    assert_eq!(answer["status"], "success", "{place}: {expression}: {answer}");
+    answers(prometheus, place, &[("query", expression)]).await
+}
+
+/// The same at a moment, in seconds since 1970.
+pub(super) async fn had_data(prometheus: &Prometheus, expression: &str, at: u64) -> bool {
+    answers(prometheus, "then", &[("query", expression), ("time", &at.to_string())]).await
+}
+
+async fn answers(prometheus: &Prometheus, place: &str, parameters: &[(&str, &str)]) -> bool {
+    let answer = prometheus.api("query", parameters).await;
+    assert_eq!(answer["status"], "success", "{place}: {parameters:?}: {answer}");
     let results = answer["data"]["result"].as_array().unwrap();
     results.iter().any(|result| result["value"][1].as_str().is_some_and(|value| value != "NaN"))
 }
