@@ -1,6 +1,8 @@
 // What dashboards are made of: panels, rows, variables, links. A panel says what it shows and, in its
 // description, what to do when it is bad; where it stands is worked out here.
 
+import { coloured, nothing, unknown } from "./looks.mjs";
+
 const DATASOURCE = { type: "prometheus", uid: "${datasource}" };
 const WIDTH = 24;
 
@@ -82,17 +84,29 @@ export const lines = (title, description, queries, settings = {}) =>
   panel("timeseries", title, description, queries, {
     options: { legend: LEGEND, tooltip: { mode: "multi", sort: "desc" } },
     ...settings,
+    overrides: [...coloured(settings.colors, queries), nothing(settings.custom), ...(settings.overrides ?? [])],
     defaults: { min: 0, ...settings.defaults },
     custom: {
       drawStyle: "line",
       lineWidth: 1,
       fillOpacity: 10,
+      // Drawn where a value stands alone.
       showPoints: "never",
+      pointSize: 5,
       spanNulls: false,
       // Nothing at all is a line at the foot, not in the middle of a scale up to 100.
       axisSoftMax: LEAST[settings.unit],
       ...settings.custom,
     },
+  });
+
+/** The part of time for which something could be used: what counts is how far it is below all of it. */
+export const availability = (title, description, queries, settings = {}) =>
+  lines(title, description, queries, {
+    unit: "percentunit",
+    ...settings,
+    defaults: { min: undefined, max: 1 },
+    custom: { axisSoftMin: 0.99, fillOpacity: 0, lineWidth: 2 },
   });
 
 /** Areas over time that add up. */
@@ -116,7 +130,11 @@ export const stat = (title, description, queries, settings = {}) =>
       justifyMode: "auto",
       orientation: "auto",
     },
-    defaults: { color: { mode: "thresholds" }, ...settings.defaults },
+    defaults: {
+      color: { mode: "thresholds" },
+      ...settings.defaults,
+      mappings: [...(settings.defaults?.mappings ?? []), unknown(settings.empty)],
+    },
   });
 
 /** States over time, as bars of colour. */
@@ -134,31 +152,21 @@ export const table = (title, description, queries, settings = {}) =>
   panel("table", title, description, queries.map((one) => ({ ...one, format: "table" })), {
     instant: true,
     ...settings,
-    options: { showHeader: true, cellHeight: "sm", footer: { show: false, reducer: ["sum"], countRows: false, fields: "" } },
-    custom: { align: "auto", cellOptions: { type: "auto" }, inspect: false },
+    options: { showHeader: true, cellHeight: "sm" },
+    custom: { align: "auto", cellOptions: { type: "auto" }, inspect: false, minWidth: 70 },
   });
 
-/** Names and order of a table's columns; those without a name are left out. */
-export const columns = (names, hidden = []) => [
-  { id: "merge", options: {} },
-  {
-    id: "organize",
-    options: {
-      excludeByName: Object.fromEntries(["Time", "__name__", "job", ...hidden].map((name) => [name, true])),
-      indexByName: Object.fromEntries(Object.keys(names).map((name, index) => [name, index])),
-      renameByName: names,
-    },
-  },
-];
-
-/** The median, the 95th and the 99th percentile of a histogram. */
+/** The median, the 95th and the 99th percentile of a histogram; of nothing there is none. */
 export const percentiles = (histogram, selector, by = "", quantiles = [0.5, 0.95, 0.99]) =>
   quantiles.map((q) =>
     query(
-      `histogram_quantile(${q}, sum by (le${by ? `, ${by}` : ""}) (rate(${histogram}_bucket{${selector}}[${RATE}])))`,
+      `histogram_quantile(${q}, sum by (le${by ? `, ${by}` : ""}) (rate(${histogram}_bucket{${selector}}[${RATE}]))) >= 0`,
       `p${q * 100}${by ? ` {{${by}}}` : ""}`,
     ),
   );
+
+/** Those of a set of series that are most over the whole time, so that they are the same ones at each point. */
+export const most = (series, measure) => `${series} and topk(10, ${measure} > 0)`;
 
 /** A title across the whole width; the panels after it stand below it. */
 export const row = (title) => ({ type: "row", title, collapsed: false, panels: [] });
@@ -232,10 +240,18 @@ export const SCENARIOS = annotation("Scenarios", "purple", "mcp_lab_scenario_run
 export const STARTS = annotation(
   "Starts",
   "blue",
-  `changes(process_start_time_seconds{job="mcp-orchestrator", ${I}}[1m]) > 0`,
+  `time() - process_start_time_seconds{job="mcp-orchestrator", ${I}} < 30`,
   "started",
   "{{instance}} was started",
 );
+
+const CHOICES = [
+  choice("instance", "Instance", "mcp_config_info"),
+  choice("transport", "Transport", "mcp_connections_total"),
+  choice("upstream", "Upstream", "mcp_tool_calls_total"),
+];
+/** Those that a panel depends on. */
+const used = (panels) => CHOICES.filter(({ name }) => JSON.stringify(panels.map(({ targets }) => targets)).includes(`$${name}`));
 
 /** A whole dashboard. */
 export const dashboard = (uid, description, panels, options = {}) => ({
@@ -245,7 +261,8 @@ export const dashboard = (uid, description, panels, options = {}) => ({
   tags: ["mcp-orchestrator"],
   schemaVersion: 41,
   version: 1,
-  editable: true,
+  // What is changed by hand is lost when they are provisioned anew.
+  editable: false,
   graphTooltip: 1,
   refresh: options.refresh ?? "30s",
   time: { from: options.from ?? "now-6h", to: "now" },
@@ -266,12 +283,10 @@ export const dashboard = (uid, description, panels, options = {}) => ({
   ],
   templating: {
     list: [
-      source("datasource", "Prometheus", "prometheus"),
+      source("datasource", "Data source", "prometheus"),
       source("logs", "Loki", "loki"),
       source("traces", "Tempo", "tempo"),
-      choice("instance", "Instance", "mcp_build_info"),
-      choice("transport", "Transport", "mcp_connections_total"),
-      choice("upstream", "Upstream", "mcp_tool_calls_total"),
+      ...used(panels),
     ],
   },
   annotations: { list: options.annotations ?? [STARTS] },

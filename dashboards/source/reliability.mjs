@@ -1,5 +1,6 @@
 // Whether tools can be called, and what it cost when they could not.
-import { dashboard, I, lines, logs, percentiles, query, RATE, row, stacked, stat, T, table, traces, U, columns } from "./parts.mjs";
+import { COLORS, columns, wide } from "./looks.mjs";
+import { availability, dashboard, I, lines, logs, percentiles, query, RATE, row, stacked, stat, T, table, traces, U } from "./parts.mjs";
 
 const LOST = 'reason=~"client_gone|heartbeat_lost|slow_consumer|protocol_error|error"';
 const GOOD_IS_HIGH = [[null, "red"], [0.999, "green"]];
@@ -16,8 +17,8 @@ export const reliability = dashboard(
       { unit: "percentunit", steps: GOOD_IS_HIGH, defaults: { decimals: 3 }, links: [logs('event = "upstream_state_changed"')] },
     ),
     stat(
-      "Error budget left",
-      "What is left of the 0.1 % that the objective leaves over 30 days (of all upstreams). Below a quarter: put off risky changes. Below nothing: the objective is missed; find the upstream that took most.",
+      "Budget left",
+      "What is left of the error budget, the 0.1 % that the objective leaves over 30 days (of all upstreams). Below a quarter: put off risky changes. Below nothing: the objective is missed; find the upstream that took most.",
       [query("min(job:mcp_tool_error_budget:ratio)")],
       { unit: "percentunit", steps: [[null, "red"], [0, "orange"], [0.25, "green"]] },
     ),
@@ -45,11 +46,11 @@ export const reliability = dashboard(
       [query(`sum(increase(mcp_disconnections_total{${T}, ${LOST}}[$__range]))`)],
       { unit: "none", defaults: { decimals: 0 } },
     ),
-    lines(
+    availability(
       "Availability by upstream",
       "The part of time for which the tools of each upstream could be called. A dip: look at that upstream on Upstreams; its own log is in ours as `upstream says`.",
       [query(`1 - sum by (upstream) (rate(mcp_tool_unavailable_seconds_total{${U}}[${RATE}])) / sum by (upstream) (rate(mcp_tool_seconds_total{${U}}[${RATE}]))`, "{{upstream}}")],
-      { unit: "percentunit", size: [12, 8], defaults: { max: 1 }, links: [logs('event = "upstream_state_changed"')] },
+      { size: [12, 8], links: [logs('event = "upstream_state_changed"')] },
     ),
     lines(
       "Burn rate by window",
@@ -71,11 +72,12 @@ export const reliability = dashboard(
     ),
     table(
       "Alerts",
-      "What is raised now. Each has a section in docs/runbooks.md that says what to do.",
-      [query('ALERTS{alertstate="firing"}')],
+      "What is raised now, but for the watchdog, which always is. Each has a section in docs/runbooks.md that says what to do.",
+      [query('ALERTS{alertstate="firing", alertname!="McpWatchdog"}')],
       {
         size: [12, 8],
         transformations: columns({ alertname: "Alert", severity: "Severity", instance: "Instance", upstream: "Upstream" }, ["Value", "alertstate"]),
+        overrides: [wide("Alert", 290)],
       },
     ),
     row("What was lost, and why"),
@@ -95,7 +97,7 @@ export const reliability = dashboard(
       "Reconnects",
       "Tries to come back: clients to their session, we to upstreams, the stdio bridge to us. Many failed: the other side is away; refused: sessions were lost, or credentials are wrong.",
       [query(`sum by (side, outcome) (rate(mcp_reconnect_attempts_total{${I}}[${RATE}]))`, "{{side}} {{outcome}}")],
-      { size: [12, 8], unit: "cps", links: [logs('event = "upstream_state_changed"')] },
+      { colors: COLORS.back, size: [12, 8], unit: "cps", links: [logs('event = "upstream_state_changed"')] },
     ),
     lines(
       "Recovery time of upstreams",
@@ -107,19 +109,19 @@ export const reliability = dashboard(
       "Clients lost by reason",
       "client_gone: the socket went; heartbeat_lost: no answer to pings; slow_consumer: it did not read; protocol_error: what it sent was no MCP; error: our fault, read the log.",
       [query(`sum by (reason) (rate(mcp_disconnections_total{${T}, ${LOST}}[${RATE}]))`, "{{reason}}")],
-      { unit: "cps" },
+      { colors: COLORS.end, unit: "cps" },
     ),
     stacked(
       "Sessions that came back",
       "restored: taken over at a start; revived: their client came back; refused: somebody else's, or too late; failed: the store could not read them, so look at Runtime.",
       [query(`sum by (outcome) (rate(mcp_sessions_restored_total{${I}}[${RATE}]))`, "{{outcome}}")],
-      { unit: "cps", links: [logs('event = "session_not_restored"')] },
+      { colors: COLORS.back, unit: "cps", links: [logs('event = "session_not_restored"')] },
     ),
     stacked(
-      "Calls without an answer: sent again or not",
-      "resent: sent again, since that does no harm; refused_unsafe: it may have run, so it was not; not_needed: it would have ended the same way. Many refused: declare tools idempotent, or name them in `safe_to_repeat`.",
+      "Sent again or not",
+      "Of tries without an answer. resent: sent again, since that does no harm; refused_unsafe: it may have run, so it was not; not_needed: it would have ended the same way. Many refused: declare tools idempotent, or name them in `safe_to_repeat`.",
       [query(`sum by (decision) (rate(mcp_replays_total{${U}}[${RATE}]))`, "{{decision}}")],
-      { unit: "cps", links: [traces()] },
+      { colors: COLORS.again, unit: "cps", links: [traces()] },
     ),
   ],
 );

@@ -1,12 +1,13 @@
 // The servers behind us: whether they are there, how they answer, what their loss cost.
-import { columns, dashboard, lines, logs, percentiles, query, RATE, row, stacked, stat, states, table, traces, U } from "./parts.mjs";
+import { COLORS, columns } from "./looks.mjs";
+import { dashboard, lines, logs, percentiles, query, RATE, row, stacked, stat, states, table, traces, U } from "./parts.mjs";
 
 const links = [logs('upstream != ""'), traces('kind = client && status = error')];
 // The state as a number; of one upstream exactly one is 1.
 const STATE = ["connected", "connecting", "reconnecting", "failed", "stopped"]
   .map((state, index) => `${index + 1} * sum by (instance, upstream) (mcp_upstream_state{${U}, state="${state}"})`)
   .join(" + ");
-const by = (metric, label) => [query(`sum by (upstream, ${label}) (rate(${metric}{${U}}[${RATE}])) > 0`, `{{upstream}} {{${label}}}`)];
+const by = (metric, label) => [query(`sum by (upstream, ${label}) (rate(${metric}{${U}}[${RATE}]))`, `{{upstream}} {{${label}}}`)];
 
 export const upstreams = dashboard("mcp-upstreams", "The servers behind us: whether they are there, how they answer, what their loss cost.", [
   row("Now"),
@@ -47,16 +48,16 @@ export const upstreams = dashboard("mcp-upstreams", "The servers behind us: whet
     },
   ),
   row("Attempts"),
-  stacked("Attempts by outcome", "Tries to have a call done. timeout: it hangs; unavailable: no connection; outcome_unknown: lost in mid-call; error: its own.", [query(`sum by (outcome) (rate(mcp_upstream_attempts_total{${U}}[${RATE}]))`, "{{outcome}}")], { unit: "reqps", links }),
-  stacked("Attempts that failed, by upstream", "All but ok. One upstream: its own trouble; all at once: the network, or this machine.", [query(`sum by (upstream, outcome) (rate(mcp_upstream_attempts_total{${U}, outcome!="ok"}[${RATE}])) > 0`, "{{upstream}} {{outcome}}")], { empty: "none", unit: "reqps", links }),
+  stacked("Attempts by outcome", "Tries to have a call done. timeout: it hangs; unavailable: no connection; outcome_unknown: lost in mid-call; error: its own.", [query(`sum by (outcome) (rate(mcp_upstream_attempts_total{${U}}[${RATE}]))`, "{{outcome}}")], { colors: COLORS.call, unit: "reqps", links }),
+  stacked("Attempts that failed, by upstream", "All but ok. One upstream: its own trouble; all at once: the network, or this machine.", [query(`sum by (upstream, outcome) (rate(mcp_upstream_attempts_total{${U}, outcome!="ok"}[${RATE}]))`, "{{upstream}} {{outcome}}")], { unit: "reqps", links }),
   lines("Duration of attempts: median", "How long upstreams take. One that rises: it is short of something; give it more, or call it less.", [query(`histogram_quantile(0.5, sum by (upstream, le) (rate(mcp_upstream_attempt_duration_seconds_bucket{${U}}[${RATE}]))) > 0`, "{{upstream}}")], { unit: "s", links }),
   lines("Duration of attempts: p95", "The slow end. Far above the median: some calls wait; see a trace of one.", [query(`histogram_quantile(0.95, sum by (upstream, le) (rate(mcp_upstream_attempt_duration_seconds_bucket{${U}}[${RATE}]))) > 0`, "{{upstream}}")], { unit: "s", links }),
-  stacked("Sent again or not", "What was decided of tries without an answer. Many refused_unsafe: declare tools idempotent, or name them in `safe_to_repeat`.", by("mcp_replays_total", "decision"), { empty: "every try got an answer", unit: "cps", links }),
+  stacked("Sent again or not", "What was decided of tries without an answer. Many refused_unsafe: declare tools idempotent, or name them in `safe_to_repeat`.", by("mcp_replays_total", "decision"), { colors: COLORS.again, unit: "cps", links }),
   stacked("Outcome unknown", "Calls that may or may not have run. Whoever made them was told; see why it is lost in mid-call.", [query(`sum by (upstream) (rate(mcp_calls_outcome_unknown_total{${U}}[${RATE}]))`, "{{upstream}}")], { unit: "cps", links: [logs('event = "outcome_unknown"'), traces()] }),
   row("Loss and return"),
-  stacked("Started anew, by cause", "exited: its process ended; session_lost: it forgot us; connection_lost: the network; hung: it did not answer pings. Often: follow the runbook of McpUpstreamFlapping.", by("mcp_upstream_restarts_total", "cause"), { empty: "none was lost", unit: "cps", links: [logs('event = "upstream_restarted"')] }),
+  stacked("Started anew, by cause", "exited: its process ended; session_lost: it forgot us; connection_lost: the network; hung: it did not answer pings. Often: follow the runbook of McpUpstreamFlapping.", by("mcp_upstream_restarts_total", "cause"), { unit: "cps", links: [logs('event = "upstream_restarted"')] }),
   lines("Recovery time", "From the loss until it was connected again. Longer than `limits.park`: calls ended as unavailable.", percentiles("mcp_upstream_recovery_duration_seconds", U, "upstream", [0.5, 0.95]), { empty: "none was lost", unit: "s", links: [logs('event = "upstream_restarted"')] }),
-  stacked("Tools away, by cause", "How many tools could not be called, on the average. never_reached: its configuration; refused: our credentials; others: the upstream itself.", by("mcp_tool_unavailable_seconds_total", "cause"), { empty: "none", unit: "none", links }),
+  stacked("Tools away, by cause", "How many tools could not be called, on the average. never_reached: its configuration; refused: our credentials; others: the upstream itself.", by("mcp_tool_unavailable_seconds_total", "cause"), { unit: "none", links }),
   lines("Age of lists", "Since when the lists of each upstream were not read. They are read after each connection and change, so a high line alone is no fault.", [query(`time() - (mcp_catalogue_refreshed_timestamp_seconds{${U}} > 0)`, "{{upstream}}")], { size: [12, 8], unit: "s", links: [logs('event =~ "catalogue_.*"')] }),
-  lines("Tools in reach", "Tools that a call would reach in time, by upstream. A step to nothing: it is away; back up: it is there again.", [query(`sum by (upstream) (mcp_tool_available{${U}})`, "{{upstream}}")], { size: [12, 8], unit: "none", links }),
+  lines("Tools in reach, by upstream", "Tools that a call would reach in time. A step to nothing: it is away; back up: it is there again.", [query(`sum by (upstream) (mcp_tool_available{${U}})`, "{{upstream}}")], { size: [12, 8], unit: "none", links }),
 ]);

@@ -109,49 +109,6 @@ pub enum Message {
     Response(Response),
 }
 
-/// What kind of message, without its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageKind {
-    /// Wants an answer.
-    Request,
-    /// Wants none.
-    Notification,
-    /// Is an answer.
-    Response,
-}
-
-impl Message {
-    /// What kind of message this is.
-    #[must_use]
-    pub const fn kind(&self) -> MessageKind {
-        match self {
-            Self::Request(_) => MessageKind::Request,
-            Self::Notification(_) => MessageKind::Notification,
-            Self::Response(_) => MessageKind::Response,
-        }
-    }
-
-    /// The method of a request or notification.
-    #[must_use]
-    pub const fn method(&self) -> Option<Method> {
-        match self {
-            Self::Request(request) => Some(request.method),
-            Self::Notification(notification) => Some(notification.method),
-            Self::Response(_) => None,
-        }
-    }
-
-    /// The params of a request or notification.
-    #[must_use]
-    pub fn params(&self) -> Option<&RawValue> {
-        match self {
-            Self::Request(request) => request.params.as_deref(),
-            Self::Notification(notification) => notification.params.as_deref(),
-            Self::Response(_) => None,
-        }
-    }
-}
-
 /// Why a text is no message, and which request it would have been.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{error}")]

@@ -18,9 +18,8 @@ mod task;
 
 pub use depth::is_deeper_than;
 pub use envelope::{
-    Answer, Body, EnvelopeError, Id, Message, MessageKind, Notification, Payload, Request,
-    Response, encode_error, encode_notification, encode_request, encode_result, parse_body,
-    parse_message,
+    Answer, Body, EnvelopeError, Id, Message, Notification, Payload, Request, Response,
+    encode_error, encode_notification, encode_request, encode_result, parse_body, parse_message,
 };
 pub use error::{RpcError, code};
 pub use meta::{META_PREFIX, ModernMeta, TraceContext, key};

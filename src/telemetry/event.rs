@@ -2,7 +2,7 @@
 //! of it, each one exhaustive `match`.
 
 use crate::{
-    AgentEvent, AttemptOutcome, AuthCause, ChaosEvent, ConfigEvent, ConnectionKind,
+    AgentEvent, AttemptOutcome, AuthCause, CallTrace, ChaosEvent, ConfigEvent, ConnectionKind,
     ConnectionStatus, Direction, LabEvent, Limit, Network, OutageCause, Outcome, RateLimit, Reason,
     ReconnectOutcome, ReconnectSide, Replay, RestartCause, Restoration, StoreOperation, ToolLabel,
     Transport, UpstreamLabel, UpstreamState,
@@ -186,10 +186,24 @@ pub enum Event<'a> {
     ConnectionEnded {
         /// What it was.
         connection: ConnectionInfo,
+        /// The id of the session that it was, where it was one.
+        session_id: Option<&'a str>,
         /// Why it ended.
         reason: Reason,
         /// How long it lived.
         elapsed: Duration,
+    },
+    /// A client went away while a call of its was in flight. Emitted by [`crate::ClientAway`].
+    ClientLost {
+        /// The call.
+        call: &'a CallTrace,
+    },
+    /// It is there again. Emitted by [`crate::ClientAway`].
+    ClientReturned {
+        /// The call.
+        call: &'a CallTrace,
+        /// For how long it was away.
+        away: Duration,
     },
     /// A session that a store kept goes on. Emitted by [`crate::ConnectionScope`].
     SessionRestored {

@@ -96,12 +96,6 @@ impl Guard {
         }
     }
 
-    /// Whether spans are sent anywhere.
-    #[must_use]
-    pub const fn exports_spans(&self) -> bool {
-        self.exporter.is_some()
-    }
-
     /// Changes the lowest level that is written.
     ///
     /// # Errors

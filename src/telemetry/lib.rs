@@ -7,6 +7,7 @@
 //! number of series is bounded by configuration.
 
 mod agent_event;
+mod away;
 mod catalogue;
 mod chaos_event;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod in_flight;
 pub mod install;
 mod lab_event;
 mod label;
+mod life;
 mod limit;
 mod log;
 mod log_file;
@@ -33,6 +35,7 @@ mod scope;
 mod span;
 
 pub use agent_event::AgentEvent;
+pub use away::{CallTrace, ClientAway};
 pub use catalogue::catalogue;
 pub use chaos_event::{ChaosEvent, chaos_catalogue};
 pub use config_event::{Bounds, ConfigEvent, FixedConfig};
@@ -145,10 +148,8 @@ impl Telemetry {
     pub fn emit(&self, event: &Event<'_>) {
         self.0.metrics.record(event);
         self.0.log.write(event);
-        if let (Event::UpstreamAwaited { upstream, elapsed, is_there }, Some(tracer)) =
-            (*event, self.tracer())
-        {
-            span::waited(tracer, upstream, elapsed, is_there);
+        if let Some(tracer) = self.tracer() {
+            life::tell(tracer, event);
         }
     }
 
@@ -213,6 +214,12 @@ impl Telemetry {
         age: Duration,
     ) -> ConnectionScope {
         ConnectionScope::go_on(self, connection, how, age)
+    }
+
+    /// Tells the traces of calls that their client went away.
+    #[must_use = "it tells when the client is back"]
+    pub fn client_lost(&self, calls: Vec<CallTrace>) -> ClientAway {
+        ClientAway::new(self, calls)
     }
 
     /// Opens a stream to a client.

@@ -65,8 +65,14 @@ impl Log {
             Event::ConnectionAccepted(connection) => {
                 line!(DEBUG, "connection_accepted", "client connected", { transport = connection.transport.as_str(), });
             }
-            Event::ConnectionEnded { connection, reason, elapsed } => {
-                connection_ended(connection, reason, elapsed)
+            Event::ConnectionEnded { connection, session_id, reason, elapsed } => {
+                connection_ended(connection, session_id, reason, elapsed)
+            }
+            Event::ClientLost { .. } => {
+                line!(DEBUG, "client_lost", "client went away in mid-call", {})
+            }
+            Event::ClientReturned { away, .. } => {
+                line!(DEBUG, "client_returned", "client is back", { duration_ms = millis(away), });
             }
             Event::SessionRestored { how, .. } => {
                 line!(DEBUG, "session_restored", "session goes on", { outcome = how.as_str(), });
@@ -445,9 +451,15 @@ fn attempt(upstream: &UpstreamLabel, method: Method, end: AttemptEnd, elapsed: D
     });
 }
 
-fn connection_ended(connection: ConnectionInfo, reason: Reason, elapsed: Duration) {
+fn connection_ended(
+    connection: ConnectionInfo,
+    session_id: Option<&str>,
+    reason: Reason,
+    elapsed: Duration,
+) {
     line!(DEBUG, "connection_ended", "client gone", {
         transport = connection.transport.as_str(),
+        mcp.session.id = session_id,
         reason = reason.as_str(),
         duration_ms = millis(elapsed),
     });

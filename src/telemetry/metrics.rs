@@ -173,7 +173,7 @@ impl Metrics {
             Event::ConnectionAccepted(connection) => {
                 self.in_balance(|| self.connection_accepted(connection))
             }
-            Event::ConnectionEnded { connection, reason, elapsed } => {
+            Event::ConnectionEnded { connection, reason, elapsed, .. } => {
                 self.in_balance(|| self.connection_ended(connection, reason, elapsed))
             }
             Event::SessionRestored { connection, how } => self.in_balance(|| {
@@ -254,6 +254,8 @@ impl Metrics {
             | Event::ServerStopped
             | Event::AttemptStarted { .. }
             | Event::UpstreamAwaited { .. }
+            | Event::ClientLost { .. }
+            | Event::ClientReturned { .. }
             | Event::UpstreamLog { .. }
             | Event::UpstreamMessageDropped { .. }
             | Event::CatalogueWithdrawn { .. }

@@ -2,8 +2,8 @@
 //! unfinished reports the end that a dropped future means.
 
 use crate::{
-    AttemptEnd, AttemptInfo, AttemptOutcome, CallEnd, CallInfo, ConnectionInfo, Event, Outcome,
-    Reason, Restoration, Telemetry, ToolLabel, Transport, UpstreamLabel,
+    AttemptEnd, AttemptInfo, AttemptOutcome, CallEnd, CallInfo, CallTrace, ConnectionInfo, Event,
+    Outcome, Reason, Restoration, Telemetry, ToolLabel, Transport, UpstreamLabel,
     current::{Call, Within, current, in_span},
     in_flight::Ticket,
     span::{self, Span},
@@ -53,6 +53,12 @@ impl CallScope {
     /// Notes which tool is called, so that it is counted at the end.
     pub fn set_tool(&mut self, tool: ToolLabel) {
         self.tool = Some(tool);
+    }
+
+    /// The call as its trace is told of what happens to its client; `None` where it is not sampled.
+    #[must_use]
+    pub fn trace(&self) -> Option<CallTrace> {
+        CallTrace::of(self.span.context())
     }
 
     /// Runs a future inside the call: attempts that are started in it are the call's, and log
@@ -171,6 +177,7 @@ pub struct ConnectionScope {
     started: Instant,
     /// How old it was when this process got it.
     age: Duration,
+    session_id: Option<Arc<str>>,
     ended: bool,
 }
 
@@ -192,7 +199,14 @@ impl ConnectionScope {
 
     fn open(telemetry: &Telemetry, connection: ConnectionInfo, age: Duration) -> Self {
         let started = Instant::now();
-        Self { telemetry: telemetry.clone(), connection, started, age, ended: false }
+        let telemetry = telemetry.clone();
+        Self { telemetry, connection, started, age, session_id: None, ended: false }
+    }
+
+    /// Notes which session it is; for spans and log lines.
+    pub fn of_session(mut self, id: &Arc<str>) -> Self {
+        self.session_id = Some(Arc::clone(id));
+        self
     }
 
     /// Ends the connection.
@@ -211,6 +225,7 @@ impl ConnectionScope {
             let elapsed = self.age + self.started.elapsed();
             self.telemetry.emit(&Event::ConnectionEnded {
                 connection: self.connection,
+                session_id: self.session_id.as_deref(),
                 reason,
                 elapsed,
             });

@@ -4,7 +4,6 @@
 
 use crate::{
     AttemptEnd, AttemptInfo, AttemptOutcome, CallEnd, CallInfo, Network, Outcome, Transport,
-    UpstreamLabel, current,
 };
 use mcp_protocol::{Era, Method, TraceContext, code};
 use opentelemetry::{
@@ -19,10 +18,7 @@ use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
     trace::{SdkTracer, Span as Record},
 };
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
+use std::borrow::Cow;
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -187,29 +183,6 @@ fn about_attempt(attempt: &AttemptInfo<'_>) -> Facts {
     facts
 }
 
-/// Tells the trace of the running call what the call waited for: between the attempt that was lost
-/// and the one after it stands the time until the upstream was back.
-pub(crate) fn waited(
-    tracer: &SdkTracer,
-    upstream: &UpstreamLabel,
-    elapsed: Duration,
-    is_there: bool,
-) {
-    let Some(call) = current::current().filter(|call| call.span.is_sampled()) else { return };
-    let name = KeyValue::new("mcp_orchestrator.upstream.name", upstream.name().to_owned());
-    let builder = SpanBuilder::from_name("wait for upstream")
-        .with_kind(SpanKind::Internal)
-        .with_start_time(SystemTime::now() - elapsed)
-        .with_attributes([name]);
-    let parent = Context::new().with_remote_span_context(call.span.clone());
-    let mut span = tracer.build_with_context(builder, &parent);
-    if !is_there {
-        span.set_attribute(KeyValue::new("error.type", Outcome::Unavailable.as_str()));
-        span.set_status(Status::error(""));
-    }
-    span.end();
-}
-
 /// What calls and attempts say alike.
 fn about(method: Method, target: Option<&str>) -> Facts {
     vec![
@@ -315,7 +288,7 @@ fn prompt(method: Method, target: Option<&str>) -> Option<&str> {
     target.filter(|_| method == Method::PromptsGet)
 }
 
-const fn protocol(transport: Transport) -> Option<&'static str> {
+pub(crate) const fn protocol(transport: Transport) -> Option<&'static str> {
     match transport {
         Transport::Http => Some("http"),
         Transport::Websocket => Some("websocket"),

@@ -1,4 +1,4 @@
-// An agent that speaks only stdio: it starts `plan.command` with `plan.args` as its server, and
+// An agent that speaks only stdio: it starts `plan.command` with `plan.args` and `plan.env` as its server, and
 // lists and calls again and again until the file `plan.until` is there. `plan.sdk` is 1 or 2.
 // Run with the folder of its packages as working directory and this file on standard input.
 const { plan } = await import(process.env.MCP_CLIENTS + "/common.mjs");
@@ -11,7 +11,8 @@ const { StdioClientTransport } = await import(plan.sdk === 1 ? `${from}/stdio.js
 
 const mode = { legacy: "legacy", modern: { pin: "2026-07-28" }, auto: "auto" }[plan.era];
 const client = new Client({ name: "agent", version: "1.0.0" }, plan.sdk === 1 ? {} : { versionNegotiation: { mode } });
-await client.connect(new StdioClientTransport({ command: plan.command, args: plan.args, stderr: "inherit" }));
+const { command, args, env } = plan;
+await client.connect(new StdioClientTransport({ command, args, env, stderr: "inherit" }));
 
 const report = { rounds: 0, missing: [], failed: [], outcomes: {}, slowestMs: 0, last: [] };
 let tools;

@@ -33,7 +33,7 @@ async def one_round(client: Client) -> None:
 
 
 async def main() -> None:
-    server = StdioServerParameters(command=PLAN["command"], args=PLAN["args"])
+    server = StdioServerParameters(command=PLAN["command"], args=PLAN["args"], env=PLAN["env"])
     async with Client(stdio_client(server), mode=MODE) as client:
         is_last = False
         while not is_last:

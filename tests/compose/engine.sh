@@ -23,7 +23,7 @@ engine_start() {
   local spaces=(--mount --pid --fork --kill-child --mount-proc) given=()
   if [ "$1" = host ]; then given=(--bridge=none --iptables=false --ip6tables=false --ip-forward=false); else spaces+=(--net); fi
   # What a run that was killed left must not be made anew, and least of all in the host's network.
-  rm -rf "$cache/data/network" "$cache/data/containers"
+  rm -rf "$cache"/data/{network,containers,volumes}
   export DOCKER_HOST=unix://$work/socket
   # shellcheck disable=SC2016
   unshare "${spaces[@]}" sh -c 'ip link set lo up; exec dockerd "$@"' dockerd \

@@ -9,6 +9,10 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// The variables that a command is given: how to find programs, whose process it is, and where its
+/// lines are counted when coverage is measured.
+const KEPT: [&str; 3] = ["PATH", "MCP_TEST_RUN", "LLVM_PROFILE_FILE"];
+
 /// What a command printed and how it ended.
 pub struct Ended {
     pub code: Option<i32>,
@@ -26,7 +30,7 @@ pub fn run_with(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> 
     let output = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"))
         .args(arguments)
         .env_clear()
-        .envs(std::env::vars().filter(|(name, _)| name == "PATH" || name == "MCP_TEST_RUN"))
+        .envs(std::env::vars().filter(|(name, _)| KEPT.contains(&name.as_str())))
         .envs(variables.iter().copied())
         .env("HOME", home)
         .current_dir(home)
@@ -42,7 +46,7 @@ fn home() -> tempfile::TempDir {
 }
 
 /// Fails unless the command ends with that code and one sentence that holds all those words.
-fn refuses(home: &Path, arguments: &[&str], code: i32, words: &[&str]) {
+pub fn refuses(home: &Path, arguments: &[&str], code: i32, words: &[&str]) {
     let ended = run(home, arguments);
     assert_eq!(ended.code, Some(code), "{arguments:?}: {} {}", ended.out, ended.err);
     for word in words {

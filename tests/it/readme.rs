@@ -25,9 +25,10 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 25] = [
+const COMMANDS: [(&str, Tried); 26] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
+    ("./test --coverage", Tried::Elsewhere("it runs this test, too")),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
     ("mcp-orchestrator serve --agents", Tried::Serves),
     ("mcp-orchestrator setup claude", Tried::Elsewhere("setup.rs runs it, and answers")),

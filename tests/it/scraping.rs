@@ -1,9 +1,10 @@
 //! `/metrics` as a real Prometheus sees it.
 
-use crate::support::{Legacy, Modern, Peer, Port, Server, Setup, http, until};
+use crate::support::{Legacy, Modern, Peer, Port, Server, Setup, head, http, rest, until};
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
-use std::{fs, io::Write, process::Stdio};
-use tokio::process::Command;
+use std::{fs, io::Write, ops::Range, process::Stdio};
+use tokio::{io::AsyncWriteExt, net::TcpSocket, process::Command};
 
 /// A Prometheus that scrapes the server four times a second.
 async fn prometheus(server: &Server) -> (Peer, String) {
@@ -125,30 +126,76 @@ async fn closed_label_sets_are_there_from_the_first_scrape() {
     server.finish().await;
 }
 
+/// Unknown methods, tools, resources and prompts of those numbers, a hundred in a message.
+async fn unknown_names(server: &Server, numbers: Range<usize>) {
+    let client = Legacy::with(server, "2025-03-26", json!({})).await;
+    let numbers: Vec<usize> = numbers.collect();
+    for batch in numbers.chunks(25) {
+        let asked = batch.iter().flat_map(|number| {
+            [
+                (format!("unknown/{number}"), json!({})),
+                ("tools/call".to_owned(), json!({"name": format!("fix__no_{number}")})),
+                ("resources/read".to_owned(), json!({"uri": format!("nowhere://{number}")})),
+                ("prompts/get".to_owned(), json!({"name": format!("none_{number}")})),
+            ]
+        });
+        let batch: Vec<Value> = asked
+            .enumerate()
+            .map(|(id, (method, params))| {
+                server.sent(&method);
+                json!({"jsonrpc": "2.0", "id": id + 1, "method": method, "params": params})
+            })
+            .collect();
+        let answer = client.post().json(&batch).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.expect("a body");
+    }
+    client.close().await;
+}
+
+/// Requests of sessions that nobody knows, each from an address of its own.
+async fn unknown_sessions(server: &Server, numbers: Range<usize>) {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let ask = async |number: usize| {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let [high, low] = [(number / 250) as u8 + 1, (number % 250) as u8 + 1];
+        socket.bind(([127, 1, high, low], 0).into()).expect("an address of this machine");
+        let (_, address) = server.base().split_once("://").expect("a URL");
+        let mut socket = socket.connect(address.parse().expect("one")).await.expect("it accepts");
+        let lines = format!(
+            "Mcp-Session-Id: 00000000-0000-4000-8000-{number:012}\r\nConnection: close\r\n\
+             MCP-Protocol-Version: 2025-11-25\r\nContent-Length: {}\r\n",
+            body.len()
+        );
+        let request = head(server, &lines) + body;
+        socket.write_all(request.as_bytes()).await.expect("sent");
+        let answer = rest(&mut socket).await;
+        assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    };
+    let asked = stream::iter(numbers.map(ask)).buffer_unordered(16);
+    let asked = asked.collect::<Vec<()>>().await;
+    server.sent_times("ping", asked.len() as u64);
+}
+
 #[tokio::test]
-async fn a_flood_of_unknown_names_adds_no_series() {
+async fn a_flood_of_ten_thousand_unknown_names_sessions_and_addresses_adds_no_series() {
     let server = Setup::new().fixture("fix", json!({})).start().await;
     server.upstreams(&["fix"], "connected").await;
-    let flood = async |from: usize, to: usize| {
-        let (legacy, modern) =
-            (Legacy::open(&server).await, Modern::with(&server, &format!("c{from}"), json!({})));
-        for number in from..to {
-            legacy.ask(&format!("unknown/{number}"), json!({})).await;
-            legacy.ask("tools/call", json!({"name": format!("fix__no_{number}")})).await;
-            legacy.ask("resources/read", json!({"uri": format!("nowhere://{number}")})).await;
-            modern.ask(&format!("unheard/{number}"), json!({})).await;
-            modern.ask("prompts/get", json!({"name": format!("none_{number}")})).await;
-        }
-        legacy.close().await;
+    let flood = async |numbers: Range<usize>| {
+        unknown_names(&server, numbers.clone()).await;
+        unknown_sessions(&server, numbers.clone()).await;
+        let modern = Modern::with(&server, &format!("c{}", numbers.start), json!({}));
+        modern.ask(&format!("unheard/{}", numbers.start), json!({})).await;
         server.scrape().await
     };
-    let few = flood(0, 2).await;
-    let many = flood(2, 150).await;
+    let few = flood(0..2).await;
+    let many = flood(2..10_002).await;
     let new: Vec<_> = many.names().difference(&few.names()).map(ToString::to_string).collect();
     assert_eq!(few.series(), many.series(), "new names: {new:?}");
-    assert_eq!(
-        many.sum("mcp_requests_total", &[("method", "_OTHER"), ("status", "client_error")]),
-        300.0
-    );
+    let counted =
+        many.sum("mcp_requests_total", &[("method", "_OTHER"), ("status", "client_error")]);
+    assert_eq!(counted, 10_004.0);
+    let refused = [("side", "session"), ("outcome", "refused")];
+    assert_eq!(many.sum("mcp_reconnect_attempts_total", &refused), 10_002.0);
     server.finish().await;
 }

@@ -1,6 +1,7 @@
 //! Minutes of mixed traffic: `./test --long` runs these, `./test` names them as skipped.
 
 mod abuse;
+mod alerts;
 mod outage;
 
 use crate::{

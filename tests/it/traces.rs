@@ -1,6 +1,8 @@
 //! Spans at a real OTLP receiver: a process that nobody here wrote takes them over gRPC and over
 //! HTTP and prints what it got.
 
+mod returning;
+
 use crate::support::{
     Legacy, Modern, Peer, Port, Server, Setup, descendants, fixture_path, tool, until,
 };
@@ -225,19 +227,4 @@ async fn one_trace_shows_the_call_the_loss_the_wait_and_the_answer() {
         .await;
     }
     assert!(!has_failed(&call) && !has_failed(&wait), "{call:?} {wait:?}");
-}
-
-#[tokio::test]
-async fn a_dead_collector_costs_no_call() {
-    let nobody = Port::reserve();
-    let server = Setup::new()
-        .arg("--otlp-endpoint")
-        .arg(&format!("http://{}", nobody.address()))
-        .start()
-        .await;
-    let client = Modern::new(&server);
-    for _ in 0..20 {
-        client.call("echo", json!({"message": "x"})).await;
-    }
-    server.finish().await;
 }

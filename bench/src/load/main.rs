@@ -9,6 +9,7 @@ mod http;
 mod latency;
 mod message;
 mod process;
+mod scrape;
 mod sessions;
 mod steady;
 mod ws;

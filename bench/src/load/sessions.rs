@@ -7,7 +7,7 @@ use crate::{
     client::{Client, Target, patiently},
     http::{Kept, Stream},
     latency::{Failures, Latencies, rounded},
-    process,
+    process, scrape,
 };
 use serde_json::{Value, json};
 use std::{cell::RefCell, rc::Rc, time::Duration};
@@ -46,7 +46,7 @@ pub(crate) async fn hold(target: &Target, plan: &Plan, pid: Option<u32>) -> anyh
     let probe_none = probe(target, std::slice::from_mut(&mut alone), plan.probes).await?;
     close_one(target, alone, &mut None).await?;
 
-    let (mut rounds, mut probe_all) = (Vec::new(), Vec::new());
+    let (mut rounds, mut probe_all, mut scrapes) = (Vec::new(), Vec::new(), Vec::new());
     sleep(plan.settle).await;
     for _ in 0..plan.rounds {
         let (before, start) = (memory(), Instant::now());
@@ -55,6 +55,7 @@ pub(crate) async fn hold(target: &Target, plan: &Plan, pid: Option<u32>) -> anyh
         sleep(plan.settle).await;
         let during = memory();
         probe_all.push(probe(target, &mut open, plan.probes).await?);
+        scrapes.extend(scrape::longest(target).await?);
         close_all(target, open, &failures).await;
         sleep(plan.settle).await;
         rounds.push(Round { opened, opening, before, during, after: memory() });
@@ -64,6 +65,7 @@ pub(crate) async fn hold(target: &Target, plan: &Plan, pid: Option<u32>) -> anyh
         "streams": plan.streams,
         "probe_none_p99_ms": probe_none,
         "probe_all_p99_ms": median(&mut probe_all),
+        "scrape_ms": median(&mut scrapes),
         "rounds": rounds.iter().map(Round::report).collect::<Vec<_>>(),
     });
     if let [.., before, last] = &rounds[..] {

@@ -138,6 +138,7 @@ const PACED: &str = "forwarded call, c=16, 2,000/s";
 const PLAIN: &str = "idle sessions, no stream";
 const STREAMS: &str = "idle sessions, open GET stream";
 const SOCKETS: &str = "idle sessions, WebSocket";
+const SCRAPE: &str = "scrape with idle sessions open";
 const STORE: &str = "session store on (SQLite)";
 const TRACING: &str = "tracing at 100 %";
 const CONNECTED_HTTP: &str = "client library connects, HTTP";
@@ -175,6 +176,13 @@ pub(crate) const ROWS: &[Row] = &[
     probe(PLAIN, "idle-plain"),
     probe(STREAMS, "idle-streams"),
     probe(SOCKETS, "idle-ws"),
+    row(
+        SCRAPE,
+        "longest of 20, ms",
+        ("idle-plain", "/scrape_ms"),
+        Against::Nothing,
+        Target::AtMost(20.0),
+    ),
     growth(PLAIN, "idle-plain"),
     growth(STREAMS, "idle-streams"),
     growth(SOCKETS, "idle-ws"),

@@ -25,14 +25,17 @@ impl Bars {
     }
 
     /// The bar of the scenario that runs; a new one when another one runs.
-    fn bar(&mut self, now: &Now) -> &ProgressBar {
+    fn bar(&mut self, now: &Now, number: usize, of: usize) -> &ProgressBar {
         if self.now.as_ref().is_some_and(|(scenario, _)| *scenario != now.scenario) {
             self.clear();
         }
         let all = &self.all;
         let (_, bar) = self.now.get_or_insert_with(|| {
-            let bar = all.add(ProgressBar::new(LENGTH).with_style(style()));
-            (now.scenario.clone(), bar)
+            let name = format!("[{number}/{of}] {}", clean(&now.scenario));
+            // Not drawn before it has its words.
+            let bar = ProgressBar::with_draw_target(Some(LENGTH), ProgressDrawTarget::hidden());
+            let bar = bar.with_style(style()).with_prefix(name).with_message(state(now));
+            (now.scenario.clone(), all.add(bar))
         });
         bar
     }
@@ -47,7 +50,8 @@ impl Bars {
 }
 
 fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template("{prefix} [{bar:16}] {percent:>3} % · {wide_msg}");
+    // Two lines, so that a narrow terminal shows what goes on too; each is cut to its width.
+    let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {percent:>3} %\n  {wide_msg}");
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
@@ -67,16 +71,16 @@ impl Shown for Bars {
         }
         self.ended = progress.ended.len();
         let Some(now) = &progress.now else { return self.clear() };
-        let prefix = format!(
-            "[{}/{}] {}",
-            progress.ended.len() + 1,
-            progress.scenarios,
-            clean(&now.scenario)
-        );
-        let bar = self.bar(now);
-        bar.set_prefix(prefix);
+        let bar = self.bar(now, progress.ended.len() + 1, progress.scenarios);
         // Within 0 and LENGTH, so the cast loses nothing that counts.
-        bar.set_position((now.share_done.clamp(0.0, 1.0) * LENGTH as f64) as u64);
-        bar.set_message(state(now));
+        let done = (now.share_done.clamp(0.0, 1.0) * LENGTH as f64) as u64;
+        // Each of these draws.
+        if bar.position() != done {
+            bar.set_position(done);
+        }
+        let message = state(now);
+        if bar.message() != message {
+            bar.set_message(message);
+        }
     }
 }

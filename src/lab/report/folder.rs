@@ -79,12 +79,6 @@ impl Folder {
         &self.logs
     }
 
-    /// Where the reports are.
-    #[must_use]
-    pub fn reports(&self) -> &Path {
-        &self.reports
-    }
-
     /// Opens `events.jsonl`.
     ///
     /// # Errors

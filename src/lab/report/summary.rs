@@ -101,8 +101,7 @@ pub(crate) fn over_all(run: &RunResult, share: impl Fn(&Availability) -> f64) ->
     let watched =
         || run.scenarios.iter().filter_map(|scenario: &Scenario| scenario.availability.as_ref());
     let seconds: f64 = watched().map(|availability| availability.tool_seconds).sum();
-    ratio(
-        watched().map(|availability| share(availability) * availability.tool_seconds).sum(),
-        seconds,
-    )
+    let sum = watched().map(|availability| share(availability) * availability.tool_seconds).sum();
+    // Sums of shares may end a hair above the whole.
+    ratio(sum, seconds).map(|percent| percent.clamp(0.0, 100.0))
 }

@@ -76,15 +76,6 @@ impl Fault {
         }
     }
 
-    /// What it does.
-    #[must_use]
-    pub fn kind(&self) -> &str {
-        match self {
-            Self::Process(fault) => fault.kind.name(),
-            Self::Machine(fault) | Self::Network(fault) => fault.kind.name(),
-        }
-    }
-
     fn of_chaos(fault: mcp_chaos::Fault) -> Result<Self, String> {
         if matches!(fault.kind, Kind::Restart(_)) {
             return Err(format!("fault `{}`: `restart` is `terminate` here", fault.name));

@@ -74,7 +74,9 @@ fn checked<E: std::error::Error>(
 ) -> Result<Scenario, ScenarioError> {
     let scenario = read.map_err(|error| {
         let place = error.path().to_string();
-        let reason = meant(error.inner().to_string().trim());
+        // TOML's reader says the place once more, on a line of its own.
+        let told = error.inner().to_string();
+        let reason = meant(told.trim().lines().next().unwrap_or_default());
         let reason = if place == "." { reason } else { format!("{place}: {reason}") };
         ScenarioError::Wrong { name: name.to_owned(), reason }
     })?;
@@ -130,7 +132,7 @@ mod tests {
         assert!(told.contains("clients[0].steps[0]"), "{told}");
         assert!(told.contains("`secnds`") && told.contains("did you mean `seconds`?"), "{told}");
         let kind = refusal("[[clients]]\nrole = \"c\"\nsteps = [{ do = \"cal-tool\" }]\n");
-        assert!(kind.contains("did you mean `call-tool`?"), "{kind}");
+        assert!(kind.ends_with("; did you mean `call-tool`?") && !kind.contains('\n'), "{kind}");
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! Numbers count up from the epoch of the process in their upper half: those that a process
 //! gives are above all that an earlier one gave, also where the store lost the last of them.
 
+use super::Followed;
 use crate::config::Limits;
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
@@ -115,6 +116,8 @@ pub(crate) struct EventLog {
     inner: Mutex<Inner>,
     waker: AtomicWaker,
     journal: OnceLock<Box<dyn Journal>>,
+    /// The calls that are told when its reader goes away.
+    pub(crate) followed: Followed,
 }
 
 impl EventLog {
@@ -144,6 +147,7 @@ impl EventLog {
             inner: Mutex::new(inner),
             waker: AtomicWaker::new(),
             journal: OnceLock::new(),
+            followed: Followed::default(),
         }
     }
 
@@ -249,6 +253,12 @@ impl EventLog {
     pub(crate) fn is_read(&self, cursor: &Cursor) -> bool {
         let inner = self.lock();
         inner.reader == cursor.reader && inner.last_number == cursor.last && !inner.closed
+    }
+
+    /// Whether that is the reader of now, and more may come.
+    pub(crate) fn is_awaited_by(&self, cursor: &Cursor) -> bool {
+        let inner = self.lock();
+        inner.reader == cursor.reader && !inner.closed
     }
 
     /// How many messages above that number it holds, and the number of the newest.

@@ -3,11 +3,13 @@
 
 pub(crate) mod code;
 mod events;
+mod followed;
 mod policy;
 mod rejection;
 mod waiting;
 
 pub(crate) use events::{Bounds, Cursor, Entry, EventLog, Found, Journal, Next, epoch_start};
+pub(crate) use followed::{Followed, Following};
 pub(crate) use policy::{Pattern, ToolPolicy};
 pub(crate) use rejection::{Refusal, Rejection};
 pub(crate) use waiting::{Withdrawal, at_once, within};

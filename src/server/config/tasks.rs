@@ -13,7 +13,7 @@ pub struct TasksConfig {
     /// Most tasks that we keep for clients, ended ones among them (default 1,000). Beyond, a call
     /// is answered as any other.
     pub most: usize,
-    /// Most of them that are of one principal (default 250).
+    /// Most of them that are of one principal (default 500).
     pub most_per_principal: usize,
     /// How long a task is kept after it has ended, or has asked its client something (default 1 h).
     #[serde(deserialize_with = "seconds")]
@@ -25,7 +25,7 @@ impl Default for TasksConfig {
         Self {
             enabled: true,
             most: 1_000,
-            most_per_principal: 250,
+            most_per_principal: 500,
             ttl: Duration::from_secs(3_600),
         }
     }

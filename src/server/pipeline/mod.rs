@@ -18,7 +18,7 @@ pub(crate) use tasks::announce_tasks;
 
 use crate::{
     admission::{Admission, TooFast, rate_limited},
-    call::{Caller, EventLog, Principal, Refusal, Rejection, code},
+    call::{Caller, EventLog, Following, Principal, Refusal, Rejection, code},
     config::LiveLimits,
     dispatch::{Dispatch, NamedTool, OtherTool},
     session::{Filter, Listener, Listeners, Opened, Presences, Session, Sessions, StreamPlaces},
@@ -128,6 +128,7 @@ impl Stages {
         if let Some(label) = tool.label() {
             scope.set_tool(label);
         }
+        let _followed = scope.trace().map(|call| Following::new(log, call));
         let Some(_counted) = self.count_call() else {
             let sentence =
                 "This server has as many calls in flight as it may have. Try again later.";

@@ -85,6 +85,7 @@ impl Stages {
                 return Ok(None);
             }
         };
+        session.general.followed.client_returned();
         if taken.is_news {
             // The client counts on from here, also if this process ends at once.
             if !session.write().await {

@@ -42,6 +42,7 @@ impl Sessions {
         let age = record::now().since(record.created);
         let info = ConnectionInfo { transport: record.transport, kind: ConnectionKind::Session };
         let (opening, past) = (self.opening(&record, general), record);
+        let connection = self.telemetry.connection_restored(info, how, age).of_session(&past.id);
         let past = Past {
             id: past.id,
             created: SystemTime::UNIX_EPOCH
@@ -61,7 +62,7 @@ impl Sessions {
             errors: past.counts.errors,
             may_have_missed: true,
             resumption,
-            connection: self.telemetry.connection_restored(info, how, age),
+            connection,
         };
         let session = self.insert(opening, past, true);
         session.go_on(how);

@@ -94,10 +94,12 @@ impl Sessions {
         let place = self.reserve()?;
         let info = ConnectionInfo { transport: opening.transport, kind: ConnectionKind::Session };
         let resumption = opening.is_resumable.then(|| Resumption::new(&opening.general));
+        let id: Arc<str> = Uuid::new_v4().hyphenated().to_string().into();
+        let connection = self.telemetry.connection_accepted(info).of_session(&id);
         let session = self.insert(
             opening,
             Past {
-                id: Uuid::new_v4().hyphenated().to_string().into(),
+                id,
                 created: SystemTime::now(),
                 initialized: false,
                 log_level: LogLevel::LOWEST,
@@ -107,7 +109,7 @@ impl Sessions {
                 errors: 0,
                 may_have_missed: false,
                 resumption,
-                connection: self.telemetry.connection_accepted(info),
+                connection,
             },
             false,
         );

@@ -85,6 +85,10 @@ impl Shared {
         let Some(tool) = tool.filter(|tool| caller.principal.tools().allows(&tool.name)) else {
             return gone();
         };
+        // They stand there twice, as what was asked does.
+        if !self.state().has_room(caller.principal.name(), 2 * given.get().len()) {
+            return no_room();
+        }
         let (shared, principal) = (Arc::clone(self), caller.principal.clone());
         let (id, given) = (Arc::<str>::from(id), given.to_owned());
         let going_on = async move { shared.go_on(&principal, &tool, (&id, &given)).await };
@@ -139,7 +143,16 @@ fn not_found() -> Reply {
 }
 
 fn gone() -> Reply {
-    let sentence = "The tool that asked is not there now. The task waits: answer again later.";
+    later("The tool that asked is not there now. The task waits: answer again later.")
+}
+
+fn no_room() -> Reply {
+    later(
+        "Your tasks take all the room that they may. The task waits: answer again when others have ended.",
+    )
+}
+
+fn later(sentence: &str) -> Reply {
     Reply {
         payload: Err(RpcError::new(code::UNAVAILABLE, sentence)),
         outcome: Outcome::Unavailable,

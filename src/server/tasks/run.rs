@@ -50,8 +50,9 @@ impl Shared {
                 return;
             }
             let mut goes_on = false;
-            let payload =
-                bounded(reply.payload, |bytes| self.state().has_room(principal.name(), bytes));
+            // What it asks stands there twice.
+            let has_room = |bytes: usize| self.state().has_room(principal.name(), 2 * bytes);
+            let payload = bounded(reply.payload, has_room);
             self.settle(id, |kept| goes_on = kept.answered(payload, now())).await;
             if !goes_on {
                 return;

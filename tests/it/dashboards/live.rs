@@ -2,138 +2,25 @@
 //! clients, while the lab injects faults into it and tells of that.
 
 use super::{
-    files::{dashboards, path},
+    empty::excuse,
+    files::dashboards,
     promql::{compared, filled},
+    stage::{has_data, lab_run, load, lose_upstream, prometheus, websocket},
 };
-use crate::support::{
-    Legacy, Modern, Peer, Port, Server, Setup, assert_sums, descendants, http, pooled, until,
-};
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use std::{cell::Cell, collections::BTreeMap, fs, process::Stdio, sync::LazyLock, time::Duration};
-use tokio::{
-    process::{Child, Command},
-    task::JoinSet,
-    time::Instant,
-};
-use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
-
-/// What has no answer when all is well, and why: the beginning of the place, then a part of the
-/// expression.
-const EMPTY: [(&str, &str, &str); 7] = [
-    ("", "mcp_certificate_expiry_timestamp_seconds", "there is no series without TLS"),
-    ("", "absent(up", "says something only when there is no server"),
-    ("", "instance=~\".*\"}[1m]) > 0", "the server was not started again"),
-    ("mcp-calls: In flight by method", "> 0", "every call was answered"),
-    ("mcp-calls: Oldest in flight", "> 0", "every call was answered"),
-    ("mcp-upstreams: Sent again", "mcp_replays_total", "every try got an answer"),
-    ("mcp-upstreams: Tools away, by cause", "> 0", "the loss was shorter than calls wait"),
-];
-/// The times of the lab are short enough for a test.
-const RULES: [&str; 2] =
-    ["deploy/prometheus/lab/availability.yml", "deploy/prometheus/lab/alerts.yml"];
-
-/// A Prometheus with the rules of the lab, and its address. It scrapes the server, and the lab.
-async fn prometheus(server: &Server, lab: &Port) -> (Peer, String) {
-    let port = Port::reserve();
-    let job = |name: &str, target: &str| json!({"job_name": name, "static_configs": [{"targets": [target]}]});
-    let jobs = [
-        job("mcp-orchestrator", server.base().trim_start_matches("http://")),
-        job("mcp-lab", &lab.address().to_string()),
-    ];
-    let config = json!({
-        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-        "rule_files": RULES.map(|file| path(file).display().to_string()),
-        "scrape_configs": jobs,
-    });
-    let file = server.dir().join("prometheus.yml");
-    fs::write(&file, config.to_string()).unwrap();
-    let mut command = Command::new("prometheus");
-    command.arg(format!("--config.file={}", file.display()));
-    command.arg(format!("--storage.tsdb.path={}", server.dir().join("prometheus").display()));
-    command.arg(format!("--web.listen-address={}", port.address()));
-    let base = format!("http://{}", port.address());
-    let peer = Peer::start(command, vec![port]).await;
-    until("Prometheus has read its rules", || async {
-        let answer = http().get(format!("{base}/-/ready")).send().await;
-        answer.is_ok_and(|answer| answer.status() == 200)
-    })
-    .await;
-    (peer, base)
-}
-
-async fn api(base: &str, path: &str, parameters: &[(&str, &str)]) -> Value {
-    let url = reqwest::Url::parse_with_params(&format!("{base}/api/v1/{path}"), parameters);
-    static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(pooled);
-    let answer = CLIENT.get(url.unwrap()).send().await.unwrap();
-    answer.json().await.unwrap()
-}
-
-/// Whether there is an answer with a number in it; an error fails the test.
-async fn has_data(base: &str, place: &str, expression: &str) -> bool {
-    let answer = api(base, "query", &[("query", expression)]).await;
-    assert_eq!(answer["status"], "success", "{place}: {expression}: {answer}");
-    let results = answer["data"]["result"].as_array().unwrap();
-    results.iter().any(|result| result["value"][1].as_str().is_some_and(|value| value != "NaN"))
-}
-
-/// What every client does in a short while.
-async fn load(server: &Server) {
-    let legacy = Legacy::open(server).await;
-    legacy.call("echo", json!({"message": "hello"})).await;
-    legacy.call("fix__test_simple_text", json!({})).await;
-    legacy.call("fix__test_error_handling", json!({})).await;
-    legacy.ask("tools/call", json!({"name": "nobody"})).await;
-    let stream = legacy.stream().await;
-    Modern::new(server).call("fix__test_simple_text", json!({})).await;
-    let refused = http().post(server.url()).bearer_auth("wrong").body("{}").send().await.unwrap();
-    assert_eq!(refused.status(), 401);
-    drop(stream);
-    legacy.close().await;
-}
-
-/// A run of the lab against the server: a bad network, then lost sessions.
-fn lab_run(server: &Server, metrics: &Port) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-    command.args(["lab", "run", "network-chaos", "session-loss", "--quick", "--seed", "7"]);
-    command.args(["--target", &server.url(), "--metrics", &metrics.address().to_string()]);
-    command.env("MCP_ORCHESTRATOR_TOKEN", server.token()).current_dir(server.dir());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.kill_on_drop(true).spawn().unwrap()
-}
-
-/// A WebSocket that stays open, so that it is asked whether it is there.
-async fn websocket(server: &Server) -> JoinSet<()> {
-    let url = format!("{}/ws", server.base().replacen("http", "ws", 1));
-    let mut request = url.into_client_request().unwrap();
-    let headers = request.headers_mut();
-    headers.insert("authorization", format!("Bearer {}", server.token()).parse().unwrap());
-    headers.insert("sec-websocket-protocol", "mcp".parse().unwrap());
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {},
-        "clientInfo": {"name": "socket", "version": "1"}});
-    for message in [
-        json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}),
-        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
-    ] {
-        socket.send(Message::text(message.to_string())).await.unwrap();
-    }
-    server.sent("initialize");
-    let mut reader = JoinSet::new();
-    // Whoever reads answers pings too.
-    reader.spawn(async move { while let Some(Ok(_)) = socket.next().await {} });
-    reader
-}
+use crate::support::{Port, Prometheus, Setup, assert_sums, until};
+use serde_json::json;
+use std::{cell::Cell, collections::BTreeMap, time::Duration};
+use tokio::time::Instant;
 
 /// Expressions by their place: of dashboards and, taken apart, of alerts and records.
-async fn questions(base: &str) -> BTreeMap<(String, String), bool> {
+async fn questions(prometheus: &Prometheus) -> BTreeMap<(String, String), bool> {
     let mut all = BTreeMap::new();
     for dashboard in dashboards() {
         for expression in dashboard.expressions() {
             all.insert((expression.place, filled(&expression.text)), false);
         }
     }
-    let rules = api(base, "rules", &[]).await;
+    let rules = prometheus.api("rules", &[]).await;
     for rule in rules["data"]["groups"]
         .as_array()
         .unwrap()
@@ -148,33 +35,13 @@ async fn questions(base: &str) -> BTreeMap<(String, String), bool> {
     all
 }
 
-fn excuse(place: &str, expression: &str) -> Option<&'static str> {
-    let excused = |(start, part, _): &&(&str, &str, &str)| {
-        place.starts_with(start) && expression.contains(part)
-    };
-    EMPTY.iter().find(excused).map(|(_, _, reason)| *reason)
-}
-
-/// Ends the upstream's process and waits until there is another.
-async fn lose_upstream(server: &Server) {
-    for pid in descendants(server.pid()) {
-        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-        assert!(killed.unwrap().success());
-    }
-    until("the upstream was started anew", || async {
-        server.scrape().await.sum("mcp_upstream_restarts_total", &[]) > 0.0
-    })
-    .await;
-    server.upstreams(&["fix"], "connected").await;
-}
-
 /// Asks until all have an answer that are not excused.
-async fn ask_all(base: &str, questions: &mut BTreeMap<(String, String), bool>) {
+async fn ask_all(prometheus: &Prometheus, questions: &mut BTreeMap<(String, String), bool>) {
     let end = Instant::now() + Duration::from_secs(100);
     loop {
         let mut missing = Vec::new();
         for ((place, expression), found) in questions.iter_mut().filter(|(_, found)| !**found) {
-            *found = has_data(base, place, expression).await;
+            *found = has_data(prometheus, place, expression).await;
             if !*found && excuse(place, expression).is_none() {
                 missing.push(format!("{place}: {expression}"));
             }
@@ -192,8 +59,8 @@ async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
     let server = Setup::new().fixture("fix", json!({})).set("limits.heartbeat", 0.3).start().await;
     server.upstreams(&["fix"], "connected").await;
     let metrics = Port::reserve();
-    let (peer, base) = prometheus(&server, &metrics).await;
-    let mut questions = questions(&base).await;
+    let prometheus = prometheus(&server, &metrics).await;
+    let mut questions = questions(&prometheus).await;
     assert!(questions.len() > 150, "{}", questions.len());
     let socket = websocket(&server).await;
     let is_done = Cell::new(false);
@@ -201,7 +68,11 @@ async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
         load(&server).await;
         // What is there at the first scrape is no increase.
         until("the series have two samples", || {
-            has_data(&base, "scrapes", "count_over_time(mcp_upstream_restarts_total[30s]) > 1")
+            has_data(
+                &prometheus,
+                "scrapes",
+                "count_over_time(mcp_upstream_restarts_total[30s]) > 1",
+            )
         })
         .await;
         lose_upstream(&server).await;
@@ -214,15 +85,15 @@ async fn every_expression_has_an_answer_while_the_lab_injects_faults() {
         }
     };
     let asking = async {
-        ask_all(&base, &mut questions).await;
+        ask_all(&prometheus, &mut questions).await;
         is_done.set(true);
     };
     tokio::join!(clients, asking);
     let excused: Vec<_> = questions.iter().filter(|(_, found)| !**found).collect();
     println!("{} questions, {} empty for a reason", questions.len(), excused.len());
-    let rules = api(&base, "rules", &[]).await;
+    let rules = prometheus.api("rules", &[]).await;
     assert!(!rules.to_string().contains("\"health\":\"err\""), "{rules}");
-    drop((peer, socket));
+    drop((prometheus, socket));
     // What the lab sent is not known here.
     assert_sums(&server.scrape().await);
 }

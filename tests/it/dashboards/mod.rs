@@ -1,11 +1,16 @@
 //! Dashboards, rules, runbooks and the reference page agree with each other and with what the server
-//! exposes. `files` reads them, `promql` takes expressions apart, `shape` looks at each dashboard,
-//! `live` asks a real Prometheus everything that they ask.
+//! exposes. `files` reads them, `promql` takes expressions apart, `shape` and `lint` look at each dashboard,
+//! `live` asks a real Prometheus everything that they ask, `drawn` has Grafana's front-end parts draw
+//! them from one, before which `stage` acts; `empty` knows what may have no answer.
 
+mod drawn;
+mod empty;
 mod files;
+mod lint;
 mod live;
 mod promql;
 mod shape;
+mod stage;
 
 use crate::cli;
 use files::{Dashboard, dashboards, read, words};

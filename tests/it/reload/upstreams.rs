@@ -102,7 +102,8 @@ async fn the_tools_of_an_upstream_that_moves_stay_listed_and_calls_wait_for_it()
     server.upstreams(&["moves", "b"], "connected").await;
     let client = Legacy::open(&server).await;
     let (before, other) = (pid(&client, "moves").await, pid(&client, "b").await);
-    reload(&server, &at("1500")).await;
+    // Long enough to be asked meanwhile on a busy machine, too.
+    reload(&server, &at("4000")).await;
     assert!(has(&client, "moves__process_id").await, "while it is connecting");
     assert_eq!(state(&server, "moves", "connected").await, 0.0);
     let after = pid(&client, "moves").await;

@@ -11,6 +11,7 @@ mod metrics;
 mod outside;
 mod poll;
 mod port;
+mod prometheus;
 mod raw;
 mod server;
 mod stream;
@@ -26,6 +27,7 @@ pub use metrics::Scrape;
 pub use outside::{Peer, node, planned, python, run_plan, run_script, tool};
 pub use poll::{until, until_within, within};
 pub use port::Port;
+pub use prometheus::{Prometheus, job};
 pub use raw::{connect, head, many_files, narrow, request, rest};
 pub use server::{
     CONFIG, SERVERS, Server, Setup, alive, descendants, example_path, fixture_path, text,

@@ -330,6 +330,12 @@ impl Server {
         within(20, "the server ends", self.child.wait()).await.expect("a child").code()
     }
 
+    /// Stops the server, whatever was done to it; it must end with 0.
+    pub async fn end(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.exit_code().await, Some(0), "{}", self.log());
+    }
+
     /// Asserts that all adds up, then stops the server; it must end with 0 and leave no child.
     pub async fn finish(mut self) {
         super::accounting::assert_accounted(&self).await;

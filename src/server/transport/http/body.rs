@@ -142,6 +142,14 @@ impl SseBody {
     }
 }
 
+impl Drop for SseBody {
+    fn drop(&mut self) {
+        if self.log.is_awaited_by(&self.cursor) {
+            self.log.followed.client_lost(&self.telemetry);
+        }
+    }
+}
+
 impl Body for SseBody {
     type Data = Bytes;
     type Error = Infallible;

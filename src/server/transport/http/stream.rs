@@ -68,6 +68,7 @@ fn resume(stages: &Stages, session: &Arc<Session>, last: Option<EventId>) -> Sse
             general(stages, session, Some(last.number)).replaying()
         }
         (Some(kept), Some(last)) => {
+            kept.log.followed.client_returned();
             let prime = session.agreement.revision.has_priming_events();
             SseBody::new(&kept.log, Some(last.number), telemetry)
                 .resumable(&kept, prime)

@@ -153,7 +153,9 @@ impl Link {
             // Another socket has it.
         } else if reason == Reason::ServerShutdown {
             stages.let_go(&session.id);
-        } else if !(session.is_resumable() && ending.client_may_return()) {
+        } else if session.is_resumable() && ending.client_may_return() {
+            session.general.followed.client_lost(&stages.telemetry);
+        } else {
             stages.end_session(&session.id, reason);
         }
     }

@@ -189,6 +189,8 @@ struct Both<'a> {
     events: u64,
     /// Calls that were started and not ended.
     running: HashSet<(u8, Arc<str>)>,
+    /// Streams that were closed.
+    over: HashSet<(u8, u64)>,
 }
 
 impl Both<'_> {
@@ -256,6 +258,15 @@ impl Both<'_> {
         if let Change::CallEnded { request } = &change {
             self.running.remove(&(who, Arc::clone(request)));
         }
+        // A stream that is over says nothing more, and its number is not given again.
+        if let Change::StreamOpened { stream, .. } | Change::Event { stream, .. } = &change
+            && self.over.contains(&(who, *stream))
+        {
+            return;
+        }
+        if let Change::StreamClosed { stream } = &change {
+            self.over.insert((who, *stream));
+        }
         let id = who.to_string();
         crate::support::note(&self.durable, &id, self.now, change.clone());
         crate::support::note(&self.model, &id, self.now, change);
@@ -276,8 +287,9 @@ proptest! {
             let config = mcp_store::SqliteConfig { retention, ..config(dir.path()) };
             let durable = SqliteStore::open(&config, START, &telemetry()).expect("it opens");
             let model = MemoryStore::new(retention, START);
-            let (dir, now, events, running) = (dir.path(), START, 0, HashSet::new());
-            let mut both = Both { dir, retention, durable, model, now, events, running };
+            let (dir, now, events) = (dir.path(), START, 0);
+            let (running, over) = <(HashSet<_>, HashSet<_>)>::default();
+            let mut both = Both { dir, retention, durable, model, now, events, running, over };
             for step in steps {
                 both.take(step).await;
             }

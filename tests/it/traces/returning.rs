@@ -1,0 +1,93 @@
+//! One trace tells of a call whose client and whose upstream were both lost on the way, and a log
+//! line leads to it.
+
+use super::{receiver, span_of};
+use crate::support::{Legacy, Server, Setup, descendants, fixture_path, until};
+use serde_json::{Value, json};
+
+/// The newest log line of that event, with the ids of the span it belongs to.
+fn line_of(server: &Server, event: &str) -> Option<Value> {
+    let log = server.log();
+    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.into_iter().find(|line| line["event"] == event)
+}
+
+async fn logged(server: &Server, event: &str) -> Value {
+    until(&format!("{event} is logged"), || async { line_of(server, event).is_some() }).await;
+    line_of(server, event).unwrap()
+}
+
+fn kill_upstream(server: &Server) {
+    for pid in descendants(server.pid()) {
+        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+}
+
+#[tokio::test]
+async fn one_trace_shows_the_call_both_losses_both_returns_and_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("ran");
+    let (receiver, grpc, _http) = receiver().await;
+    let server = Setup::new()
+        .set("upstreams.fix.command", fixture_path().to_str().unwrap())
+        .set("upstreams.fix.env.FIXTURE_LOG", log.to_str().unwrap())
+        .set("upstreams.fix.safe_to_repeat", vec!["record"])
+        .set("log.level", "debug")
+        .arg("--otlp-endpoint")
+        .arg(&format!("http://127.0.0.1:{grpc}"))
+        .start()
+        .await;
+    server.upstreams(&["fix"], "connected").await;
+    let client = Legacy::open(&server).await;
+    let params = json!({"name": "fix__record", "arguments": {"key": "k", "ms": 1_500}});
+    // Its connection is cut as soon as it knows how to come back.
+    let seen = client.start("tools/call", params).await.primed().await;
+    let lost = logged(&server, "client_lost").await;
+    until("the call runs", || async { log.exists() }).await;
+    kill_upstream(&server);
+    server.upstreams(&["fix"], "connected").await;
+    let answer = client.resume(&seen).await.answer().await;
+    assert_eq!(answer["result"]["content"][0]["text"], "k");
+    let session = client.session.clone();
+    client.close().await;
+    let ended = logged(&server, "call_finished").await;
+    logged(&server, "connection_ended").await;
+    server.finish().await;
+
+    let name = "tools/call fix__record";
+    let call = span_of(&receiver, name, |span| span.name == name).await;
+    assert!(call.kind.contains("SERVER") && !call.attributes.contains_key("error.type"));
+    assert_eq!(call.attributes["mcp.session.id"], session);
+    for line in [lost, ended] {
+        assert_eq!(line["trace_id"], call.trace, "a log line leads to its trace: {line}");
+        assert_eq!(line["span_id"], call.id, "{line}");
+    }
+    for (name, kind) in [
+        ("client lost", "INTERNAL"),
+        ("wait for upstream", "INTERNAL"),
+        ("client back", "INTERNAL"),
+        ("tools/call record", "CLIENT"),
+    ] {
+        span_of(&receiver, name, |span| {
+            (span.name.as_str(), span.parent.as_str()) == (name, call.id.as_str())
+                && span.trace == call.trace
+                && span.kind.contains(kind)
+        })
+        .await;
+    }
+    for failed in [true, false] {
+        span_of(&receiver, "the attempt that was lost and the one after it", |span| {
+            span.parent == call.id
+                && span.kind.contains("CLIENT")
+                && span.attributes.contains_key("error.type") == failed
+        })
+        .await;
+    }
+    let again = span_of(&receiver, "the reconnect", |span| span.name == "reconnect upstream").await;
+    assert_eq!(again.attributes["mcp_orchestrator.upstream.name"], "fix");
+    assert_eq!(again.attributes["mcp_orchestrator.cause"], "exited");
+    let life = span_of(&receiver, "the session", |span| span.name == "session").await;
+    assert_eq!(life.attributes["mcp.session.id"], session);
+    assert_eq!(life.attributes["mcp_orchestrator.reason"], "client_deleted");
+}
