@@ -9,11 +9,15 @@
 #   --profile NAME     more of the stack: netem, pause, promtail, pumba (see docs/stack.md)
 #   --no-build         use the images that are there
 #   --no-cleanup       leave everything running at the end
-#   --out DIR          where test-results/, logs/ and reports/ are (this folder)
+#   --out DIR          where test-results/, logs/ and reports/ are (the folder of this script)
+#
+# MCP_PROJECT (mcp-reliability) is the name of the stack; another one runs beside the first, on ports
+# of its own (see docs/stack.md).
 #
 # Each run has a folder of its own in each of these; none is ever removed. Exit codes: 0 every
 # expectation held, 1 one failed or the stack did not come up, 2 something is missing or misspelt.
 set -euo pipefail
+from=$PWD
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here"
 
@@ -23,9 +27,11 @@ SCENARIOS=(handshake-reliability concurrent-sessions reconnection-resilience con
 duration=3600 cleanup=yes build=yes out=$here
 scenarios=() profiles=()
 
-usage() { sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
+usage() { sed -n '2,19s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"; }
 wrong() { echo "run-mcp-reliability-tests.sh: $*" >&2; exit 2; }
 say() { printf '\n== %s\n' "$*"; }
+# What a path means to who started this.
+theirs() { case $1 in /*) echo "$1" ;; *) echo "$from/$1" ;; esac; }
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -37,7 +43,7 @@ while [ $# -gt 0 ]; do
       [[ ${1:---} != --* ]] || wrong "--scenario takes a name; there are: ${SCENARIOS[*]}"
       while [[ $# -gt 0 && $1 != --* ]]; do scenarios+=("$1"); shift; done ;;
     --profile) [ -n "${2:-}" ] || wrong "--profile takes a name"; profiles+=("$2"); shift 2 ;;
-    --out) [ -n "${2:-}" ] || wrong "--out takes a folder"; mkdir -p "$2"; out=$(cd "$2" && pwd); shift 2 ;;
+    --out) [ -n "${2:-}" ] || wrong "--out takes a folder"; out=$(theirs "$2"); shift 2 ;;
     --no-build) build=no; shift ;;
     --no-cleanup) cleanup=no; shift ;;
     -h | --help) usage; exit 0 ;;
@@ -45,10 +51,26 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ ${#scenarios[@]} -gt 0 ] || scenarios=("${SCENARIOS[@]}")
+for at in "${!scenarios[@]}"; do
+  case " ${SCENARIOS[*]} " in *" ${scenarios[at]} "*) continue ;; esac
+  file=$(theirs "${scenarios[at]}")
+  [ -f "$file" ] || wrong "no scenario and no file '${scenarios[at]}'; there are: ${SCENARIOS[*]}"
+  [[ ${file##*/} != *[[:space:]]* ]] || wrong "a scenario's file may have no space in its name: '$file'"
+  scenarios[at]=$file
+done
+project=${MCP_PROJECT:-mcp-reliability}
+[[ $project =~ ^[a-z0-9][a-z0-9_-]*$ ]] || wrong "MCP_PROJECT takes small letters, digits, - and _"
 
 # What is missing, and how to get it.
 command -v docker >/dev/null || wrong "there is no docker: see https://docs.docker.com/engine/install/ (Debian: apt install docker.io)"
 docker info >/dev/null 2>&1 || wrong "docker does not answer: start it (systemctl start docker), or join the group docker, or set DOCKER_HOST"
+case $(docker info -f '{{.SecurityOptions}}' 2>/dev/null || true) in
+  *name=rootless* | *name=userns*)
+    wrong "this docker is rootless, or gives containers other users: what they write would belong to none of yours, and their limits may not hold. Use the context of one that runs as root (docker context use default)" ;;
+esac
+# Containers read these as users of their own.
+closed=$(find deploy dashboards \( -type d ! -perm -005 \) -o \( -type f ! -perm -004 \))
+[ -z "$closed" ] || wrong "containers cannot read all of deploy/ and dashboards/: chmod -R a+rX $(printf '%q %q' "$here/deploy" "$here/dashboards")"
 if docker compose version >/dev/null 2>&1; then
   compose=(docker compose)
 elif command -v docker-compose >/dev/null; then
@@ -56,11 +78,19 @@ elif command -v docker-compose >/dev/null; then
 else
   wrong "there is no compose: install the plugin (docker-compose-plugin, docker-compose-v2) or docker-compose (Debian: apt install docker-compose)"
 fi
-export COMPOSE_PROJECT_NAME=${COMPOSE_PROJECT_NAME:-mcp-reliability}
-compose+=(-f docker-compose.mcp-reliability.yml)
-for profile in "${profiles[@]}"; do compose+=(--profile "$profile"); done
+# Ours whatever COMPOSE_PROJECT_NAME says, since it is taken down at the end.
+compose+=(-p "$project" -f "$here/docker-compose.mcp-reliability.yml")
+# An empty array counts as unset in bash 3.2.
+for profile in ${profiles[@]+"${profiles[@]}"}; do compose+=(--profile "$profile"); done
+# As it can be typed, wherever one stands.
+typed=$(printf '%q ' "${compose[@]}")
 
+started=$(date -u +%s)
+since=$(date -u +%Y-%m-%dT%H:%M:%S)
+MCP_PROJECT=$project
 MCP_RUN=$(date -u +%Y-%m-%dT%H-%M-%SZ)
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
 results=$out/test-results/$MCP_RUN logs=$out/logs/$MCP_RUN reports=$out/reports/$MCP_RUN
 mkdir -p "$results" "$logs" "$reports"
 # Results belong to who started this; root's to the user of the image, since no container is root.
@@ -74,32 +104,45 @@ MCP_DURATION=$duration
 MCP_SCENARIO_DURATION=$(awk -v all="$duration" -v parts=${#scenarios[@]} 'BEGIN {printf "%.1f", all / parts}')
 for at in "${!scenarios[@]}"; do
   # A file is read where the lab can: beside what comes of it.
-  if [ -f "${scenarios[at]}" ]; then
-    cp "${scenarios[at]}" "$results/"
-    scenarios[at]=/test-results/$MCP_RUN/$(basename "${scenarios[at]}")
-  fi
+  case ${scenarios[at]} in
+    /*)
+      cp "${scenarios[at]}" "$results/"
+      scenarios[at]=/test-results/$MCP_RUN/${scenarios[at]##*/} ;;
+  esac
 done
 MCP_SCENARIOS=${scenarios[*]}
-export MCP_RUN MCP_UID MCP_GID MCP_RESULTS MCP_DURATION MCP_SCENARIO_DURATION MCP_SCENARIOS
+export MCP_PROJECT MCP_RUN MCP_UID MCP_GID MCP_RESULTS MCP_DURATION MCP_SCENARIO_DURATION MCP_SCENARIOS
 
 # containers FORM [SERVICE]: those of this stack, also ones that have ended. The engine is asked, since
 # compose takes a second for each question.
 containers() {
-  docker ps -a --no-trunc --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
+  docker ps -a --no-trunc --filter "label=com.docker.compose.project=$project" \
     ${2:+--filter "label=com.docker.compose.service=$2"} --format "$1"
 }
 id() { containers '{{.ID}}' "$1"; }
+
+# The server's lines since this run began, oldest first: the file of the highest number is the oldest.
+server_lines() {
+  # shellcheck disable=SC2016
+  docker exec "$(id mcp-server)" sh -c 'cat $(ls /var/log/mcp/* | sort -rV)' |
+    awk -v since="$since" 'match($0, /"timestamp":"[^"]*"/) && substr($0, RSTART + 13, RLENGTH - 14) >= since'
+}
+
+# The alerts that fired since then, with the times at which they did.
+alerts() {
+  local now; now=$(date -u +%s)
+  docker exec "$(id prometheus)" wget -q -O - "http://127.0.0.1:9090/api/v1/query_range?query=ALERTS%7Balertstate%3D%22firing%22%7D&start=$started&end=$now&step=$(((now - started) / 10000 + 1))"
+}
 
 # What there is to keep, into the folders of this run.
 collect() {
   collected=yes
   local service id part file
   while read -r id service; do
-    docker logs "$id" >"$logs/$service.log" 2>&1 || true
+    docker logs --since "$started" "$id" >"$logs/$service.log" 2>&1 || true
   done < <(containers '{{.ID}} {{.Label "com.docker.compose.service"}}')
-  docker exec "$(id mcp-server)" sh -c 'cat /var/log/mcp/*' >"$logs/mcp-server.json" 2>/dev/null || true
-  docker exec "$(id prometheus)" wget -q -O - http://127.0.0.1:9090/api/v1/alerts \
-    >"$reports/alerts.json" 2>/dev/null || true
+  server_lines >"$logs/mcp-server.json" 2>/dev/null || true
+  alerts >"$reports/alerts.json" 2>/dev/null || true
   find "$logs" -size 0 -delete
   for part in test-runner claude-simulator; do
     for file in report.html report.md junit.xml; do
@@ -115,10 +158,10 @@ finish() {
   [ -n "${collected:-}" ] || collect
   if [ "$cleanup" = yes ]; then
     say "stopping"
-    "${compose[@]}" down --remove-orphans >"$logs/down.log" 2>&1 || cat "$logs/down.log" >&2
-    echo "token, sessions and what Prometheus knows stay in volumes; to remove them: ${compose[*]} down -v"
+    "${compose[@]}" down >"$logs/down.log" 2>&1 || cat "$logs/down.log" >&2
+    echo "token, sessions and what Prometheus knows stay in volumes; to remove them: ${typed}down -v"
   else
-    echo "everything is left running; to stop it: ${compose[*]} down"
+    echo "everything is left running; to stop it: ${typed}down"
   fi
   exit "$status"
 }
@@ -142,11 +185,21 @@ through the bad network
 grafana     http://$(port grafana 3000) (admin/admin unless overridden)
 prometheus  http://$(port prometheus 9090)
 alerts      http://$(port alertmanager 9093)
-token       ${compose[*]} exec mcp-server mcp-orchestrator token show
+token       ${typed}exec mcp-server mcp-orchestrator token show
 TEXT
 
 # ended SERVICE: waits until it has, and gives its exit code.
-ended() { timeout $((duration * 2 + 600)) docker wait "$(id "$1")" || echo 124; }
+deadline=$((SECONDS + duration * 2 + 600))
+ended() {
+  local id state; id=$(id "$1")
+  while [ "$SECONDS" -lt "$deadline" ]; do
+    # exited 0; one that is gone has no state.
+    state=$(docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' "$id") || { echo 125; return; }
+    case $state in exited* | dead*) echo "${state#* }"; return ;; esac
+    sleep 1
+  done
+  echo 124
+}
 
 say "playing ${scenarios[*]} ($MCP_SCENARIO_DURATION s each)"
 runner=$(ended test-runner)

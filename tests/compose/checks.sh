@@ -1,6 +1,8 @@
 # What tests/compose/run looks at, while the stack runs and after.
 # shellcheck shell=bash disable=SC2154
 
+# Also with a project of the user's own, which is none of the script's business.
+export COMPOSE_PROJECT_NAME=somebody-elses
 compose() { in_stack docker-compose -p mcp-reliability -f docker-compose.mcp-reliability.yml "$@"; }
 id() { docker ps -a -q --no-trunc --filter "label=com.docker.compose.service=$1"; }
 inside_server() { docker exec "$(id mcp-server)" "$@"; }
@@ -27,8 +29,10 @@ query() {
 }
 holds() { [ -n "$(query "$1" 2>/dev/null)" ]; }
 
-# All targets that Prometheus knows answer at one time, the simulator's among them.
-targets_up() { holds 'count(up == 1) == 10 and count(up) == 10'; }
+# All targets that Prometheus knows answer at one time, but the two runs of the lab at theirs.
+targets_up() {
+  holds 'count(up{job!="mcp-lab"} == 1) == 9 and count(max_over_time(up{job="mcp-lab"}[10m]) == 1) == 2 and count(up) == 11'
+}
 
 # What the script says where something is missing or misspelt, before it starts anything.
 refuses() {
@@ -39,6 +43,12 @@ refuses() {
   refused 'number of seconds' ./run-mcp-reliability-tests.sh --duration soon
   refused 'takes a name' ./run-mcp-reliability-tests.sh --scenario --no-cleanup
   refused "unknown argument '--forever'" ./run-mcp-reliability-tests.sh --forever
+  refused "'nonesuch'; there are: handshake-reliability" ./run-mcp-reliability-tests.sh --scenario nonesuch
+  refused 'small letters' env MCP_PROJECT=A ./run-mcp-reliability-tests.sh
+  mkdir "$work/rootless"
+  printf '#!/bin/sh\necho "[name=seccomp,profile=builtin name=rootless]"\n' >"$work/rootless/docker"
+  chmod +x "$work/rootless/docker"
+  refused 'docker is rootless' env PATH="$work/rootless:$PATH" ./run-mcp-reliability-tests.sh
   say "the script says what is missing"
 }
 refused() {
@@ -58,8 +68,9 @@ quick_chaos() {
 # The run, while it is looked at from outside.
 run_stack() {
   quick_chaos
-  in_stack env MCP_PROMETHEUS=./deploy/prometheus/lab MCP_CHAOS_PLAN="$work/chaos.toml" ./run-mcp-reliability-tests.sh \
-    --duration "${MCP_COMPOSE_SECONDS:-32}" --scenario tests/compose/scenario.toml \
+  in_stack env MCP_PROMETHEUS=./deploy/prometheus/lab MCP_CHAOS_PLAN="$work/chaos.toml" \
+    sh -c 'cd tests/compose && exec ../../run-mcp-reliability-tests.sh "$@"' sh \
+    --duration "${MCP_COMPOSE_SECONDS:-32}" --scenario scenario.toml \
     --out "$work/out" --no-cleanup >"$work/run.log" 2>&1 9>&- &
   running=$!
   until_true 240 "Prometheus reaches all of its targets" targets_up_or_over || gave_up
@@ -91,8 +102,17 @@ results() {
     ls "$work"/out/test-results/*/"$part"/result.json "$work"/out/reports/*/"$part"-report.html >/dev/null
   done
   grep -q server_started "$work"/out/logs/*/mcp-server.json
-  grep -q '"alertname":"McpWatchdog"' "$work"/out/reports/*/alerts.json
+  [ "$(sort -c <(grep -o '"timestamp":"[^"]*"' "$work"/out/logs/*/mcp-server.json) 2>&1)" = "" ]
+  grep -q '"resultType":"matrix".*"alertname":"McpWatchdog"' "$work"/out/reports/*/alerts.json
+  from_anywhere
   say "results, logs and reports are there"
+}
+
+# What the script says to type works from any folder.
+from_anywhere() {
+  local typed
+  typed=$(sed -n 's/^token  *//p' "$work/run.log")
+  (cd / && in_stack bash -c "${typed/ exec / exec -T }") 2>/dev/null | has .
 }
 
 # Numbers, lines and spans are where the dashboards look for them.
@@ -135,9 +155,9 @@ traced() {
 boxed() {
   local one facts
   for one in $(docker ps -a -q); do
-    facts=$(docker inspect -f '{{.Name}} user={{.Config.User}} privileged={{.HostConfig.Privileged}} read_only={{.HostConfig.ReadonlyRootfs}} drop={{.HostConfig.CapDrop}} add={{json .HostConfig.CapAdd}} memory={{.HostConfig.Memory}} log={{index .HostConfig.LogConfig.Config "max-size"}} binds={{.HostConfig.Binds}} ports={{range $p, $to := .HostConfig.PortBindings}}{{range $to}}{{.HostIp}} {{end}}{{end}}' "$one")
+    facts=$(docker inspect -f '{{.Name}} user={{.Config.User}} privileged={{.HostConfig.Privileged}} read_only={{.HostConfig.ReadonlyRootfs}} drop={{.HostConfig.CapDrop}} add={{json .HostConfig.CapAdd}} memory={{.HostConfig.Memory}} cpus={{.HostConfig.NanoCpus}} log={{index .HostConfig.LogConfig.Config "max-size"}} binds={{.HostConfig.Binds}} ports={{range $p, $to := .HostConfig.PortBindings}}{{range $to}}{{.HostIp}} {{end}}{{end}}' "$one")
     case $facts in
-      *user=:* | *user=0:* | *user=root* | *"user= "* | *privileged=true* | *read_only=false* | *docker.sock* | *memory=0*) ;;
+      *user=:* | *user=0:* | *user=root* | *"user= "* | *privileged=true* | *read_only=false* | *docker.sock* | *memory=0* | *"cpus=0 "*) ;;
       *drop=\[ALL\]\ add=null*log=10m* | *drop=\[ALL\]\ add=\[\]*log=10m*) grep -qE 'ports=(127\.0\.0\.1 )*$' <<<"$facts" && continue ;;
     esac
     echo "this container has too much: $facts"

@@ -37,7 +37,14 @@ engine_start() {
     sleep 0.1
   done
   tail -5 "$work/engine.log"
-  skipped "the container engine does not start here (after $tries tries)"
+  skipped "dockerd does not start here, after $tries tries: $(tail -1 "$work/engine.log")"
+}
+
+# engine_runs ARGUMENT…: a container starts at all. Namespaces, layers of files and bridges may each be
+# forbidden where the engine itself starts.
+engine_runs() {
+  docker run --rm "$@" debian:bookworm-slim true >"$work/first.log" 2>&1 ||
+    skipped "docker starts no container here (docker run $*): $(grep . "$work/first.log" | head -1)"
 }
 
 # The first process in the engine's namespaces, by which they are entered.

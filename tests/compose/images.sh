@@ -48,6 +48,7 @@ images_rust() {
 
 images_build() {
   images_base
+  engine_runs --network none
   images_node
   images_rust
   local service
