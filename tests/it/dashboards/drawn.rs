@@ -39,6 +39,15 @@ async fn act(server: &mut Server, prometheus: &Prometheus, metrics: &Port) -> u6
     .await;
     load(server).await;
     lose_upstream(server).await;
+    // What the next process knows nothing of.
+    until("the loss was scraped", || {
+        has_data(
+            prometheus,
+            "scrapes",
+            "rate(mcp_upstream_recovery_duration_seconds_count[30s]) > 0",
+        )
+    })
+    .await;
     load(server).await;
     server.start_again("KILL").await;
     server.upstreams(&["fix"], "connected").await;
