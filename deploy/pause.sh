@@ -51,13 +51,17 @@ end() {
   exit 0
 }
 
+# Whatever ends this script, nobody is left stopped.
+trap go_on EXIT
+
 once() {
-  trap end TERM INT
+  trap end TERM INT HUP
   found=$(find_them)
   [ -n "$found" ] || { say "no process '$NAME' of user $(id -u) here"; return 1; }
   for id in $found; do
     stopped="$stopped $id"
-    kill -STOP "$id"
+    # One that has ended meanwhile is no reason to go, either.
+    kill -STOP "$id" 2>/dev/null || true
   done
   say "stopped:$stopped"
   pause "$paused_s"
@@ -66,7 +70,7 @@ once() {
 }
 
 cycle() {
-  trap end TERM INT
+  trap end TERM INT HUP
   [ "$every" -ge "$paused_s" ] || stop 2 "EVERY ($every s) is shorter than the pause"
   round=0
   while [ -z "${ROUNDS:-}" ] || [ "$round" -lt "$ROUNDS" ]; do

@@ -15,6 +15,7 @@ use mcp_lab::{
     target::TargetSpec,
 };
 use std::{
+    cell::OnceCell,
     io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -172,8 +173,19 @@ fn perform(
     let names = run.names().map_err(not_run)?;
     let exposed = Exposed::at(listen, &names).map_err(Failure::run)?;
     run.log = run.log.heard_by(exposed.counter());
-    let ended = watched(exposed.during(run.run()), told)?;
-    ended.map_err(Failure::run)?.map_err(not_run)
+    let kept = OnceCell::new();
+    let running = async {
+        // It is set here alone.
+        let _set = kept.set(run.run().await);
+    };
+    let waited = watched(exposed.during(running), told);
+    match (kept.into_inner(), waited) {
+        // What ends the wait to be scraped once more costs no result.
+        (Some(result), _) => result.map_err(not_run),
+        (None, Err(failure)) => Err(failure),
+        (None, Ok(Err(error))) => Err(Failure::run(error)),
+        (None, Ok(Ok(()))) => Err(Failure::Interrupted),
+    }
 }
 
 fn not_run(error: LabError) -> Failure {

@@ -24,7 +24,7 @@ mod server;
 mod settings;
 mod wishes;
 
-pub(crate) use settings::{Given, LONGEST};
+pub(crate) use settings::{Given, LONGEST, check_url};
 
 use crate::{config::Environment, failure::Failure};
 use agent::Agent;

@@ -98,6 +98,14 @@ fn client(file: Option<&Path>, url: Option<&str>) -> Result<(ClientConfig, HttpT
     }
 }
 
+/// Whether we can connect to it.
+///
+/// # Errors
+/// When it is no URL of a server.
+pub(crate) fn check_url(url: &str) -> Result<(), Failure> {
+    target(url, Headers::new()).map(drop)
+}
+
 fn target(url: &str, headers: Headers) -> Result<Target, Failure> {
     Target::url(url, headers)
         .map_err(|error| Failure::usage(format!("{} cannot be used: {error}", shown(url))))

@@ -1,5 +1,6 @@
-//! One entry put into the text of a JSON file, or taken out; all else stays byte for byte, comments
-//! too. Errors complete the sentence "FILE …".
+//! One entry put into the text of a JSON file, or taken out; all else stays as it is written, comments
+//! too. Only where the file has its entries on one line may blanks and line ends beside the entry
+//! change. Errors complete the sentence "FILE …".
 
 use jsonc_parser::{
     ParseOptions,
@@ -172,6 +173,25 @@ mod tests {
                 "\"a\"},\n    \"us\": {\n      \"command\": \"x\",\n      \"args\": [\"a\", \"b\"]\n    }\n"
             )
         );
+    }
+
+    #[test]
+    fn in_a_file_of_one_line_only_blanks_beside_the_entry_change() {
+        let bare = |text: &str| text.split_whitespace().collect::<String>();
+        for text in [
+            "{\"mcpServers\": {\"a\": {\"url\": \"\\u0061\"}}, \"b\": 1.0}",
+            "{\"b\":[1,2],\"mcpServers\":{\"a\":{}}}\n",
+            "{ \"mcpServers\": { /* ours */ \"a\": { } } }",
+        ] {
+            let added = with(text);
+            let (before, rest) = added.split_once("\"us\"").expect("it is in");
+            assert!(bare(text).starts_with(bare(before).trim_end_matches(',')), "{added}");
+            assert!(
+                bare(rest).starts_with(":{\"command\":\"x\",\"args\":[\"a\",\"b\"]}"),
+                "{added}"
+            );
+            assert_eq!(bare(&without(&added)), bare(text), "{added}");
+        }
     }
 
     #[test]

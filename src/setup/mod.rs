@@ -12,6 +12,7 @@ use crate::{
     cli::Place,
     commands::print,
     config::{Environment, Settings},
+    connect,
     data_dir::DataDir,
     failure::Failure,
     token,
@@ -19,7 +20,7 @@ use crate::{
 use agent::Agent;
 use clap::{Args, ValueHint};
 use edit::{Change, Spot};
-use mcp_server::config::reachable;
+use mcp_server::{Config, config::reachable};
 use serde_json::{Value, json};
 use std::{
     env,
@@ -49,6 +50,9 @@ pub(crate) struct Wish {
     /// Let it send the token in this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     token_file: Option<PathBuf>,
+    /// Let it believe the certificates of the authorities in this file (PEM), too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<PathBuf>,
     /// Change this file, for example that of a project, not the agent's own for all projects
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
@@ -116,29 +120,35 @@ fn is_wanted() -> Result<bool, Failure> {
 fn entry(wish: &Wish, environment: &Environment) -> Result<Value, Failure> {
     let (url, token_file) = server(wish, environment)?;
     let mut arguments = vec!["connect".to_owned(), url];
-    if let Some(file) = token_file {
-        arguments.extend(["--token-file".to_owned(), absolute(&file)?]);
+    for (flag, file) in [("--token-file", token_file), ("--ca-file", wish.ca_file.clone())] {
+        if let Some(file) = file {
+            arguments.extend([flag.to_owned(), absolute(&file)?]);
+        }
     }
     Ok(json!({"type": "stdio", "command": program()?, "args": arguments}))
 }
 
 /// The URL of the server, and the file of its token. Our own token goes to no other server.
 fn server(wish: &Wish, environment: &Environment) -> Result<(String, Option<PathBuf>), Failure> {
-    if let Some(file) = wish.token_file.as_ref().filter(|file| !file.is_file()) {
-        return Err(Failure::usage(format!("there is no token file {}", file.display())));
+    for (what, file) in [("token file", &wish.token_file), ("CA file", &wish.ca_file)] {
+        if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
+            return Err(Failure::usage(format!("there is no {what} {}", file.display())));
+        }
     }
     if let Some(url) = &wish.url {
+        connect::check_url(url)?;
         return Ok((url.clone(), wish.token_file.clone()));
     }
     let settings = Settings::load(&wish.place.given(), environment)?;
     let server = &settings.server;
-    let scheme = if server.tls.cert_file.is_some() { "https" } else { "http" };
-    let (scheme, path) = if server.transports.http {
-        (scheme.to_owned(), "mcp")
-    } else {
-        (scheme.replacen("http", "ws", 1), "ws")
-    };
-    let url = format!("{scheme}://{}/{path}", reachable(server.listen));
+    let url = own_url(server);
+    if server.tls.cert_file.is_some() {
+        print(&format!(
+            "note: the server has TLS on, and the agent will connect to {url}: its certificate must \
+             name that host (else give --url), and be of an issuer the system knows (else give \
+             --ca-file)\n"
+        ))?;
+    }
     if wish.token_file.is_some() {
         return Ok((url, wish.token_file.clone()));
     }
@@ -153,6 +163,18 @@ fn server(wish: &Wish, environment: &Environment) -> Result<(String, Option<Path
     }
 }
 
+/// Where the server that is configured here is for those on this machine.
+fn own_url(server: &Config) -> String {
+    let scheme = match (server.transports.http, server.tls.cert_file.is_some()) {
+        (true, false) => "http",
+        (true, true) => "https",
+        (false, false) => "ws",
+        (false, true) => "wss",
+    };
+    let path = if server.transports.http { "mcp" } else { "ws" };
+    format!("{scheme}://{}/{path}", reachable(server.listen))
+}
+
 fn absolute(path: &Path) -> Result<String, Failure> {
     let absolute = std::path::absolute(path).ok();
     let text = absolute.as_deref().and_then(Path::to_str).map(str::to_owned);
@@ -164,11 +186,14 @@ fn absolute(path: &Path) -> Result<String, Failure> {
 fn program() -> Result<String, Failure> {
     let here = env::current_exe()
         .map_err(|error| Failure::run(format!("where this program is cannot be found: {error}")))?;
-    let name = here.file_name().unwrap_or_default();
+    // A link may have another name than the file it leads to.
+    let names = [env!("CARGO_BIN_NAME").as_ref(), here.file_name().unwrap_or_default()];
     let path = env::var_os("PATH").unwrap_or_default();
     let leads_here = |candidate: &PathBuf| {
         candidate.is_absolute() && candidate.canonicalize().ok() == here.canonicalize().ok()
     };
-    let named = env::split_paths(&path).map(|folder| folder.join(name)).find(leads_here);
-    absolute(&named.unwrap_or(here))
+    let mut candidates =
+        names.iter().flat_map(|name| env::split_paths(&path).map(move |folder| folder.join(name)));
+    let named = candidates.find(leads_here);
+    absolute(&named.unwrap_or_else(|| here.clone()))
 }

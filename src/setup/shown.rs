@@ -5,8 +5,9 @@ use serde_json::Value;
 use std::path::Path;
 
 const MASK: &str = "***";
-/// Words in the name of a flag or a key that go with a secret.
-const SECRETS: [&str; 6] = ["token", "key", "secret", "password", "header", "auth"];
+/// Words in the name of a flag, a variable or a key that go with a secret.
+const SECRETS: [&str; 9] =
+    ["token", "key", "secret", "pass", "pwd", "credential", "cookie", "header", "auth"];
 
 /// The lines that go and come, and where.
 pub(super) fn shown(path: &Path, spot: &Spot<'_>, change: &Change) -> String {
@@ -27,36 +28,73 @@ fn masked(entry: &Value) -> Value {
             Value::Array(items) => mask_arguments(items),
             Value::String(text) if key == "url" => *text = bare_url(text),
             Value::String(_) if is_secret(key) => hide(value),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            Value::String(_) => mask_arguments(std::slice::from_mut(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
     entry
 }
 
+/// What the argument before says of one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Nothing,
+    /// It is a secret.
+    Secret,
+    /// It sets a variable.
+    Variable,
+}
+
 fn mask_arguments(items: &mut [Value]) {
-    let mut after_secret = false;
+    let mut before = Before::Nothing;
     for item in items {
-        let Value::String(text) = item else { continue };
-        let (flag, value) =
-            text.split_once('=').map_or((text.as_str(), None), |(flag, value)| (flag, Some(value)));
-        let is_flag = flag.starts_with('-');
-        if after_secret {
-            hide(item);
-            after_secret = false;
-        } else if is_flag && (is_secret(flag) || flag == "-H") {
-            after_secret = value.is_none();
-            if value.is_some() {
-                *text = format!("{flag}={MASK}");
+        match item {
+            Value::String(text) => (*text, before) = argument(text, before),
+            Value::Null | Value::Bool(_) | Value::Number(_) if before != Before::Secret => {}
+            // Whatever an agent keeps in a form that we do not know.
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                hide(item);
+                before = Before::Nothing;
             }
-        } else {
-            *text = bare_url(text);
         }
+    }
+}
+
+/// An argument as it is shown, and what it says of the next one.
+fn argument(text: &str, before: Before) -> (String, Before) {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) if !name.contains("://") => (name, Some(value)),
+        _ => (text, None),
+    };
+    let is_flag = name.starts_with('-');
+    let is_variable = before == Before::Variable || (name.starts_with("-e") && name != "-e");
+    let says = match name {
+        "-e" | "--env" => Before::Variable,
+        _ if is_flag && (name == "-H" || is_secret(name)) => Before::Secret,
+        _ => Before::Nothing,
+    };
+    match value {
+        _ if before == Before::Secret => (MASK.to_owned(), Before::Nothing),
+        _ if name.starts_with("-H") && name != "-H" => (format!("-H{MASK}"), Before::Nothing),
+        // A line for a shell, a header: who knows where in it the secret is.
+        _ if text.contains(char::is_whitespace) && is_secret(text) => (MASK.to_owned(), says),
+        Some(set) if says == Before::Variable => {
+            (format!("{name}={}", argument(set, says).0), Before::Nothing)
+        }
+        Some(_) if is_variable || is_secret(name) => (format!("{name}={MASK}"), Before::Nothing),
+        Some(_) => (bare_url(text), Before::Nothing),
+        None => (bare_url(text), says),
     }
 }
 
 fn is_secret(name: &str) -> bool {
     let name = name.to_lowercase();
-    !name.ends_with("file") && SECRETS.iter().any(|word| name.contains(word))
+    let is_named = SECRETS.iter().any(|word| name.contains(word)) || name.ends_with("_pat");
+    is_named && !name.ends_with("file")
 }
 
 fn hide(value: &mut Value) {
@@ -82,18 +120,32 @@ mod tests {
         let secret = "hunter2";
         let entry = json!({
             "command": "npx",
-            "args": ["-y", "pkg", "--token", secret, format!("--api-key={secret}"), "--token-file", "/f",
+            "args": ["-y", "pkg", "-e", format!("GITHUB_TOKEN={secret}"), format!("API_KEY={secret}"),
+                "--env", format!("ANY={secret}"), format!("--env=OTHER={secret}"), format!("-eONE={secret}"),
+                "-e", "NAME", "mode=fast", "--color=no", format!("DB=pg://u:{secret}@db/x"),
+                format!("http://me:{secret}@host/q?token={secret}&a=b"), format!("-HX: {secret}"),
+                format!("curl --token {secret} x"), "--password", 1234, {"name": "a", "value": secret}, [secret],
+                "--token", secret, format!("--api-key={secret}"), "--token-file", "/f",
                 "-H", secret, format!("http://me:{secret}@host/p?k={secret}")],
             "env": {"KEY": secret},
             "headers": {"Authorization": format!("Bearer {secret}")},
             "url": format!("https://u:{secret}@host:1/mcp?key={secret}"),
             "apiKey": secret,
+            "note": format!("GITHUB_PAT={secret}"),
+            "inputs": [{"default": secret}],
         });
         let spot = Spot { section: "servers", name: "us" };
         let change = Change { text: String::new(), old: Some(entry), new: None };
         let shown = shown(Path::new("/f/mcp.json"), &spot, &change);
         assert!(!shown.contains(secret), "{shown}");
+        assert!(!shown.contains("1234"), "{shown}");
         for word in ["/f/mcp.json", "servers.us", "\"npx\"", "\"/f\"", "https://host:1/mcp?***"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        for word in ["GITHUB_TOKEN=***", "API_KEY=***", "ANY=***", "--env=OTHER=***", "-eONE=***"] {
+            assert!(shown.contains(word), "{word}: {shown}");
+        }
+        for word in ["\"NAME\"", "mode=fast", "--color=no", "DB=pg://db/x", "http://host/q?***"] {
             assert!(shown.contains(word), "{word}: {shown}");
         }
         assert!(shown.lines().skip(2).all(|line| line.starts_with("- ")), "{shown}");

@@ -228,6 +228,11 @@ impl Log {
         limited!(self, (), WARN, "log_file_failed", "the log file cannot be written", { error = %error, });
     }
 
+    /// The file cannot be put aside, and takes lines beyond its size.
+    pub(crate) fn file_grows(&self, error: &io::Error) {
+        limited!(self, (), WARN, "log_file_grows", "the log file cannot be put aside and grows on; let us write to its folder, or set `log.file_max_size` to 0", { error = %error, });
+    }
+
     /// The file takes lines again, after so many were lost.
     pub(crate) fn file_works(&self, lost: u64) {
         limited!(self, (), INFO, "log_file_works", "the log file can be written again", { lost, });

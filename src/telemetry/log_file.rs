@@ -111,6 +111,9 @@ fn write_all(queue: &Queue, mut file: Rotating) {
                 log.file_failed(&failed.error);
             }
         }
+        if let Some(error) = file.not_put_aside() {
+            log.file_grows(&error);
+        }
     }
 }
 

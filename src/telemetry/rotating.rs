@@ -20,6 +20,10 @@ pub(crate) struct Rotating {
     size: u64,
     /// Device and number of the file.
     identity: (u64, u64),
+    /// Whether it grows beyond its size, since it cannot be put aside.
+    is_stuck: bool,
+    /// Why, until it is told.
+    untold: Option<io::Error>,
 }
 
 /// Lines that could not be written.
@@ -36,6 +40,11 @@ impl Rotating {
             return Err(io::Error::other("it is not a file"));
         }
         Self::open_as(config, MODE)
+    }
+
+    /// Why the file cannot be put aside, once each time that begins.
+    pub(crate) fn not_put_aside(&mut self) -> Option<io::Error> {
+        self.untold.take()
     }
 
     /// Writes whole lines, as many as it can.
@@ -56,7 +65,9 @@ impl Rotating {
             self.reopen().map_err(|error| (lines, error))?;
         }
         if self.fits(lines) == 0 {
-            self.put_aside().map_err(|error| (lines, error))?;
+            self.put_aside()
+                .or_else(|error| self.goes_on(error))
+                .map_err(|error| (lines, error))?;
         }
         let fits = self.fits(lines).max(first_line(lines));
         let written = write(&mut self.file, &lines[..fits]);
@@ -67,12 +78,31 @@ impl Rotating {
         self.size += whole as u64;
         match written {
             Ok(()) => Ok(&lines[whole..]),
-            Err((_, error)) => {
-                // Half a line would spoil the next one. If that fails, the size is wrong, too.
-                let cut = self.file.set_len(self.size);
+            Err((bytes, error)) => {
+                let cut = self.cut(bytes - whole);
                 Err((&lines[whole..], cut.err().unwrap_or(error)))
             }
         }
+    }
+
+    /// Takes half a line from the end: it would spoil the next one. What the file has counts, not
+    /// what we wrote: others may write to it or shorten it.
+    fn cut(&self, half: usize) -> io::Result<()> {
+        if half == 0 {
+            return Ok(());
+        }
+        self.file.set_len(self.file.metadata()?.len().saturating_sub(half as u64))
+    }
+
+    /// Where the file is still ours, one that is too large is better than none.
+    fn goes_on(&mut self, error: io::Error) -> io::Result<()> {
+        if self.was_moved() {
+            return Err(error);
+        }
+        if !std::mem::replace(&mut self.is_stuck, true) {
+            self.untold = Some(error);
+        }
+        Ok(())
     }
 
     /// How many bytes of these lines there is room for. A line that is longer than a file has one
@@ -110,10 +140,14 @@ impl Rotating {
         path.into()
     }
 
-    /// Whether another file, or none, is where ours was.
-    fn was_moved(&self) -> bool {
+    /// Whether another file, or none, is where ours was. If it is ours, its size is what it is.
+    fn was_moved(&mut self) -> bool {
         match fs::metadata(&self.config.path) {
-            Ok(there) => (there.dev(), there.ino()) != self.identity,
+            Ok(there) if (there.dev(), there.ino()) == self.identity => {
+                self.size = there.len();
+                false
+            }
+            Ok(_) => true,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }
@@ -125,14 +159,32 @@ impl Rotating {
     }
 
     fn open_as(config: LogFileConfig, mode: u32) -> io::Result<Self> {
-        let file = append_to(&config.path, mode)?;
+        let (file, is_new) = append_to(&config.path, mode)?;
         let there = file.metadata()?;
-        Ok(Self { config, file, size: there.len(), identity: (there.dev(), there.ino()) })
+        let untold = if is_new || config.max_size == 0 { None } else { try_beside(&config.path) };
+        Ok(Self {
+            config,
+            file,
+            size: there.len(),
+            identity: (there.dev(), there.ino()),
+            is_stuck: untold.is_some(),
+            untold,
+        })
     }
 }
 
-/// Opens a file to add to it; one that is made here has that mode.
-fn append_to(path: &Path, mode: u32) -> io::Result<File> {
+/// Why no file can be made beside that one; then it cannot be put aside either.
+fn try_beside(path: &Path) -> Option<io::Error> {
+    let mut trial = path.to_owned().into_os_string();
+    trial.push(format!(".{}.trial", std::process::id()));
+    match OpenOptions::new().write(true).create_new(true).open(&trial) {
+        Ok(_) => fs::remove_file(&trial).err(),
+        Err(error) => Some(error),
+    }
+}
+
+/// Opens a file to add to it, and tells whether it made it; then it has that mode.
+fn append_to(path: &Path, mode: u32) -> io::Result<(File, bool)> {
     let open = |is_new| {
         let mut how = OpenOptions::new();
         how.append(true).create(true).create_new(is_new).mode(mode).open(path)
@@ -141,9 +193,9 @@ fn append_to(path: &Path, mode: u32) -> io::Result<File> {
         Ok(file) => {
             // The umask may have taken something away.
             file.set_permissions(Permissions::from_mode(mode))?;
-            Ok(file)
+            Ok((file, true))
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok((open(false)?, false)),
         Err(error) => Err(error),
     }
 }
@@ -179,107 +231,4 @@ fn unless_gone(error: io::Error) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::PathBuf;
-
-    fn config(path: &Path, max_size: u64, keep: usize) -> LogFileConfig {
-        LogFileConfig { path: path.to_owned(), max_size, keep }
-    }
-
-    fn open(config: LogFileConfig) -> Rotating {
-        Rotating::open(config).expect("it can be made")
-    }
-
-    fn append(file: &mut Rotating, lines: &str) {
-        file.append(lines.as_bytes()).unwrap_or_else(|lost| panic!("{}", lost.error));
-    }
-
-    /// The files of a folder by name, with what is in them.
-    fn files(dir: &Path) -> Vec<(String, String)> {
-        let entries = fs::read_dir(dir).expect("a folder").flatten();
-        let mut files: Vec<(String, String)> = entries
-            .map(|entry| {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                (name, fs::read_to_string(entry.path()).expect("text"))
-            })
-            .collect();
-        files.sort();
-        files
-    }
-
-    fn named(files: &[(&str, &str)]) -> Vec<(String, String)> {
-        files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
-    }
-
-    fn scratch() -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("log");
-        (dir, path)
-    }
-
-    #[test]
-    fn it_is_put_aside_before_it_grows_too_large_and_the_oldest_go() {
-        let (dir, path) = scratch();
-        let mut file = open(config(&path, 8, 2));
-        append(&mut file, "1111\n2222\n3333\n");
-        append(&mut file, "44\n");
-        append(&mut file, "5555\n");
-        append(&mut file, "a line that is longer\n6\n");
-        let expected =
-            named(&[("log", "6\n"), ("log.1", "a line that is longer\n"), ("log.2", "5555\n")]);
-        assert_eq!(files(dir.path()), expected);
-        drop(file);
-        // What is there counts.
-        append(&mut open(config(&path, 8, 0)), "777777\n");
-        assert_eq!(files(dir.path())[0].1, "777777\n");
-        append(&mut open(config(&path, 0, 0)), &"8\n".repeat(100));
-        assert_eq!(files(dir.path())[0].1.len(), 207);
-    }
-
-    #[test]
-    fn it_is_its_owners_alone_unless_somebody_made_it_otherwise() {
-        let (_dir, path) = scratch();
-        let mode = || fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
-        let mut file = open(config(&path, 4, 1));
-        assert_eq!(mode(), 0o600);
-        fs::set_permissions(&path, Permissions::from_mode(0o664)).expect("ours");
-        append(&mut file, "111\n222\n");
-        assert_eq!(mode(), 0o664, "whoever may read it may read the next one");
-    }
-
-    #[test]
-    fn one_that_was_moved_away_or_removed_is_made_anew() {
-        let (dir, path) = scratch();
-        let mut file = open(config(&path, 100, 1));
-        append(&mut file, "1\n");
-        fs::rename(&path, dir.path().join("old")).expect("moved");
-        append(&mut file, "2\n");
-        assert_eq!(files(dir.path()), named(&[("log", "2\n"), ("old", "1\n")]));
-        fs::remove_file(&path).expect("removed");
-        append(&mut file, "3\n");
-        assert_eq!(files(dir.path()), named(&[("log", "3\n"), ("old", "1\n")]));
-    }
-
-    #[test]
-    fn a_place_that_cannot_be_written_to_loses_what_comes_and_nothing_that_is_there() {
-        let (dir, path) = scratch();
-        let mut file = open(config(&path, 4, 1));
-        append(&mut file, "1\n");
-        fs::create_dir(dir.path().join("log.1")).expect("made");
-        let lost = file.append(b"22\n33\n").expect_err("a folder is in the way");
-        assert_eq!(lost.lines, 2);
-        assert_eq!(fs::read_to_string(&path).expect("text"), "1\n");
-        fs::remove_dir(dir.path().join("log.1")).expect("empty");
-        append(&mut file, "44\n");
-        assert_eq!(files(dir.path()), named(&[("log", "44\n"), ("log.1", "1\n")]));
-    }
-
-    #[test]
-    fn what_is_no_file_is_refused() {
-        for place in ["/dev/null", "/"] {
-            let refused = Rotating::open(config(Path::new(place), 0, 0)).err();
-            assert!(refused.is_some_and(|error| error.to_string() == "it is not a file"));
-        }
-    }
-}
+mod tests;

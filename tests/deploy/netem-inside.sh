@@ -1,5 +1,6 @@
 #!/bin/sh
 # The first process of the machine that tests/deploy/netem boots.
+/bin/busybox echo 'netem: booted'
 /bin/busybox --install -s /bin 2>/dev/null
 export PATH=/bin DEVICE=lo
 mount -t proc proc /proc
@@ -64,6 +65,16 @@ kill -TERM $cycle
 wait $cycle
 expect "exit code of a cycle that is ended" $? 0 0
 well "after a cycle that was ended"
+
+# What cannot be looked at is not well, and what somebody else has set is not ours.
+DEVICE=nowhere /netem.sh off
+expect "exit code of off where there is no such device" $? 1 1
+if tc qdisc add dev lo root handle 1: pfifo_fast || tc qdisc add dev lo root handle 1: pfifo; then
+  said=$(/netem.sh check 2>&1)
+  expect "exit code where somebody else has set something" $? 1 1
+  tell "it says: $said"
+  tc qdisc show dev lo | grep -q ' 1: ' || { tell "WRONG: it is gone"; failed=yes; }
+else tell "WRONG: no other discipline can be set"; failed=yes; fi
 
 [ $failed = yes ] || tell "all is as it should be"
 poweroff -f

@@ -92,10 +92,13 @@ async fn a_server_is_stopped_for_a_while_and_goes_on_and_others_are_let_alone() 
     assert!(!server.is_stopped(), "it goes on before the script ends");
     answers(&address).await;
 
-    let mut cycle = named.script("cycle", "600").spawn().unwrap();
-    until("it is stopped", || async { server.is_stopped() }).await;
-    let told = Command::new("kill").arg(cycle.id().to_string()).status().unwrap();
-    assert!(told.success() && cycle.wait().unwrap().success());
-    assert!(!server.is_stopped(), "whoever ends the script does not leave the server stopped");
-    answers(&address).await;
+    for (arguments, signal) in [("cycle", "TERM"), ("cycle", "HUP"), ("once", "HUP")] {
+        let mut script = named.script(arguments, "600").spawn().unwrap();
+        until("it is stopped", || async { server.is_stopped() }).await;
+        let id = script.id().to_string();
+        let told = Command::new("kill").args(["-s", signal, &id]).status().unwrap();
+        assert!(told.success() && script.wait().unwrap().success());
+        assert!(!server.is_stopped(), "whoever ends the script does not leave the server stopped");
+        answers(&address).await;
+    }
 }

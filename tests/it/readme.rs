@@ -25,7 +25,7 @@ enum Tried {
     Elsewhere(&'static str),
 }
 
-const COMMANDS: [(&str, Tried); 26] = [
+const COMMANDS: [(&str, Tried); 25] = [
     ("cargo run --release", Tried::Serves),
     ("./test", Tried::Elsewhere("it runs this test")),
     ("./test --coverage", Tried::Elsewhere("it runs this test, too")),
@@ -39,8 +39,10 @@ const COMMANDS: [(&str, Tried); 26] = [
         BACKUP,
     ),
     ("sqlite3 ~/.local/share/mcp-orchestrator/store.db \".backup backup/store.db\"", BACKUP),
-    ("mv ~/.local/share/mcp-orchestrator ~/.local/share/mcp-orchestrator.old", BACKUP),
-    ("cp -rp backup ~/.local/share/mcp-orchestrator", BACKUP),
+    (
+        "mv -T ~/.local/share/mcp-orchestrator ~/.local/share/mcp-orchestrator.$(date +%F.%H%M%S) && cp -rp backup ~/.local/share/mcp-orchestrator",
+        BACKUP,
+    ),
     ("mcp-orchestrator token show", Tried::Ends),
     ("mcp-orchestrator metrics list", Tried::Ends),
     ("mcp-orchestrator sessions list", Tried::EndsAtServer),
@@ -181,7 +183,7 @@ async fn a_server_goes_back_to_the_copy_that_was_made_while_it_ran() {
     let later = Legacy::open(&server).await.session;
     server.signal("KILL");
     server.exit_code().await;
-    run_lines(home.path(), &["mv ", "cp -rp "]);
+    run_lines(home.path(), &["mv "]);
     server.start_anew().await;
     for session in &kept {
         let client = Legacy::knowing(&server, session);

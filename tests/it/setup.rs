@@ -135,12 +135,51 @@ fn what_cannot_be_done_is_told_and_changes_nothing() {
     refuses("[]", &["--yes"], 1, "holds no object");
     refuses("{}", &[], 2, "--yes");
     refuses("{}", &["--yes", "--token-file", "nowhere"], 2, "no token file nowhere");
+    refuses("{}", &["--yes", "--ca-file", "nowhere"], 2, "no CA file nowhere");
+    refuses("{}", &["--yes", "--url", "o.example/hunter"], 2, "cannot be used");
+    refuses("{}", &["--yes", "--url", "ftp://me:hunter2@o.example/"], 2, "http://");
     refuses("{}", &["--yes", "--name", "a b"], 2, "letters, digits");
     fs::write(home.path().join("own.toml"), "[auth]\ntoken = \"hunter2\"\n").unwrap();
     refuses("{}", &["--yes", "--config", "own.toml"], 2, "--token-file");
     let nobody = cli::run(home.path(), &["setup", "emacs"]);
     assert_eq!(nobody.code, Some(2));
     assert!(nobody.err.contains("claude, cursor, vscode"), "{}", nobody.err);
+}
+
+#[test]
+fn with_tls_it_says_what_the_certificate_must_be_and_takes_the_authority() {
+    let home = home();
+    let path = home.path().join("mcp.json");
+    fs::write(home.path().join("ca.pem"), "").unwrap();
+    let variables = [
+        ("MCP_ORCHESTRATOR_TLS__CERT_FILE", "cert.pem"),
+        ("MCP_ORCHESTRATOR_TLS__KEY_FILE", "key.pem"),
+    ];
+    let flags = ["setup", "cursor", "--yes", "--file", "mcp.json", "--ca-file", "ca.pem"];
+    let ended = cli::run_with(home.path(), &flags, &variables);
+    assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
+    assert!(ended.out.contains("TLS") && ended.out.contains("give --url"), "{}", ended.out);
+    let arguments = value(&path)["mcpServers"]["orchestrator"]["args"].clone();
+    let ca = home.path().join("ca.pem");
+    assert_eq!(arguments[1], "https://127.0.0.1:3001/mcp");
+    assert_eq!((&arguments[4], &arguments[5]), (&json!("--ca-file"), &json!(ca.to_str().unwrap())));
+}
+
+/// By the name in PATH, whatever the file is called that it leads to.
+#[test]
+fn it_is_started_by_its_name_in_path() {
+    let home = home();
+    let link = home.path().join("mcp-orchestrator");
+    let binary = home.path().join("mcp-orchestrator-0.1.0");
+    fs::copy(env!("CARGO_BIN_EXE_mcp-orchestrator"), &binary).unwrap();
+    symlink(&binary, &link).unwrap();
+    let mut command = Command::new(&binary);
+    command.args(["setup", "cursor", "--yes", "--file", "mcp.json", "--url", "http://a.test/mcp"]);
+    command.env("PATH", home.path()).env("HOME", home.path()).current_dir(home.path());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let entry = &value(&home.path().join("mcp.json"))["mcpServers"]["orchestrator"];
+    assert_eq!(entry["command"], link.to_str().unwrap());
 }
 
 /// Answers on a terminal of its own.
