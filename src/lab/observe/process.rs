@@ -22,7 +22,8 @@ pub fn sample(root: u32, at_s: f64) -> Option<ResourceSample> {
         cpu += cpu_seconds(process).unwrap_or(0.0);
     }
     (total.fds, total.cpu_seconds) = (Some(fds), Some(cpu));
-    Some(total)
+    // One that ends gives its memory back before its files: with memory still, what was read is whole.
+    rss(root).filter(|bytes| *bytes > 0).map(|_| total)
 }
 
 /// All processes that it started, and that those did.
