@@ -169,7 +169,7 @@ pub async fn clients_and_servers(quiet: Duration) -> String {
 
     let token = reset.token();
     let direct = address(&far).parse().expect("an address");
-    let slowly = Some(Duration::from_secs(6));
+    let slowly = Some(Duration::from_secs(3));
     let through = (0..CLIENTS).flat_map(|_| [way_reset.address(), way_half_open.address()]);
     let clients = join_all(through.map(|at| stay(at, token, None)));
     let (tell, go) = watch::channel(false);
