@@ -80,8 +80,7 @@ impl Exposed {
         let mut seen = scrapes.subscribe();
         let page = move || async move {
             scrapes.send_modify(|count| *count += 1);
-            let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
-            (head, telemetry.encode()).into_response()
+            ([(header::CONTENT_TYPE, Telemetry::CONTENT_TYPE)], telemetry.encode()).into_response()
         };
         let (end, told) = oneshot::channel::<()>();
         let serving = axum::serve(listener, Router::new().route("/metrics", get(page)));

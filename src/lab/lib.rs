@@ -13,6 +13,8 @@ pub mod observe;
 pub mod oracle;
 pub mod persona;
 pub mod progress;
+#[cfg(test)]
+mod published;
 pub mod report;
 pub mod result;
 pub mod run;

@@ -153,6 +153,9 @@ impl Telemetry {
         }
     }
 
+    /// The `Content-Type` of [`Self::encode`]: Prometheus' text format.
+    pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
     /// The Prometheus text for a scrape.
     #[must_use]
     pub fn encode(&self) -> String {

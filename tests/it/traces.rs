@@ -4,10 +4,10 @@
 mod returning;
 
 use crate::support::{
-    Legacy, Modern, Peer, Port, Server, Setup, descendants, fixture_path, tool, until,
+    Legacy, Modern, Peer, Port, Server, Setup, descendants, fixture_path, kill_all, tool, until,
 };
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 use tokio::process::Command;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -181,30 +181,34 @@ async fn errors_and_parents_are_told_as_the_conventions_say() {
     assert_eq!((by_header.trace.as_str(), by_header.parent.as_str()), (TRACE, PARENT));
 }
 
-#[tokio::test]
-async fn one_trace_shows_the_call_the_loss_the_wait_and_the_answer() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("ran");
-    let (receiver, grpc, _http) = receiver().await;
+/// A server with the fixture, which notes what it runs, and whose `record` may run twice; its spans
+/// go to that port.
+async fn recording(log: &Path, grpc: u16, level: &str) -> Server {
     let server = Setup::new()
         .set("upstreams.fix.command", fixture_path().to_str().unwrap())
         .set("upstreams.fix.env.FIXTURE_LOG", log.to_str().unwrap())
         .set("upstreams.fix.safe_to_repeat", vec!["record"])
+        .set("log.level", level)
         .arg("--otlp-endpoint")
         .arg(&format!("http://127.0.0.1:{grpc}"))
         .start()
         .await;
     server.upstreams(&["fix"], "connected").await;
+    server
+}
+
+#[tokio::test]
+async fn one_trace_shows_the_call_the_loss_the_wait_and_the_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("ran");
+    let (receiver, grpc, _http) = receiver().await;
+    let server = recording(&log, grpc, "info").await;
     let legacy = Legacy::open(&server).await;
     let upstream = descendants(server.pid());
     let call = legacy.call("fix__record", json!({"key": "k", "ms": 1_500}));
     let lose = async {
         until("the call runs", || async { log.exists() }).await;
-        for pid in upstream {
-            let killed =
-                std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-            assert!(killed.unwrap().success());
-        }
+        kill_all(&upstream);
     };
     let (result, ()) = tokio::join!(call, lose);
     assert_eq!(result["content"][0]["text"], "k");

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use mcp_telemetry::Telemetry;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -72,7 +73,7 @@ async fn health(Of(state): Shared) -> Response {
 
 async fn metrics(Of(state): Shared) -> Response {
     let text = state.book.telemetry().encode();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    ([(header::CONTENT_TYPE, Telemetry::CONTENT_TYPE)], text).into_response()
 }
 
 /// `?after=N` gives those after number N.

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcp_store::Health;
-use mcp_telemetry::{Event, UpstreamState};
+use mcp_telemetry::{Event, Telemetry, UpstreamState};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::SystemTime};
 use tokio::time::Instant;
@@ -104,8 +104,8 @@ pub(super) async fn metrics(State(shared): Here, parts: Parts) -> Response {
     // A page is much work: a client that asks for many, one behind the other, stands in line with
     // everybody else before each of them.
     tokio::task::yield_now().await;
-    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, text)], shared.stages.telemetry.encode()).into_response()
+    ([(header::CONTENT_TYPE, Telemetry::CONTENT_TYPE)], shared.stages.telemetry.encode())
+        .into_response()
 }
 
 pub(super) async fn status(State(shared): Here, parts: Parts) -> Response {

@@ -73,15 +73,7 @@ async fn every_bound_is_held_and_named() {
 
 #[tokio::test]
 async fn agents_and_tasks_are_seen_by_their_principal_and_the_main_token() {
-    let tokens = toml::toml! {
-        [[t]]
-        name = "alice"
-        token = "token-of-alice-0123456789"
-        [[t]]
-        name = "bob"
-        token = "token-of-bob-0123456789"
-    };
-    let mut server = with_agents().set("auth.tokens", tokens["t"].clone()).start().await;
+    let mut server = with_agents().two_principals().start().await;
     let main = server.token().to_owned();
     server = server.with_token("token-of-alice-0123456789");
     let (task, agent) = {
@@ -190,15 +182,7 @@ async fn an_agent_that_always_dies_is_given_up() {
 
 #[tokio::test]
 async fn one_principal_cannot_take_the_places_of_another() {
-    let tokens = toml::toml! {
-        [[t]]
-        name = "alice"
-        token = "token-of-alice-0123456789"
-        [[t]]
-        name = "bob"
-        token = "token-of-bob-0123456789"
-    };
-    let setup = with_agents().set("auth.tokens", tokens["t"].clone());
+    let setup = with_agents().two_principals();
     let setup = setup.set("agents.most_agents_per_principal", 2);
     let mut server = setup.set("agents.most_queued_per_principal", 1).start().await;
     for token in ["token-of-alice-0123456789", "token-of-bob-0123456789"] {

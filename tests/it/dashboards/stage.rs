@@ -1,7 +1,9 @@
 //! A real Prometheus with the rules of the lab, and what clients and upstreams do before its eyes.
 
 use super::files::path;
-use crate::support::{Legacy, Modern, Port, Prometheus, Server, descendants, http, job, until};
+use crate::support::{
+    Legacy, Modern, Port, Prometheus, Server, descendants, http, job, kill_all, until,
+};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use std::process::Stdio;
@@ -91,10 +93,7 @@ pub(super) async fn websocket(server: &Server) -> JoinSet<()> {
 
 /// Ends the upstream's process and waits until there is another.
 pub(super) async fn lose_upstream(server: &Server) {
-    for pid in descendants(server.pid()) {
-        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-        assert!(killed.unwrap().success());
-    }
+    kill_all(&descendants(server.pid()));
     until("the upstream was started anew", || async {
         server.scrape().await.sum("mcp_upstream_restarts_total", &[]) > 0.0
     })

@@ -30,7 +30,7 @@ pub use port::Port;
 pub use prometheus::{Prometheus, job};
 pub use raw::{connect, head, many_files, narrow, request, rest};
 pub use server::{
-    CONFIG, SERVERS, Server, Setup, alive, descendants, example_path, fixture_path, text,
+    CONFIG, SERVERS, Server, Setup, alive, descendants, example_path, fixture_path, kill_all, text,
 };
 pub use stream::Messages;
-pub use wire::{Cut, Wire};
+pub use wire::{Cut, Wire, bind};

@@ -62,6 +62,19 @@ impl Setup {
         self.upstream(name, entry)
     }
 
+    /// With the principals `alice` and `bob`, whose tokens are `token-of-<name>-0123456789`.
+    pub fn two_principals(self) -> Self {
+        let tokens = toml::toml! {
+            [[t]]
+            name = "alice"
+            token = "token-of-alice-0123456789"
+            [[t]]
+            name = "bob"
+            token = "token-of-bob-0123456789"
+        };
+        self.set("auth.tokens", tokens["t"].clone())
+    }
+
     /// Sets `section.key` of the configuration file.
     pub fn set(mut self, path: &str, value: impl Into<toml::Value>) -> Self {
         let (sections, key) = path.rsplit_once('.').unwrap_or(("", path));
@@ -394,6 +407,14 @@ pub fn descendants(root: u32) -> Vec<u32> {
         at += 1;
     }
     found.split_off(1)
+}
+
+/// Ends processes without a word; all of them must be there.
+pub fn kill_all(pids: &[u32]) {
+    for pid in pids {
+        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        assert!(killed.expect("kill is there").success(), "process {pid}");
+    }
 }
 
 /// Whether a process runs; one that only waits to be reaped does not.

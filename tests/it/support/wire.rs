@@ -142,7 +142,8 @@ async fn listen(shared: Arc<Shared>) {
     }
 }
 
-fn bind(port: &Port) -> TcpListener {
+/// Listens at a port that is held.
+pub fn bind(port: &Port) -> TcpListener {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("a socket");
     socket.bind(port.address()).expect("the port is ours");

@@ -1,6 +1,6 @@
 //! `task_orchestrate` for clients that take tasks: the task of the agent is theirs.
 
-use super::{acknowledged, begin, client, codes, get, reaches, two_principals};
+use super::{acknowledged, begin, client, codes, get, reaches};
 use crate::support::{Setup, text};
 use serde_json::json;
 
@@ -38,7 +38,7 @@ async fn a_task_given_to_an_agent_is_told_of_by_the_extension() {
 
 #[tokio::test]
 async fn not_even_the_operator_has_anothers_task() {
-    let setup = two_principals(Setup::new().arg("--agents"));
+    let setup = Setup::new().arg("--agents").two_principals();
     let mut server = setup.start().await;
     let main = server.token().to_owned();
     server = server.with_token("token-of-alice-0123456789");

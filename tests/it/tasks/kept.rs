@@ -2,7 +2,7 @@
 
 use super::{
     TASKS, acknowledged, begin, client, codes, get, logged, reaches, start, takes_tasks,
-    two_principals, with_long_running,
+    with_long_running,
 };
 use crate::support::{Legacy, Modern, Setup, text, until};
 use serde_json::json;
@@ -63,7 +63,7 @@ async fn who_does_not_take_tasks_gets_the_result_and_is_told_what_tasks_need() {
 async fn a_task_is_its_principals_alone() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let setup = two_principals(with_long_running(&log, &["sleep"]));
+    let setup = with_long_running(&log, &["sleep"]).two_principals();
     let mut server = start(setup).await.with_token("token-of-alice-0123456789");
     let id = begin(&client(&server), "fix__sleep", json!({"ms": 600_000, "key": "hers"})).await;
     server = server.with_token("token-of-bob-0123456789");

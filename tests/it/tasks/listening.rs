@@ -1,6 +1,6 @@
 //! `notifications/tasks` on a subscription.
 
-use super::{TASKS, begin, client, start, takes_tasks, two_principals, with_long_running};
+use super::{TASKS, begin, client, start, takes_tasks, with_long_running};
 use crate::support::{Modern, text};
 use serde_json::json;
 
@@ -13,7 +13,7 @@ fn wants(ids: &[&str]) -> serde_json::Value {
 #[tokio::test]
 async fn who_listens_hears_how_its_own_tasks_are() {
     let dir = tempfile::tempdir().unwrap();
-    let setup = two_principals(with_long_running(&dir.path().join("log"), &["record"]));
+    let setup = with_long_running(&dir.path().join("log"), &["record"]).two_principals();
     let mut server = start(setup.arg("--agents")).await.with_token("token-of-bob-0123456789");
     let his = begin(&client(&server), "fix__record", json!({"key": "his"})).await;
     server = server.with_token("token-of-alice-0123456789");

@@ -93,16 +93,3 @@ fn logged(log: &Path, line: &str) -> usize {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     text.lines().filter(|logged| *logged == line).count()
 }
-
-/// Tokens of two principals, for the configuration.
-fn two_principals(setup: Setup) -> Setup {
-    let tokens = toml::toml! {
-        [[t]]
-        name = "alice"
-        token = "token-of-alice-0123456789"
-        [[t]]
-        name = "bob"
-        token = "token-of-bob-0123456789"
-    };
-    setup.set("auth.tokens", tokens["t"].clone())
-}

@@ -1,9 +1,6 @@
 //! Tasks that an upstream makes itself: clients know them by ids of ours.
 
-use super::{
-    acknowledged, begin, client, codes, get, logged, reaches, start, two_principals,
-    with_long_running,
-};
+use super::{acknowledged, begin, client, codes, get, logged, reaches, start, with_long_running};
 use crate::{
     support::{Cut, Modern, Wire, text, until},
     upstream_calls::{far, listed, over},
@@ -14,7 +11,7 @@ use serde_json::{Value, json};
 async fn every_request_finds_the_upstream_and_nobody_else_the_task() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let setup = two_principals(with_long_running(&log, &[]));
+    let setup = with_long_running(&log, &[]).two_principals();
     let mut server = start(setup).await.with_token("token-of-alice-0123456789");
     let id = {
         let alice = client(&server);

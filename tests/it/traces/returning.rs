@@ -1,8 +1,8 @@
 //! One trace tells of a call whose client and whose upstream were both lost on the way, and a log
 //! line leads to it.
 
-use super::{receiver, span_of};
-use crate::support::{Legacy, Server, Setup, descendants, fixture_path, until};
+use super::{receiver, recording, span_of};
+use crate::support::{Legacy, Server, descendants, kill_all, until};
 use serde_json::{Value, json};
 
 /// The newest log line of that event, with the ids of the span it belongs to.
@@ -17,35 +17,19 @@ async fn logged(server: &Server, event: &str) -> Value {
     line_of(server, event).unwrap()
 }
 
-fn kill_upstream(server: &Server) {
-    for pid in descendants(server.pid()) {
-        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-        assert!(killed.unwrap().success());
-    }
-}
-
 #[tokio::test]
 async fn one_trace_shows_the_call_both_losses_both_returns_and_the_answer() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("ran");
     let (receiver, grpc, _http) = receiver().await;
-    let server = Setup::new()
-        .set("upstreams.fix.command", fixture_path().to_str().unwrap())
-        .set("upstreams.fix.env.FIXTURE_LOG", log.to_str().unwrap())
-        .set("upstreams.fix.safe_to_repeat", vec!["record"])
-        .set("log.level", "debug")
-        .arg("--otlp-endpoint")
-        .arg(&format!("http://127.0.0.1:{grpc}"))
-        .start()
-        .await;
-    server.upstreams(&["fix"], "connected").await;
+    let server = recording(&log, grpc, "debug").await;
     let client = Legacy::open(&server).await;
     let params = json!({"name": "fix__record", "arguments": {"key": "k", "ms": 1_500}});
     // Its connection is cut as soon as it knows how to come back.
     let seen = client.start("tools/call", params).await.primed().await;
     let lost = logged(&server, "client_lost").await;
     until("the call runs", || async { log.exists() }).await;
-    kill_upstream(&server);
+    kill_all(&descendants(server.pid()));
     server.upstreams(&["fix"], "connected").await;
     let answer = client.resume(&seen).await.answer().await;
     assert_eq!(answer["result"]["content"][0]["text"], "k");

@@ -4,7 +4,8 @@
 use super::{listed, told};
 use crate::{
     support::{
-        Cut, Modern, Server, Setup, Wire, descendants, fixture_path, node, text, tool, within,
+        Cut, Modern, Server, Setup, Wire, descendants, fixture_path, kill_all, node, text, tool,
+        within,
     },
     upstreams::{EVERYTHING, everything_over_http},
 };
@@ -24,13 +25,6 @@ fn gated(gate: &Path, program: &Path, arguments: &[&Path]) -> Value {
     let mut all = vec![json!("-c"), json!(script), json!(program)];
     all.extend(arguments.iter().map(|argument| json!(argument)));
     json!({"command": "sh", "args": all})
-}
-
-fn kill_children(server: &Server) {
-    for pid in descendants(server.pid()) {
-        let killed = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-        assert!(killed.expect("kill is there").success());
-    }
 }
 
 /// What a client sees while `name` is down; it is down already.
@@ -83,7 +77,7 @@ async fn a_real_server_over_stdio_that_is_kept_down_is_missed_and_comes_back() {
     listed(&server, "everything__echo").await;
     let listed = Modern::new(&server).tools().await;
     std::fs::write(&gate, "").unwrap();
-    kill_children(&server);
+    kill_all(&descendants(server.pid()));
     seen_while_down(&server, "everything", &listed).await;
     std::fs::remove_file(&gate).unwrap();
     let took = succeeds_again(&server, "everything").await;
@@ -119,7 +113,7 @@ async fn a_call_that_comes_meanwhile_waits_and_succeeds() {
     let server = Setup::new().upstream("fix", gated(&gate, &fixture_path(), &[])).start().await;
     listed(&server, "fix__process_id").await;
     std::fs::write(&gate, "").unwrap();
-    kill_children(&server);
+    kill_all(&descendants(server.pid()));
     server.upstreams(&["fix"], "failed").await;
     let client = Modern::new(&server);
     let back = async {

@@ -1,7 +1,7 @@
 //! The wire between a WebSocket client and the server, broken where a test wants it: refused,
 //! silent, or cut at a known point of a frame of the client.
 
-use crate::support::Port;
+use crate::support::{Port, bind};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
@@ -9,7 +9,7 @@ use std::sync::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
-        TcpListener, TcpSocket, TcpStream,
+        TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::watch,
@@ -108,10 +108,7 @@ async fn listen(shared: Arc<Shared>) {
     let mut mode = shared.mode.subscribe();
     loop {
         mode.wait_for(|mode| *mode != Mode::Down).await.expect("the sender is ours");
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_reuseaddr(true).expect("a socket");
-        socket.bind(shared.port.address()).expect("the port is ours");
-        let listener: TcpListener = socket.listen(128).expect("the port is ours");
+        let listener = bind(&shared.port);
         shared.listens.send_replace(true);
         let mut connections = JoinSet::new();
         loop {
