@@ -152,7 +152,7 @@ pub(crate) enum ConfigCommand {
 pub(crate) enum TokenCommand {
     /// Print the token, and make it if there is none yet
     Show(Flags),
-    /// Make a new token; the running server takes it at its next start
+    /// Make a new token; a running server takes it when it reads its configuration again (SIGHUP)
     Rotate(Flags),
 }
 

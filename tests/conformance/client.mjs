@@ -13,8 +13,8 @@ import { join } from 'node:path';
 const [program, kept] = process.argv.slice(2);
 const folder = kept ?? mkdtempSync(join(tmpdir(), 'conformance-client-'));
 
-// Every scenario left out is named in the README too.
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+// Every scenario left out is named on this page too.
+const page = readFileSync(new URL('../../docs/upstreams.md', import.meta.url), 'utf8');
 const leftOut = (scenario) => scenario.startsWith('auth/') && 'the client has no OAuth yet; it sends the token it is given';
 
 const requiredScenarios = (revision) => {
@@ -75,9 +75,9 @@ const judge = async (revision) => {
   for (const reason of reasons) {
     console.log(`  left out: ${others.filter((scenario) => leftOut(scenario) === reason).join(', ')}: ${reason}`);
   }
-  for (const scenario of others.filter((name) => !readme.includes(`\`${name}\``))) {
+  for (const scenario of others.filter((name) => !page.includes(`\`${name}\``))) {
     failed += 1;
-    console.log(`  FAILURE ${scenario}: it is left out, and the README does not say so`);
+    console.log(`  FAILURE ${scenario}: it is left out, and docs/upstreams.md does not say so`);
   }
   console.log(`conformance of the client ${revision}: ${passed} checks passed, ${failed} failed (${results.length} of ${required.length} required scenarios, ${others.length} left out)`);
   return failed === 0 && results.length > 0;

@@ -1,19 +1,23 @@
-//! What README.md says is true: its commands run, its files are read, its metrics exist.
+//! What README.md and the pages of `docs` say is true: their commands run, their links lead somewhere
+//! (`links`), their files are read, and what they name exists (`named`).
 
-use crate::{
-    cli,
-    support::{Bridge, Legacy, Modern, Server, Setup, fixture_path, http, until},
-};
+mod links;
+mod named;
+mod pages;
+
+use crate::support::{Bridge, Legacy, Server, Setup, fixture_path, http};
+use pages::{Page, page};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    fs,
+    env, fs,
     io::{BufRead, BufReader},
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
 };
 
-/// How a command of the README is tried.
+/// How a command is tried.
 enum Tried {
     /// Here: it ends by itself with 0.
     Ends,
@@ -21,27 +25,39 @@ enum Tried {
     EndsAtServer,
     /// Here: it serves until it is told to stop.
     Serves,
-    /// Not as a test of its own, for this reason.
-    Elsewhere(&'static str),
+    /// By a test below.
+    Below,
+    /// By another test: in this file, where these words are.
+    Elsewhere(&'static str, &'static str),
 }
 
-const COMMANDS: [(&str, Tried); 25] = [
+/// Every command: what stands in a block of `sh` on any page, and what begins as a command between
+/// backticks in the README.
+const COMMANDS: [(&str, Tried); 34] = [
     ("cargo run --release", Tried::Serves),
-    ("./test", Tried::Elsewhere("it runs this test")),
-    ("./test --coverage", Tried::Elsewhere("it runs this test, too")),
+    ("./test", TEST),
+    ("./test --long", TEST),
+    ("./test --coverage", Tried::Elsewhere("test", "tests/coverage/run")),
+    ("bench/run", Tried::Elsewhere("test", "bench/run --quick")),
+    ("install -D target/release/mcp-orchestrator ~/.local/bin/mcp-orchestrator", Tried::Below),
     ("mcp-orchestrator serve --mcp-servers servers.json", Tried::Serves),
     ("mcp-orchestrator serve --agents", Tried::Serves),
-    ("mcp-orchestrator setup claude", Tried::Elsewhere("setup.rs runs it, and answers")),
-    ("mcp-orchestrator setup claude --remove", Tried::Elsewhere("setup.rs runs it, too")),
-    ("mkdir -m 700 backup", BACKUP),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317 mcp-orchestrator", Tried::Serves),
+    ("mcp-orchestrator connect", Tried::Below),
+    ("mcp-orchestrator setup claude", Tried::Elsewhere("tests/it/setup.rs", "\"setup\"")),
+    (
+        "mcp-orchestrator setup claude --remove",
+        Tried::Elsewhere("tests/it/setup.rs", "[\"claude\", \"--remove\"]"),
+    ),
+    ("mkdir -m 700 backup", Tried::Below),
     (
         "cp -p ~/.local/share/mcp-orchestrator/token ~/.local/share/mcp-orchestrator/state.key backup/",
-        BACKUP,
+        Tried::Below,
     ),
-    ("sqlite3 ~/.local/share/mcp-orchestrator/store.db \".backup backup/store.db\"", BACKUP),
+    ("sqlite3 ~/.local/share/mcp-orchestrator/store.db \".backup backup/store.db\"", Tried::Below),
     (
         "mv -T ~/.local/share/mcp-orchestrator ~/.local/share/mcp-orchestrator.$(date +%F.%H%M%S) && cp -rp backup ~/.local/share/mcp-orchestrator",
-        BACKUP,
+        Tried::Below,
     ),
     ("mcp-orchestrator token show", Tried::Ends),
     ("mcp-orchestrator metrics list", Tried::Ends),
@@ -51,51 +67,65 @@ const COMMANDS: [(&str, Tried); 25] = [
     ("mcp-orchestrator config show", Tried::Ends),
     ("mcp-orchestrator health", Tried::Ends),
     ("mcp-orchestrator token rotate", Tried::Ends),
+    ("mcp-orchestrator chaos", Tried::Elsewhere("tests/it/chaos/command.rs", "\"chaos\"")),
     (
         "mcp-orchestrator chaos --upstream 127.0.0.1:3001 --plan plan.toml --control 127.0.0.1:8474",
-        Tried::Elsewhere("chaos/command.rs starts it with each of these flags"),
+        Tried::Elsewhere("tests/it/chaos/command.rs", "\"--plan\""),
     ),
     ("mcp-orchestrator lab list", Tried::Ends),
+    (LAB, Tried::Below),
     (
-        "mcp-orchestrator lab run --quick --target http://127.0.0.1:3001/mcp",
-        Tried::Elsewhere("lab/shipped.rs and outages.rs run each scenario with these flags"),
+        "mcp-orchestrator lab run --quick --spawn 'my-server --port {port}'",
+        Tried::Elsewhere("tests/it/lab/mod.rs", "\"--quick\""),
     ),
     (
         "mcp-orchestrator lab compare tests/targets/targets.toml --quick --seed 7",
-        Tried::Elsewhere("it wants what registries offer; lab/comparing.rs compares others"),
+        // It wants what registries offer; others are compared there.
+        Tried::Elsewhere("tests/it/lab/comparing.rs", "\"compare\""),
     ),
+    ("./run-mcp-reliability-tests.sh", STACK),
+    ("./run-mcp-reliability-tests.sh --duration 600", STACK),
     (
-        "./run-mcp-reliability-tests.sh --duration 600",
-        Tried::Elsewhere("tests/compose/run starts it, where a container engine runs"),
+        "compose() { docker compose -p mcp-reliability -f /path/to/docker-compose.mcp-reliability.yml \"$@\"; }",
+        Tried::Elsewhere("tests/compose/checks.sh", "compose() {"),
     ),
-    ("cargo run --example embed", Tried::Elsewhere("embedding.rs runs the example")),
+    ("cargo run --example embed", Tried::Elsewhere("tests/it/embedding.rs", "examples/embed.rs")),
 ];
 
-const BACKUP: Tried = Tried::Elsewhere("a test below goes back to a copy by these lines");
+/// The command that plays all scenarios against a server that runs.
+const LAB: &str = "MCP_ORCHESTRATOR_TOKEN=$(mcp-orchestrator token show) mcp-orchestrator lab run --quick --target http://127.0.0.1:3001/mcp";
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+const TEST: Tried = Tried::Elsewhere("test", "cargo nextest run");
+const STACK: Tried = Tried::Elsewhere("tests/compose/run", "run-mcp-reliability-tests.sh");
+
+/// Commands between backticks, such as stand in a table.
+fn inline(page: &Page) -> Vec<String> {
+    let begins = ["mcp-orchestrator ", "cargo ", "./"];
+    let spans =
+        page.text.split("```").step_by(2).flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    spans
+        .filter(|span| begins.iter().any(|begin| span.starts_with(begin)))
+        .map(str::to_owned)
+        .collect()
 }
 
-/// The lines of all code blocks of that language.
-fn blocks(language: &str) -> Vec<String> {
-    let (mut inside, mut found) = (false, Vec::new());
-    for line in readme().lines() {
-        if line.starts_with("```") {
-            inside = !inside && line.trim_start_matches('`') == language;
-        } else if inside {
-            found.push(line.to_owned());
-        }
-    }
-    found
+fn commands() -> BTreeSet<String> {
+    let of_blocks = pages::all().into_iter().flat_map(|page| page.lines("sh"));
+    of_blocks.chain(inline(&page("README.md"))).collect()
 }
 
-/// The arguments after the program's name; `cargo run --release` gives it none.
-fn arguments(line: &str) -> Vec<&str> {
-    line.strip_prefix("mcp-orchestrator").unwrap_or_default().split_whitespace().collect()
+/// What a shell runs for this line: the program is the one under test, also where cargo would build it.
+fn shell(line: &str, home: &Path) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
+    let folders = format!("{}:{}", program.parent().unwrap().display(), env::var("PATH").unwrap());
+    let line = line.replace("cargo run --release", "mcp-orchestrator");
+    let mut command = Command::new("sh");
+    command.args(["-c", &line]).env("PATH", folders).env("HOME", home).current_dir(home);
+    command.env_remove("XDG_DATA_HOME").stdin(Stdio::null());
+    command
 }
 
-/// A home with the files that the README's commands name.
+/// A home with the files that the commands name.
 fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let servers = json!({"mcpServers": {"fix": {"command": fixture_path()}}});
@@ -105,42 +135,46 @@ fn home() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn every_command_of_the_readme_runs() {
+async fn every_command_runs() {
     let server = Setup::new().start().await;
-    for line in blocks("sh") {
+    let commands = commands();
+    for line in &commands {
         let (_, tried) = COMMANDS
             .iter()
-            .find(|(command, _)| *command == line)
-            .unwrap_or_else(|| panic!("no test knows the README's command `{line}`"));
+            .find(|(command, _)| command == line)
+            .unwrap_or_else(|| panic!("no test knows the command `{line}`"));
         match tried {
-            Tried::Ends => ends(&server, &line, &home().path().join("data")),
-            Tried::EndsAtServer => ends(&server, &line, &server.dir().join("data")),
-            Tried::Serves => serves(&line),
-            Tried::Elsewhere(reason) => assert!(!reason.is_empty()),
+            Tried::Ends => ends(&server, line, &home().path().join("data")),
+            Tried::EndsAtServer => ends(&server, line, &server.dir().join("data")),
+            Tried::Serves => serves(line),
+            Tried::Below => {}
+            Tried::Elsewhere(file, words) => {
+                assert!(page(file).text.contains(words), "{line}: not in {file}")
+            }
         }
+    }
+    for (command, _) in COMMANDS {
+        assert!(commands.contains(command), "no page has `{command}` any more");
     }
     server.finish().await;
 }
 
 fn ends(server: &Server, line: &str, dir: &Path) {
     let home = home();
-    let listen = server.base().trim_start_matches("http://");
-    let dir = ("MCP_ORCHESTRATOR_DATA_DIR", dir.to_str().unwrap());
-    let variables = [("MCP_ORCHESTRATOR_LISTEN", listen), dir];
-    let ended = cli::run_with(home.path(), &arguments(line), &variables);
-    assert_eq!(ended.code, Some(0), "{line}: {} {}", ended.out, ended.err);
-    assert!(!ended.out.is_empty(), "{line} says nothing");
+    let mut command = shell(line, home.path());
+    command.env("MCP_ORCHESTRATOR_LISTEN", server.base().trim_start_matches("http://"));
+    let output = command.env("MCP_ORCHESTRATOR_DATA_DIR", dir).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{line}: {} {said}", output.status);
+    assert!(!output.stdout.is_empty(), "{line} says nothing");
 }
 
 fn serves(line: &str) {
     let home = home();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-    command
-        .args(arguments(line))
-        .env("HOME", home.path())
-        .env("MCP_ORCHESTRATOR_LISTEN", "127.0.0.1:0");
-    command.env_remove("XDG_DATA_HOME").current_dir(home.path());
-    let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // In the place of the shell, so that it is the one that is told to stop.
+    let mut command = shell(&format!("exec env {line}"), home.path());
+    command.env("MCP_ORCHESTRATOR_LISTEN", "127.0.0.1:0");
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let listens = lines.any(|line| line.contains("listening on http://127.0.0.1:"));
     let told = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
@@ -149,23 +183,40 @@ fn serves(line: &str) {
     assert!(listens && told.success() && ended.success(), "{line}: {ended} {rest:?}");
 }
 
-#[test]
-fn the_file_of_servers_in_the_readme_is_read() {
-    let home = home();
-    fs::write(home.path().join("servers.json"), blocks("json").join("\n")).unwrap();
-    let ended =
-        cli::run_with(home.path(), &["config", "check", "servers.json"], &[("SEARCH_KEY", "x")]);
-    assert_eq!(ended.code, Some(0), "{} {}", ended.out, ended.err);
-}
-
 /// Runs the README's lines that begin with one of these words, in this home.
 fn run_lines(home: &Path, words: &[&str]) {
-    for line in blocks("sh").iter().filter(|line| words.iter().any(|word| line.starts_with(word))) {
-        let mut command = Command::new("sh");
-        let output = command.args(["-c", line]).env("HOME", home).current_dir(home).output();
-        let output = output.unwrap();
+    let lines = page("README.md").lines("sh");
+    for line in lines.iter().filter(|line| words.iter().any(|word| line.starts_with(word))) {
+        let output = shell(line, home).output().unwrap();
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn the_program_is_put_where_the_readme_says() {
+    let home = tempfile::tempdir().unwrap();
+    let built = home.path().join("target/release");
+    fs::create_dir_all(&built).unwrap();
+    symlink(env!("CARGO_BIN_EXE_mcp-orchestrator"), built.join("mcp-orchestrator")).unwrap();
+    run_lines(home.path(), &["install "]);
+    let put = home.path().join(".local/bin/mcp-orchestrator");
+    assert!(Command::new(put).arg("--version").status().unwrap().success());
+}
+
+#[tokio::test]
+async fn the_lab_is_let_in_with_the_token_that_the_server_made() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join(".local/share/mcp-orchestrator");
+    fs::create_dir_all(data.parent().unwrap()).unwrap();
+    let server = Setup::new().with_own_token().data_dir(&data).start().await;
+    let server = server.with_token(&fs::read_to_string(data.join("token")).unwrap());
+    let line = LAB.replace("http://127.0.0.1:3001/mcp", &server.url());
+    // One of them, where the README's command plays all.
+    let mut command = shell(&format!("{line} handshake-reliability --out out"), home.path());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(home.path().join("out/report.html").exists());
+    server.end().await;
 }
 
 #[tokio::test]
@@ -202,7 +253,8 @@ async fn a_server_goes_back_to_the_copy_that_was_made_while_it_ran() {
 async fn the_entry_for_agents_that_speak_only_stdio_works() {
     let server = Setup::new().start().await;
     let home = home();
-    let entry: Value = serde_json::from_str(&blocks("jsonc").join("\n")).unwrap();
+    let entry: Value =
+        serde_json::from_str(&page("docs/connect.md").lines("jsonc").join("\n")).unwrap();
     let entry = &entry["mcpServers"]["orchestrator"];
     assert_eq!(entry["command"], "mcp-orchestrator");
     let mut arguments: Vec<String> = serde_json::from_value(entry["args"].clone()).unwrap();
@@ -216,56 +268,4 @@ async fn the_entry_for_agents_that_speak_only_stdio_works() {
     bridge.initialize(json!({})).await;
     assert!(bridge.tools().await.contains(&"echo".to_owned()));
     assert_eq!(bridge.finish().await, Some(0));
-}
-
-/// Every metric by name, as `metrics list` has it.
-fn catalogue() -> BTreeSet<String> {
-    let home = home();
-    let listed = cli::run(home.path(), &["metrics", "list", "--format", "json"]);
-    assert_eq!(listed.code, Some(0), "{}", listed.err);
-    let metrics: Value = serde_json::from_str(&listed.out).unwrap();
-    let names = metrics
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|metric| metric["name"].as_str().unwrap().to_owned());
-    names.collect()
-}
-
-fn is_listed(catalogue: &BTreeSet<String>, name: &str) -> bool {
-    let base = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| name.strip_suffix(suffix));
-    catalogue.contains(name) || base.is_some_and(|base| catalogue.contains(base))
-}
-
-#[test]
-fn every_metric_that_the_readme_names_exists() {
-    let catalogue = catalogue();
-    let text = readme();
-    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-    let named: Vec<&str> =
-        words.filter(|word| word.starts_with("mcp_") && *word != "mcp_").collect();
-    assert!(named.len() >= 6, "{named:?}");
-    for name in named {
-        assert!(is_listed(&catalogue, name), "no metric `{name}`");
-    }
-}
-
-#[tokio::test]
-async fn only_listed_metrics_are_exposed() {
-    let server = Setup::new().fixture("fix", json!({})).start().await;
-    server.upstreams(&["fix"], "connected").await;
-    Modern::new(&server).call("fix__sleep", json!({"ms": 0})).await;
-    let catalogue = catalogue();
-    until("the call is counted", || async {
-        server.scrape().await.sum("mcp_requests_total", &[]) > 0.0
-    })
-    .await;
-    let scrape = server.scrape().await;
-    let unlisted: Vec<&str> = scrape
-        .names()
-        .into_iter()
-        .filter(|name| name.starts_with("mcp_") && !is_listed(&catalogue, name))
-        .collect();
-    assert!(unlisted.is_empty(), "{unlisted:?}");
-    server.finish().await;
 }

@@ -76,7 +76,7 @@ fn every_name_in_dashboards_and_rules_exists() {
         let path = format!("deploy/prometheus/{file}");
         places.push((path.clone(), words(&read(&path))));
     }
-    for page in ["docs/runbooks.md", "README.md"] {
+    for page in ["docs/runbooks.md", "docs/observe.md", "docs/upstreams.md", "README.md"] {
         places.push((page.to_owned(), words(&read(page))));
     }
     let mut seen = 0;
