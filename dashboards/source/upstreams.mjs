@@ -43,7 +43,7 @@ export const upstreams = dashboard("mcp-upstreams", "The servers behind us: whet
       size: [12, 8],
       links,
       unit: "none",
-      transformations: columns({ upstream: "Upstream", "Value #A": "Connected", "Value #B": "Tools", "Value #C": "Can be called", "Value #D": "Availability" }),
+      transformations: columns({ upstream: "Upstream", "Value #A": "Connected", "Value #B": "Tools", "Value #C": "In reach", "Value #D": "Availability" }),
       overrides: [{ matcher: { id: "byName", options: "Availability" }, properties: [{ id: "unit", value: "percentunit" }, { id: "decimals", value: 3 }] }],
     },
   ),
