@@ -128,7 +128,7 @@ impl Stages {
         if let Some(label) = tool.label() {
             scope.set_tool(label);
         }
-        let _followed = scope.trace().map(|call| Following::new(log, call));
+        let _followed = scope.trace().map(|call| Following::new(log, call, &self.telemetry));
         let Some(_counted) = self.count_call() else {
             let sentence =
                 "This server has as many calls in flight as it may have. Try again later.";
