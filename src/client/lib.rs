@@ -54,7 +54,7 @@ mod ws;
 
 pub use again::{Budget, BudgetRule, Correction, Next, Stop, Tried};
 pub use backoff::{Backoff, Tries, chance};
-pub use call::OutCall;
+pub use call::{Departure, OutCall};
 pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use guard::{Guard, GuardError};

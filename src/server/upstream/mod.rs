@@ -41,6 +41,7 @@ mod relist;
 mod reload;
 mod report;
 mod results;
+mod resuming;
 mod retry;
 mod seal;
 mod shared;
