@@ -42,6 +42,7 @@ mod lasting;
 mod negotiate;
 mod options;
 mod prepare;
+mod progress;
 mod pulse;
 mod questions;
 mod secret;
@@ -65,6 +66,7 @@ pub use lasting::{
     Stats, Terms, Traffic, Unfinished,
 };
 pub use options::{Identity, Options};
+pub use progress::Progress;
 pub use pulse::Pulse;
 pub use secret::Secret;
 pub use sink::{BoxFuture, Deaf, Sink};
