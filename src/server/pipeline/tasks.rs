@@ -54,7 +54,10 @@ impl Stages {
         if tasks.is_some() && !origin.takes_tasks() {
             return Err(tasks_not_declared());
         }
-        let Some(tasks) = tasks else { return Ok(filter.task_ids.clear()) };
+        let Some(tasks) = tasks else {
+            filter.task_ids.clear();
+            return Ok(());
+        };
         let kept: HashSet<_> = tasks.audible(principal, &filter.task_ids).into_iter().collect();
         let upstreams = &self.dispatch.upstreams;
         filter.task_ids.retain(|id| kept.contains(id) || upstreams.has_task(principal, id));
