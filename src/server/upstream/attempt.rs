@@ -2,7 +2,7 @@
 
 use super::{
     deadline::Deadline,
-    failure::Failure,
+    failure,
     forward::Outgoing,
     levels::{Filter, Level},
     link::Link,
@@ -144,7 +144,7 @@ fn out_call(
 fn attempt_end(answer: Option<&Result<Payload, ClientError>>) -> AttemptEnd {
     match answer {
         None => AttemptEnd::of(AttemptOutcome::Timeout),
-        Some(Err(error)) => AttemptEnd::of(Failure::of_error(error).attempt()),
+        Some(Err(error)) => AttemptEnd::of(failure::counted(error)),
         Some(Ok(Err(error))) => {
             AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) }
         }
