@@ -48,7 +48,7 @@ export const upstreams = dashboard("mcp-upstreams", "The servers behind us: whet
     },
   ),
   row("Attempts"),
-  stacked("Attempts by outcome", "Tries to have a call done. timeout: it hangs; unavailable: no connection; outcome_unknown: lost in mid-call; error: its own.", [query(`sum by (outcome) (rate(mcp_upstream_attempts_total{${U}}[${RATE}]))`, "{{outcome}}")], { colors: COLORS.call, unit: "reqps", links }),
+  stacked("Attempts by outcome", "Tries to have a call done. timeout: it hangs; unavailable: no connection; outcome_unknown: lost in mid-call; rate_limited: it wants fewer; refused: our credentials; others: its own.", [query(`sum by (outcome) (rate(mcp_upstream_attempts_total{${U}}[${RATE}]))`, "{{outcome}}")], { colors: COLORS.call, unit: "reqps", links }),
   stacked("Attempts that failed, by upstream", "All but ok. One upstream: its own trouble; all at once: the network, or this machine.", [query(`sum by (upstream, outcome) (rate(mcp_upstream_attempts_total{${U}, outcome!="ok"}[${RATE}]))`, "{{upstream}} {{outcome}}")], { unit: "reqps", links }),
   lines("Duration of attempts: median", "How long upstreams take. One that rises: it is short of something; give it more, or call it less.", [query(`histogram_quantile(0.5, sum by (upstream, le) (rate(mcp_upstream_attempt_duration_seconds_bucket{${U}}[${RATE}]))) > 0`, "{{upstream}}")], { unit: "s", links }),
   lines("Duration of attempts: p95", "The slow end. Far above the median: some calls wait; see a trace of one.", [query(`histogram_quantile(0.95, sum by (upstream, le) (rate(mcp_upstream_attempt_duration_seconds_bucket{${U}}[${RATE}]))) > 0`, "{{upstream}}")], { unit: "s", links }),

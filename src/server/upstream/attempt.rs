@@ -2,7 +2,7 @@
 
 use super::{
     deadline::Deadline,
-    failure::Failure,
+    failure,
     forward::Outgoing,
     levels::{Filter, Level},
     link::Link,
@@ -155,7 +155,7 @@ fn attempt_end(answer: Result<&Result<Payload, ClientError>, &TooLate>) -> Attem
     match answer {
         Err(TooLate { was_sent: true }) => AttemptEnd::of(AttemptOutcome::Timeout),
         Err(TooLate { was_sent: false }) => AttemptEnd::of(AttemptOutcome::Unavailable),
-        Ok(Err(error)) => AttemptEnd::of(Failure::of_error(error).attempt()),
+        Ok(Err(error)) => AttemptEnd::of(failure::counted(error)),
         Ok(Ok(Err(error))) => AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) },
         Ok(Ok(payload)) if results::outcome(payload) == Outcome::ToolError => {
             AttemptEnd::of(AttemptOutcome::ToolError)
