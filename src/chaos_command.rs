@@ -1,12 +1,15 @@
 //! `mcp-orchestrator chaos`: a proxy that injects faults. What the flags mean is settled here; what
 //! faults do is for `mcp_chaos`.
 
-use crate::{app::Signals, config::Environment, failure::Failure};
+use crate::{
+    app::Signals,
+    config::{self, Environment},
+    failure::Failure,
+};
 use clap::{Args, ValueHint};
 use mcp_chaos::{ChaosError, Plan, Process, Proxy, ProxyOptions, control::Control};
 use mcp_telemetry::{InstallConfig, Telemetry, install};
 use std::{
-    fs,
     io::{self, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -21,7 +24,7 @@ const TOKEN: &str = "MCP_CHAOS_TOKEN";
 #[command(after_help = HELP)]
 pub(crate) struct Chaos {
     /// Listen on this IP address and port
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3100")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3100", value_parser = listening)]
     listen: SocketAddr,
     /// Stand before the server at this address, such as 127.0.0.1:3001; a URL is taken too
     #[arg(long, value_name = "ADDR", required = true)]
@@ -33,7 +36,7 @@ pub(crate) struct Chaos {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Let faults be listed, added, changed and removed at this address, such as 127.0.0.1:8474
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listening)]
     control: Option<SocketAddr>,
     /// Start the server by this command, so that faults of processes can be done to it
     #[arg(long, value_name = "CMD", value_hint = ValueHint::CommandString)]
@@ -100,11 +103,14 @@ async fn end(proxy: Proxy, process: Option<Process>) {
 }
 
 fn read_plan(file: &Path) -> Result<Plan, Failure> {
-    let text = fs::read_to_string(file).map_err(|error| {
-        Failure::usage(format!("the plan {} cannot be read: {error}", file.display()))
-    })?;
+    let text = config::read(file, "plan")?;
     let wrong = |error| Failure::usage(format!("the plan {} is wrong: {error}", file.display()));
     Plan::parse(&text).map_err(wrong)
+}
+
+/// An address to listen on; what the standard library says of a wrong one helps nobody.
+pub(crate) fn listening(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:3100".to_owned())
 }
 
 /// The address in an address or a URL.

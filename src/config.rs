@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use layers::Layers;
 use mcp_client::Secret;
 use mcp_server::config::Config;
-use mcp_telemetry::LogFileConfig;
+use mcp_telemetry::{LogFileConfig, reason};
 use ourselves::Ourselves;
 use std::{
     fs,
@@ -123,7 +123,7 @@ impl Settings {
             log_format: layers.text("log.format").unwrap_or("auto").to_owned(),
             log_level: layers.text("log.level").unwrap_or("info").to_owned(),
             log_file: log_file(&layers),
-            otlp: otlp(&layers),
+            otlp: otlp(&layers)?,
             data_dir: layers.text("data_dir").map(PathBuf::from),
             warnings: [&layers.warnings[..], &upstreams.warnings, &nameless(&server)].concat(),
             refused: upstreams.refused.clone(),
@@ -204,7 +204,10 @@ fn gather(given: &Given, environment: &Environment) -> Result<Layers, Failure> {
 /// Reads a file that the operator named.
 pub(crate) fn read(path: &Path, what: &str) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format!("the {what} {} cannot be read: {error}", path.display()))
+        let (path, why) = (path.display(), reason(&error));
+        Failure::usage(format!(
+            "the {what} {path} cannot be read: {why}; name another, or mend that"
+        ))
     })
 }
 
@@ -295,10 +298,16 @@ pub(crate) fn check_token(token: &Secret) -> Result<(), Failure> {
     ))
 }
 
-fn otlp(layers: &Layers) -> Option<(String, String)> {
-    let endpoint = layers.text("telemetry.otlp_endpoint")?;
+fn otlp(layers: &Layers) -> Result<Option<(String, String)>, Failure> {
+    let Some(endpoint) = layers.text("telemetry.otlp_endpoint") else { return Ok(None) };
+    if !["http://", "https://"].iter().any(|scheme| endpoint.starts_with(scheme)) {
+        // It may hold a secret, so it is not shown.
+        return Err(Failure::usage(
+            "`telemetry.otlp_endpoint` (--otlp-endpoint) must be a URL such as http://127.0.0.1:4317",
+        ));
+    }
     let protocol = layers.text("telemetry.otlp_protocol").unwrap_or("grpc");
-    Some((endpoint.to_owned(), protocol.to_owned()))
+    Ok(Some((endpoint.to_owned(), protocol.to_owned())))
 }
 
 fn log_file(layers: &Layers) -> Option<LogFileConfig> {

@@ -2,6 +2,7 @@
 //! owner only. A running server holds its lock, so that two never share one.
 
 use crate::failure::Failure;
+use mcp_telemetry::reason;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write as _},
@@ -34,8 +35,9 @@ impl DataDir {
         let path = place(named)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| {
             Failure::run(format!(
-                "the data dir {} cannot be made: {error}; choose another with --data-dir",
-                path.display()
+                "the data dir {} cannot be made: {}; choose another with --data-dir",
+                path.display(),
+                reason(&error)
             ))
         })?;
         let mut dir = Self { path, mended: Vec::new() };
@@ -175,8 +177,9 @@ impl DataDir {
     fn failed(&self, name: &str, error: &io::Error) -> Failure {
         let path = self.file(name);
         Failure::run(format!(
-            "{} cannot be used: {error}; check who owns it, or choose another data dir with --data-dir",
-            path.display()
+            "{} cannot be used: {}; check who owns it, or choose another data dir with --data-dir",
+            path.display(),
+            reason(error)
         ))
     }
 }

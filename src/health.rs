@@ -5,8 +5,9 @@ mod pinned;
 
 use crate::failure::Failure;
 use mcp_server::config::reachable;
+use mcp_telemetry::reason;
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
     time::Duration,
@@ -25,8 +26,8 @@ pub(crate) fn ask(listen: SocketAddr, certificate: Option<&Path>) -> Result<Stri
         return Err(Failure::usage("port 0 is no address to ask; give the real one with --listen"));
     }
     let address = reachable(listen);
-    let answer = exchange(address, certificate)
-        .map_err(|error| Failure::run(format!("no server answers on {address}: {error}")))?;
+    let answer =
+        exchange(address, certificate).map_err(|error| Failure::run(not_there(address, &error)))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.lines().next().unwrap_or_default();
     if status.split(' ').nth(1) == Some("200") {
@@ -36,7 +37,12 @@ pub(crate) fn ask(listen: SocketAddr, certificate: Option<&Path>) -> Result<Stri
     }
 }
 
-fn exchange(address: SocketAddr, certificate: Option<&Path>) -> std::io::Result<String> {
+fn not_there(address: SocketAddr, error: &io::Error) -> String {
+    let why = reason(error);
+    format!("no server answers on {address}: {why}; start it, or give its address with --listen")
+}
+
+fn exchange(address: SocketAddr, certificate: Option<&Path>) -> io::Result<String> {
     let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -46,7 +52,7 @@ fn exchange(address: SocketAddr, certificate: Option<&Path>) -> std::io::Result<
     }
 }
 
-fn converse(mut stream: impl Read + Write, address: SocketAddr) -> std::io::Result<String> {
+fn converse(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<String> {
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     // In one piece: who answers early and closes must not leave a rest to be refused.
     stream.write_all(request.as_bytes())?;

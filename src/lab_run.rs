@@ -1,6 +1,6 @@
 //! `lab list` and `lab run`: what is asked for on the command line, and the exit code that comes of it.
 
-use crate::{app::Signals, commands::print, failure::Failure, table};
+use crate::{app::Signals, chaos_command::listening, commands::print, failure::Failure, table};
 use clap::{Args, ValueHint};
 use mcp_client::Secret;
 use mcp_lab::{
@@ -54,7 +54,7 @@ pub(crate) struct Given {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     out: Option<PathBuf>,
     /// Tell Prometheus at this address, such as 127.0.0.1:9464, how the run goes (path /metrics)
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listening)]
     metrics: Option<SocketAddr>,
 }
 

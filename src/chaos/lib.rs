@@ -30,7 +30,7 @@ pub use event::{Events, FaultEvent, Phase};
 pub use fault::{Direction, Fault};
 pub use kind::Kind;
 pub use passing::End;
-pub use plan::Plan;
+pub use plan::{Plan, mistake};
 pub use process::{Pressure, Process};
 pub use proxy::{Proxy, ProxyOptions};
 pub use schedule::Schedule;
@@ -53,7 +53,7 @@ pub enum ChaosError {
     #[error("there are {0} faults already, which is as many as there can be")]
     TooMany(usize),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
+    #[error("cannot listen on {address}: {}; choose another address", mcp_telemetry::reason(error))]
     Listen {
         /// The address.
         address: std::net::SocketAddr,

@@ -26,7 +26,7 @@ impl Plan {
     /// When it cannot be read, with the line.
     pub fn parse(text: &str) -> Result<Self, ChaosError> {
         let plan: Self =
-            toml::from_str(text).map_err(|error| ChaosError::Invalid(error.to_string()))?;
+            toml::from_str(text).map_err(|error| ChaosError::Invalid(mistake(text, &error)))?;
         plan.check()?;
         Ok(plan)
     }
@@ -50,6 +50,14 @@ impl Plan {
     }
 }
 
+/// A mistake in TOML as one sentence, with its line. Of a fault that is the line where it begins.
+#[must_use]
+pub fn mistake(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!("line {line}: {}", error.message().lines().collect::<Vec<_>>().join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,10 +79,12 @@ mod tests {
             ("sed = 7", "sed"),
             ("[[fault]]\nkind = \"noop\"\n[[fault]]\nkind = \"noop\"", "already"),
             ("[[fault]]\nkind = \"nope\"", "nope"),
+            ("seed = 7\n[[fault]]\nkind = \"nope\"", "line 2: fault `nope`"),
+            ("seed = 7\nseed = ", "line 2: "),
             ("[[fault]]\nkind = \"latency\"\ndelay = 100", "with its unit"),
         ] {
             let error = Plan::parse(text).expect_err("a mistake").to_string();
-            assert!(error.contains(expected), "{error}");
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
         }
     }
 }

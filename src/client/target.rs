@@ -58,7 +58,7 @@ pub struct HttpTarget {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// The text is no URL.
-    #[error("the URL is not valid: {0}")]
+    #[error("it is no URL ({0}); write it as http://127.0.0.1:3001/mcp")]
     Url(String),
     /// The URL is of no transport that is spoken.
     #[error("the URL must start with http://, https://, ws:// or wss://, not {0}:")]
@@ -85,7 +85,12 @@ impl Target {
     /// # Errors
     /// When the URL is none of these, or a header cannot be sent.
     pub fn url(url: &str, headers: BTreeMap<String, Secret>) -> Result<Self, TargetError> {
-        let url = Url::parse(url).map_err(|error| TargetError::Url(error.to_string()))?;
+        let url = Url::parse(url).map_err(|error| {
+            let is_bare = !url.contains("://");
+            let why =
+                if is_bare { "no http:// is before it".to_owned() } else { error.to_string() };
+            TargetError::Url(why)
+        })?;
         let kind = match url.scheme() {
             "http" | "https" => Self::Http,
             "ws" | "wss" => Self::WebSocket,

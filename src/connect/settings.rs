@@ -5,6 +5,7 @@ use crate::{
     config::{self, Environment},
     failure::Failure,
 };
+use mcp_chaos::mistake;
 use mcp_client::{ClientConfig, Guard, HttpTarget, Secret, Target};
 use std::{
     collections::BTreeMap,
@@ -80,6 +81,10 @@ fn client(file: Option<&Path>, url: Option<&str>) -> Result<(ClientConfig, HttpT
     let config = match (file, url) {
         (Some(path), url) => {
             let text = config::read(path, "config file")?;
+            let table: Result<toml::Table, _> = text.parse();
+            table.map_err(|error| {
+                Failure::usage(format!("{}, {}", path.display(), mistake(&text, &error)))
+            })?;
             let config = ClientConfig::patient_from_toml(&text, url);
             config.map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
         }
@@ -154,6 +159,7 @@ fn token(text: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, 
 fn guard(given: &Given, variables: &Variables<'_>, guard: &mut Guard) -> Result<(), Failure> {
     let file = given.ca_file.clone().or_else(|| variables.path("MCP_ORCHESTRATOR_CA_FILE"));
     if let Some(path) = file {
+        config::read(&path, "CA file")?;
         let read = Guard::read_authorities(&path);
         guard.authorities =
             Some(read.map_err(|why| Failure::usage(format!("the CA file cannot be used: {why}")))?);

@@ -36,7 +36,7 @@ pub struct Exposed {
 #[derive(Debug, thiserror::Error)]
 pub enum ExposeError {
     /// The address cannot be listened on.
-    #[error("metrics cannot be served at {0}: {1}")]
+    #[error("metrics cannot be served at {0}: {why}; choose another address", why = mcp_telemetry::reason(.1))]
     Listen(SocketAddr, io::Error),
     /// A metric is wrong.
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! The agent's file on disk: read once, replaced at once, with what was there kept beside it.
 
 use crate::failure::Failure;
+use mcp_telemetry::reason;
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
@@ -46,12 +47,12 @@ impl Found {
                 }
                 return Ok(Self { path, content: None });
             }
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(failed(&reason(&error))),
         };
         if !metadata.is_file() || metadata.len() > MOST {
             return Err(failed(&"it is no file of an agent"));
         }
-        let text = fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        let text = fs::read_to_string(&path).map_err(|error| failed(&reason(&error)))?;
         let owner = Some((metadata.uid(), metadata.gid()));
         let access = Access { mode: metadata.permissions().mode() & 0o7777, owner };
         Ok(Self { path, content: Some((text, access)) })
@@ -66,7 +67,7 @@ impl Found {
     /// sees the old one or the new one.
     pub(super) fn replace(&self, text: &str) -> Result<Option<PathBuf>, Failure> {
         let failed = |error: io::Error| {
-            Failure::run(format!("{} cannot be changed: {error}", self.path.display()))
+            Failure::run(format!("{} cannot be changed: {}", self.path.display(), reason(&error)))
         };
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;

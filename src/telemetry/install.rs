@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{io::IsTerminal, time::Duration};
 use tracing_subscriber::{
-    EnvFilter, Layer, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
+    EnvFilter, Layer, filter::LevelFilter, fmt, layer::SubscriberExt, registry::LookupSpan, reload,
     util::SubscriberInitExt,
 };
 
@@ -173,7 +173,13 @@ where
 
 /// What lines are made of.
 pub(crate) fn lines_filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    EnvFilter::try_new(level).map_err(|_| TelemetryError::LogLevel(level.to_owned()))
+    let refused = || TelemetryError::LogLevel(level.to_owned());
+    // A word alone that is no level would be taken for the name of a module.
+    let mut alone = level.split(',').filter(|part| !part.contains(['=', '[']));
+    if alone.any(|word| word.trim().parse::<LevelFilter>().is_err()) {
+        return Err(refused());
+    }
+    EnvFilter::try_new(level).map_err(|_| refused())
 }
 
 /// Spans lost by this process since start.

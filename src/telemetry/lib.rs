@@ -28,6 +28,7 @@ mod log;
 mod log_file;
 mod metrics;
 mod pretty;
+mod reason;
 mod recent;
 mod registry;
 mod rotating;
@@ -52,6 +53,7 @@ pub use label::{
     Signal, StoreOperation, Success, Transport, UpstreamState,
 };
 pub use log_file::LogFileConfig;
+pub use reason::reason;
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};
 pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamScope};
@@ -73,7 +75,7 @@ pub enum TelemetryError {
     )]
     LogLevel(String),
     /// The log file cannot be opened.
-    #[error("the log file {} cannot be opened: {error}; make its folder, or name another with `log.file`", path.display())]
+    #[error("the log file {} cannot be opened: {}; make its folder, or name another with `log.file`", path.display(), reason(error))]
     LogFile {
         /// Where it was to be.
         path: PathBuf,

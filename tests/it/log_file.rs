@@ -171,7 +171,9 @@ async fn a_full_disk_costs_counted_lines_and_no_call() {
 fn a_place_that_cannot_be_written_to_is_told_at_the_start() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("folder")).unwrap();
-    for (place, why) in [("nowhere/log.json", "No such file"), ("folder", "it is not a file")] {
+    for (place, why) in
+        [("nowhere/log.json", "there is no such file"), ("folder", "it is not a file")]
+    {
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--log-file", place];
         let ended = cli::run(home.path(), &arguments);
         assert_eq!(ended.code, Some(1), "{}", ended.err);

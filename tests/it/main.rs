@@ -38,6 +38,7 @@ mod limits;
 mod log_file;
 mod malformed;
 mod many;
+mod mistakes;
 mod page;
 mod passing;
 mod pausing;

@@ -1,5 +1,6 @@
 //! A file of targets: what each is called, how it is started, and on what it is tried.
 
+use mcp_chaos::mistake;
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,7 +55,7 @@ pub struct Candidate {
 #[derive(Debug, thiserror::Error)]
 pub enum TargetsError {
     /// It cannot be read.
-    #[error("{file}: {error}")]
+    #[error("the file of targets {file} cannot be read: {}", mcp_telemetry::reason(error))]
     File {
         /// Its path.
         file: String,
@@ -93,10 +94,9 @@ impl Targets {
 
     fn parse(file: &str, text: &str) -> Result<Self, TargetsError> {
         let wrong = |reason: String| TargetsError::Wrong(format!("{file}: {reason}"));
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|error| wrong(mistake(text, &error)))?;
         let targets: Self = serde_path_to_error::deserialize(table)
-            .map_err(|error| wrong(format!("{}: {}", error.path(), error.inner())))?;
+            .map_err(|error| wrong(format!("{}: {}", error.path(), error.inner().message())))?;
         targets.check().map_err(wrong)?;
         Ok(targets)
     }

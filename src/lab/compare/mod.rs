@@ -26,7 +26,7 @@ pub enum CompareError {
     #[error(transparent)]
     File(#[from] TargetsError),
     /// It has no folder to write into.
-    #[error("its folder cannot be made: {0}")]
+    #[error("its folder cannot be made: {}", mcp_telemetry::reason(.0))]
     Folder(#[from] io::Error),
     /// It never answered.
     #[error("{0}")]

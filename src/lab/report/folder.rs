@@ -27,10 +27,10 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Something is there.
-    #[error("{} is not empty: a run never overwrites another", .0.display())]
+    #[error("{} is not empty: a run never overwrites another; choose another folder", .0.display())]
     NotEmpty(PathBuf),
     /// It cannot be made or written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {}; choose another folder", path.display(), mcp_telemetry::reason(source))]
     Write {
         /// What.
         path: PathBuf,

@@ -22,7 +22,7 @@ const ENTRIES: usize = 1_000_000;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file is not there, or cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}; name the folder that a run of the lab wrote", path.display(), mcp_telemetry::reason(source))]
     File {
         /// Which file.
         path: PathBuf,

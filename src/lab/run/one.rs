@@ -15,6 +15,7 @@ use crate::{
     scenario::{Need, Scenario},
     target::Place,
 };
+use mcp_client::ClientError;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -95,7 +96,7 @@ impl One<'_> {
         let way = place.way(None).map_err(|error| told(&error))?;
         let own = persona::by_name("own").ok_or("no persona of our own")?;
         let scout = Agent::new("scout", own, way).map_err(|error| told(&error))?;
-        let opened = scout.open(TO_BE_READY).await.map_err(|error| told(&error))?;
+        let opened = scout.open(TO_BE_READY).await.map_err(|error| not_opened(&error))?;
         let wanted = self.scenario.probe.tool.as_deref();
         let until = Instant::now() + TO_BE_READY;
         let mut menu = Menu::of(&ask::list_tools(&scout, QUESTION).await?, wanted);
@@ -103,7 +104,7 @@ impl One<'_> {
             sleep(SETTLED).await;
             let now = Menu::of(&ask::list_tools(&scout, QUESTION).await?, wanted);
             let whole = now == menu && !now.tools.is_empty();
-            let oracle = now.oracle.is_some() || !self.scenario.needs.contains(&Need::Oracle);
+            let oracle = now.oracle.is_some() || !self.waits_for_oracle(&place);
             menu = now;
             if (whole && oracle && self.is_callable(&scout, &menu).await) || Instant::now() >= until
             {
@@ -113,6 +114,12 @@ impl One<'_> {
                 return Ok(Ready { place, menu, opened, scout });
             }
         }
+    }
+
+    /// Whether it wants the oracle's tools, and is not skipped for want of a process anyway.
+    fn waits_for_oracle(&self, place: &Place) -> bool {
+        let needs = |need| self.scenario.needs.contains(&need);
+        needs(Need::Oracle) && (place.is_spawned() || !needs(Need::Spawn))
     }
 
     /// Whether the harmless tool answers: behind a gateway it may be listed before it can be called.
@@ -212,6 +219,16 @@ async fn ran(stage: &Stage, scout: &Agent) -> Result<Option<BTreeMap<u64, u64>>,
         last = ran;
         sleep(SETTLED).await;
     }
+}
+
+/// Why no client can connect to the target, and what to do where that is known.
+fn not_opened(error: &ClientError) -> String {
+    let cause =
+        if let ClientError::Unfinished(unfinished) = error { unfinished.cause() } else { None };
+    let cause = cause.unwrap_or(error);
+    let is_auth = matches!(cause, ClientError::Auth { .. });
+    let advice = if is_auth { "; give its token in MCP_ORCHESTRATOR_TOKEN" } else { "" };
+    format!("no client can connect to the target: {cause}{advice}")
 }
 
 fn facts(ready: &Ready) -> result::Target {

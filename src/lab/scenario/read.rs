@@ -1,6 +1,7 @@
 //! From a file to a scenario. A mistake is told with its place, and with the word that was meant.
 
 use super::Scenario;
+use mcp_chaos::mistake;
 use std::{fs, io, path::Path};
 
 /// Largest file, in bytes.
@@ -12,7 +13,7 @@ const ALIKE: f64 = 0.7;
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file cannot be read.
-    #[error("{file}: {error}")]
+    #[error("the scenario {file} cannot be read: {}", mcp_telemetry::reason(error))]
     File {
         /// Its path.
         file: String,
@@ -55,7 +56,7 @@ pub fn read_file(path: &Path) -> Result<Scenario, ScenarioError> {
 /// # Errors
 /// When it is no scenario.
 pub fn read_toml(name: &str, text: &str) -> Result<Scenario, ScenarioError> {
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(name, &error))?;
+    let table: toml::Table = text.parse().map_err(|error| wrong(name, mistake(text, &error)))?;
     checked(name, serde_path_to_error::deserialize(table))
 }
 
@@ -85,8 +86,8 @@ fn checked<E: std::error::Error>(
     Ok(scenario)
 }
 
-fn wrong(name: &str, error: &dyn std::error::Error) -> ScenarioError {
-    ScenarioError::Wrong { name: name.to_owned(), reason: error.to_string().trim().to_owned() }
+fn wrong(name: &str, reason: String) -> ScenarioError {
+    ScenarioError::Wrong { name: name.to_owned(), reason }
 }
 
 /// Says which word was meant: what the reader knows stands in its own error.

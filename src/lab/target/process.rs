@@ -33,7 +33,9 @@ pub(super) struct Process {
 impl Process {
     /// Starts one. What it writes is added to `log`.
     pub(super) fn start(words: &[String], log: Option<&Path>) -> Result<Self, TargetError> {
-        let failed = |error: std::io::Error| TargetError::Start(format!("`{}`: {error}", words[0]));
+        let failed = |error: std::io::Error| {
+            TargetError::Start(format!("`{}`: {}", words[0], mcp_telemetry::reason(&error)))
+        };
         let mut command = Command::new(&words[0]);
         let output = || log.map_or_else(|| Ok(Stdio::null()), append);
         command.args(&words[1..]).stdin(Stdio::null());

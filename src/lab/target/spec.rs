@@ -141,7 +141,9 @@ impl Recipe {
 }
 
 fn parse(url: &str) -> Result<Url, TargetError> {
-    let parsed = Url::parse(url).map_err(|error| TargetError::Url(error.to_string()))?;
+    let parsed = Url::parse(url).map_err(|_| {
+        TargetError::Url(format!("`{url}` is no URL: write it as http://127.0.0.1:3001/mcp"))
+    })?;
     if matches!(parsed.scheme(), "http" | "https" | "ws" | "wss") && parsed.host_str().is_some() {
         return Ok(parsed);
     }

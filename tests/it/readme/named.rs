@@ -122,3 +122,57 @@ fn files_that_are_shown_are_taken() {
         blocks.iter().for_each(|text| is_taken(&page, "my.toml", text));
     }
 }
+
+/// What `--help` says of every command, and what the scripts beside it say of themselves.
+fn all_help() -> String {
+    let home = tempfile::tempdir().unwrap();
+    let commands = [
+        "serve",
+        "connect",
+        "setup",
+        "config check",
+        "config show",
+        "token rotate",
+        "health",
+        "sessions list",
+        "sessions show",
+        "metrics list",
+        "agent",
+        "chaos",
+        "lab list",
+        "lab run",
+        "lab compare",
+        "lab report",
+        "lab diff",
+    ];
+    let help = commands.map(|command| {
+        let arguments: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let printed = cli::run(home.path(), &arguments);
+        assert_eq!(printed.code, Some(0), "{command}: {}", printed.err);
+        printed.out
+    });
+    let scripts = ["test", "run-mcp-reliability-tests.sh"].map(|script| page(script).text);
+    [help.concat(), scripts.concat()].concat()
+}
+
+#[test]
+fn every_flag_that_is_named_exists() {
+    let help = all_help();
+    let is_of_flag = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let known: BTreeSet<&str> = help.split(|letter| !is_of_flag(letter)).collect();
+    // Of cargo, docker, kubectl, systemctl, du, and of an agent that is an example.
+    let others =
+        ["--stop-timeout", "--from-literal", "--kustomize", "--now", "--max-depth", "--stdio"];
+    let mut seen = 0;
+    for page in pages::all() {
+        let words = page.text.split(|letter| !is_of_flag(letter));
+        for flag in words.filter(|word| word.starts_with("--") && word.len() > 3) {
+            if flag.trim_matches('-').is_empty() || others.contains(&flag) {
+                continue;
+            }
+            assert!(known.contains(flag), "{}: no flag `{flag}`", page.path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} flags");
+}

@@ -56,7 +56,7 @@ impl ClientConfig {
         flatten(file, "", &mut entries);
         for (key, _) in &entries {
             if !KEYS.iter().any(|(known, _)| known == key) {
-                return Err(ConfigError::new(key, "is not known"));
+                return Err(ConfigError::new(key, format!("is not known; {}", beside(key))));
             }
         }
         for (known, set) in KEYS {
@@ -74,6 +74,19 @@ fn table(file: &str) -> Result<Table, ConfigError> {
     file.parse().map_err(|error: toml::de::Error| {
         ConfigError::new("file", format!("is no TOML: {}", error.message()))
     })
+}
+
+/// The keys that a section has; all sections where there is none of that name.
+fn beside(key: &str) -> String {
+    let section = |key: &'static str| key.split_once('.').map_or("", |(section, _)| section);
+    let own = key.split_once('.').map_or("", |(section, _)| section);
+    let mut known: Vec<&str> =
+        KEYS.iter().map(|(known, _)| *known).filter(|known| section(known) == own).collect();
+    if own.is_empty() || known.is_empty() {
+        known.extend(KEYS.iter().map(|(known, _)| section(known)).filter(|name| !name.is_empty()));
+        known.dedup();
+    }
+    format!("there are {}", known.join(", "))
 }
 
 /// All keys with their sections before them, but those of the place.

@@ -12,7 +12,7 @@ pub enum TlsError {
     )]
     Half(&'static str),
     /// A file cannot be read.
-    #[error("`{key}`, {path}, cannot be read: {source}; give a file that this process may read", path = path.display())]
+    #[error("`{key}`, {path}, cannot be read: {}; give a file that this process may read", mcp_telemetry::reason(source), path = path.display())]
     Unreadable {
         /// The key of the configuration.
         key: &'static str,
