@@ -320,6 +320,18 @@ mod tests {
     }
 
     #[test]
+    fn help_fits_the_terminal() {
+        let mut all = vec![Cli::command().term_width(80)];
+        all[0].build();
+        while let Some(mut command) = all.pop() {
+            let help = command.render_long_help().to_string();
+            let long = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(long, None, "{}", command.get_name());
+            all.extend(command.get_subcommands().cloned());
+        }
+    }
+
+    #[test]
     fn every_flag_that_sets_a_key_is_offered_and_carried_over() {
         let arguments = FLAGS.iter().flat_map(|flag| {
             let name = format!("--{}", flag.name);
