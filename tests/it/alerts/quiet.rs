@@ -5,14 +5,18 @@
 use super::{
     RAISED, all_scraped,
     clients::{lab, opened},
-    firing,
+    firing, rules,
 };
 use crate::support::{
     Legacy, Modern, Port, Prometheus, Server, Setup, dice, http, job, until_within,
 };
 use futures_util::{SinkExt, StreamExt, future::join_all};
-use serde_json::{Value, json};
-use std::{fs, path::Path, time::Duration};
+use serde_json::json;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -184,13 +188,17 @@ async fn all_of_them(server: &Server) {
     );
 }
 
-/// A Prometheus of its own with the rules of that folder of `deploy/prometheus`.
-async fn looks_on(server: &Server, folder: &str, every: u32, jobs: &[Value]) -> Prometheus {
-    let dir = server.dir().join(if folder.is_empty() { "shipped" } else { folder });
+/// A folder for a Prometheus.
+fn folder(server: &Server, name: &str) -> PathBuf {
+    let dir = server.dir().join(name);
     fs::create_dir(&dir).expect("a folder");
-    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus").join(folder);
-    let rules = ["availability.yml", "alerts.yml"].map(|file| place.join(file));
-    Prometheus::start(&dir, every, jobs, &rules).await
+    dir
+}
+
+/// The rules that are shipped.
+fn shipped_rules() -> [PathBuf; 2] {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus");
+    ["availability.yml", "alerts.yml"].map(|file| place.join(file))
 }
 
 /// The alerts of so many seconds, each with how many there were, one a second; only those in that
@@ -233,8 +241,9 @@ pub async fn quiet(length: Duration) -> String {
         job("mcp-orchestrator", &[server.base().trim_start_matches("http://").to_owned()]),
         job("mcp-lab", &[metrics.address().to_string()]),
     ];
-    let of_lab = looks_on(&server, "lab", 1, &jobs).await;
-    let shipped = looks_on(&server, "", 15, &jobs).await;
+    let (dir, other) = (folder(&server, "lab"), folder(&server, "shipped"));
+    let of_lab = Prometheus::start(&dir, 1, &jobs, &rules(&dir)).await;
+    let shipped = Prometheus::start(&other, 15, &jobs, &shipped_rules()).await;
     let look = async {
         tokio::join!(all_scraped(&of_lab, jobs.len()), all_scraped(&shipped, jobs.len()));
         sleep(length).await;
