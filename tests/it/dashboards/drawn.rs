@@ -2,6 +2,7 @@
 //! Prometheus that has scraped a server with clients, faults, a lost upstream and a crash.
 //!
 //! `MCP_TEST_PICTURES` names a folder for the pictures; without one they are not kept.
+//! `docs/dashboard.png` is the upper part of `mcp-lab-1280-light.png`, of three scenarios in full.
 
 use super::{
     empty::excuse,
