@@ -38,7 +38,8 @@ impl Link {
         }
         let origin = Origin::Modern(meta);
         if request.method == Method::SubscriptionsListen {
-            match self.stages.listen(&self.arrival, &origin, &request, &self.log).await {
+            let listen = self.stages.listen(&self.arrival, &origin, &request, &self.log);
+            match Box::pin(listen).await {
                 Ok(listening) => drop(self.listening.insert(request.id, listening)),
                 Err(error) => self.answer(&request.id, &Err(error)),
             }

@@ -196,6 +196,8 @@ impl Link {
         }
     }
 
+    /// What is rare is boxed: the future of a socket is as large as the largest thing that it may
+    /// wait for, and is kept while the socket is idle.
     async fn request(&mut self, request: Request) {
         let checked = self.stages.check_expiry(&self.arrival);
         if let Err(rejection) = checked.and_then(|()| self.stages.check_rate(&self.arrival)) {
@@ -206,7 +208,9 @@ impl Link {
                 Ok(()) => self.modern_request(Arc::new(meta), request).await,
                 Err(error) => self.refuse(&request, error),
             },
-            Ok(None) if request.method == Method::Initialize => self.initialize(&request).await,
+            Ok(None) if request.method == Method::Initialize => {
+                Box::pin(self.initialize(&request)).await;
+            }
             Ok(None) => match &self.session {
                 Some(attached) => {
                     attached.session.touch();
@@ -234,7 +238,7 @@ impl Link {
         }
         if let Some(Attached { session, .. }) = &self.session {
             session.touch();
-            self.stages.notified(session, notification).await;
+            Box::pin(self.stages.notified(session, notification)).await;
         }
     }
 
