@@ -47,9 +47,9 @@ pub(crate) struct Chaos {
 }
 
 const HELP: &str = "\
-Faults, plans and the control API are described in docs/chaos.md. Without --plan, nothing goes
-wrong until it is told to by --control. The control API asks for the token in MCP_CHAOS_TOKEN, and
-must have one where it can be reached from other machines. The server of --spawn is started by
+Faults, plans and the control API are described in docs/chaos.md. Without --plan, nothing goes \
+wrong until it is told to by --control. The control API asks for the token in MCP_CHAOS_TOKEN, and \
+must have one where it can be reached from other machines. The server of --spawn is started by \
 `sh -c`, and ends with the proxy.";
 
 /// Stands there until a signal comes.

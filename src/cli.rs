@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Without a command, the server is started.
 #[derive(Parser)]
 #[command(name = "mcp-orchestrator", version, args_conflicts_with_subcommands = true)]
-#[command(after_help = ENVIRONMENT_HELP)]
+#[command(after_help = ENVIRONMENT_HELP, max_term_width = WIDEST)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -21,9 +21,13 @@ pub(crate) struct Cli {
     pub(crate) settings: Flags,
 }
 
+/// Longer lines are hard to read, however wide the terminal is; narrower ones are wrapped for.
+const WIDEST: usize = 100;
+
+// Here and elsewhere a paragraph is one line: the terminal says where it breaks.
 const ENVIRONMENT_HELP: &str = "\
-Every flag can also be set in a config file (see `mcp-orchestrator config default`) or by a
-variable: --mcp-servers is MCP_ORCHESTRATOR_MCP_SERVERS. A flag wins over a variable, and a
+Every flag can also be set in a config file (see `mcp-orchestrator config default`) or by a \
+variable: --mcp-servers is MCP_ORCHESTRATOR_MCP_SERVERS. A flag wins over a variable, and a \
 variable over the file.
 
 Exit codes: 0 all is well, 1 it failed while running, 2 a flag or the configuration is wrong.";
@@ -106,12 +110,12 @@ fn seconds() -> RangedI64ValueParser<u32> {
 }
 
 const CONNECT_HELP: &str = "\
-Without a flag, the URL is read from MCP_SERVER_URL, and the token from MCP_ORCHESTRATOR_TOKEN or
-MCP_API_KEY. MCP_ORCHESTRATOR_HEADER has one NAME=VALUE on each line. MCP_ORCHESTRATOR_ stands
-before TOKEN_FILE, CA_FILE, PRODUCTION, TIMEOUT, CONNECT_TIMEOUT and DATA_DIR, too. A flag wins over
+Without a flag, the URL is read from MCP_SERVER_URL, and the token from MCP_ORCHESTRATOR_TOKEN or \
+MCP_API_KEY. MCP_ORCHESTRATOR_HEADER has one NAME=VALUE on each line. MCP_ORCHESTRATOR_ stands \
+before TOKEN_FILE, CA_FILE, PRODUCTION, TIMEOUT, CONNECT_TIMEOUT and DATA_DIR, too. A flag wins over \
 a variable, and a variable over the file.
 
-While the server is away, the agent is shown the tools that were there last, and its calls wait.
+While the server is away, the agent is shown the tools that were there last, and its calls wait. \
 Ends when standard input is closed.";
 
 impl Connect {
@@ -313,6 +317,18 @@ mod tests {
     #[test]
     fn the_command_line_holds_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_the_terminal() {
+        let mut all = vec![Cli::command().term_width(80)];
+        all[0].build();
+        while let Some(mut command) = all.pop() {
+            let help = command.render_long_help().to_string();
+            let long = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(long, None, "{}", command.get_name());
+            all.extend(command.get_subcommands().cloned());
+        }
     }
 
     #[test]

@@ -39,9 +39,12 @@ fn check(file: &Path, environment: &Environment) -> Result<(), Failure> {
     if !settings.refused.is_empty() {
         return Err(Failure::usage(settings.refused.join("\n")));
     }
-    let count = settings.server.upstreams.len();
+    let count = match settings.server.upstreams.len() {
+        1 => "one upstream server".to_owned(),
+        count => format!("{count} upstream servers"),
+    };
     app::check(settings.server)?;
-    print(&format!("{} is right; it names {count} upstream servers\n", file.display()))
+    print(&format!("{} is right; it names {count}\n", file.display()))
 }
 
 /// `token …`

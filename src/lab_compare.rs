@@ -47,7 +47,7 @@ Examples:
   mcp-orchestrator lab compare tests/targets/targets.toml --quick
   mcp-orchestrator lab compare my.toml server-restart --only 'mcp-orchestrator,mine'
 
-Exit codes: 0 every target was tested, 1 one could not be, 2 the command line or a file is wrong,
+Exit codes: 0 every target was tested, 1 one could not be, 2 the command line or a file is wrong, \
 130 a signal ended it.";
 
 fn word(text: &str) -> Result<(String, String), String> {

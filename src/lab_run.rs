@@ -1,6 +1,6 @@
 //! `lab list` and `lab run`: what is asked for on the command line, and the exit code that comes of it.
 
-use crate::{app::Signals, chaos_command::listening, commands::print, failure::Failure};
+use crate::{app::Signals, chaos_command::listening, commands::print, failure::Failure, table};
 use clap::{Args, ValueHint};
 use mcp_client::Secret;
 use mcp_lab::{
@@ -90,7 +90,7 @@ Examples:
 
 --metrics asks for no token: what it tells are names of scenarios and numbers.
 
-Exit codes: 0 every expectation held, 1 one failed, 2 the command line or a scenario is wrong,
+Exit codes: 0 every expectation held, 1 one failed, 2 the command line or a scenario is wrong, \
 130 a signal ended it.";
 
 fn positive(text: &str) -> Result<f64, String> {
@@ -115,26 +115,17 @@ pub(crate) fn list() -> Result<(), Failure> {
         ]
     };
     let head = ["SCENARIO", "TIME", "QUICK", "WHAT IT IS FOR"].map(str::to_owned);
-    let rows = std::iter::once(head).chain(scenarios.iter().map(row)).collect();
+    let rows: Vec<_> = std::iter::once(head).chain(scenarios.iter().map(row)).collect();
     let people =
         persona::all().iter().map(|habits| [habits.name.to_owned(), habits.about.to_owned()]);
     let head = ["PERSONA", "WHO THAT IS"].map(str::to_owned);
-    let people = std::iter::once(head).chain(people).collect();
-    print(&format!("{}\n{}", table::<4>(rows), table::<2>(people)))
+    let people: Vec<_> = std::iter::once(head).chain(people).collect();
+    let width = table::width();
+    print(&format!("{}\n{}", table::table(&rows, width), table::table(&people, width)))
 }
 
 fn seconds(seconds: f64) -> String {
     if seconds >= 120.0 { format!("{:.0} min", seconds / 60.0) } else { format!("{seconds:.0} s") }
-}
-
-fn table<const N: usize>(rows: Vec<[String; N]>) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let line = |row: &[String; N]| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
 }
 
 /// `lab run`
@@ -224,7 +215,10 @@ fn judged(result: &RunResult, out: &Path) -> Result<(), Failure> {
     if result.passed() {
         return Ok(());
     }
-    Err(Failure::run(format!("{failed} of {} scenarios failed", result.scenarios.len())))
+    Err(Failure::run(match result.scenarios.len() {
+        1 => "the scenario failed".to_owned(),
+        all => format!("{failed} of {all} scenarios failed"),
+    }))
 }
 
 /// Tells of each expectation of a scenario that failed, and what stands behind it.
@@ -232,7 +226,8 @@ fn why(scenario: &result::Scenario) {
     for failed in scenario.expectations.iter().filter(|expectation| !expectation.passed) {
         let cause = failed.cause.as_deref().unwrap_or("no cause was found");
         let (name, expected, measured) = (&failed.name, &failed.expected, &failed.measured);
-        tell(&format!("{} {name}: {measured}, not {expected}: {cause}", scenario.name));
+        let wrong = format!("{name} {measured}, expected {expected}");
+        tell(&format!("{}: {wrong}; cause: {cause}", scenario.name));
     }
 }
 

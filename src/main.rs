@@ -25,6 +25,7 @@ mod page_link;
 mod reload;
 mod sessions;
 mod setup;
+mod table;
 mod token;
 mod watch;
 

@@ -4,6 +4,7 @@ use crate::{
     cli::{ListFormat, MetricsCommand},
     commands::print,
     failure::Failure,
+    table,
 };
 use mcp_telemetry::MetricInfo;
 use serde_json::json;
@@ -13,7 +14,7 @@ pub(crate) fn metrics(command: &MetricsCommand) -> Result<(), Failure> {
     let MetricsCommand::List { format } = command;
     let catalogue = catalogue();
     print(&match format {
-        ListFormat::Table => table(&catalogue),
+        ListFormat::Table => table::table(&rows(&catalogue), table::width()),
         ListFormat::Json => json_list(&catalogue),
         ListFormat::Markdown => page(&catalogue),
     })
@@ -37,7 +38,7 @@ fn json_list(catalogue: &[MetricInfo]) -> String {
     format!("{:#}\n", metrics.collect::<serde_json::Value>())
 }
 
-fn table(catalogue: &[MetricInfo]) -> String {
+fn rows(catalogue: &[MetricInfo]) -> Vec<[String; 5]> {
     let head = ["NAME", "TYPE", "LABELS", "BUCKETS", "MEANING"].map(str::to_owned);
     let row = |metric: &MetricInfo| {
         let or_none = |text: String| if text.is_empty() { "-".to_owned() } else { text };
@@ -49,14 +50,7 @@ fn table(catalogue: &[MetricInfo]) -> String {
             metric.help.to_owned(),
         ]
     };
-    let rows: Vec<[String; 5]> = std::iter::once(head).chain(catalogue.iter().map(row)).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let (name, kind, labels, buckets) = (width(0), width(1), width(2), width(3));
-    let line = |row: &[String; 5]| {
-        let [first, second, third, fourth, last] = row;
-        format!("{first:name$}  {second:kind$}  {third:labels$}  {fourth:buckets$}  {last}\n")
-    };
-    rows.iter().map(line).collect()
+    std::iter::once(head).chain(catalogue.iter().map(row)).collect()
 }
 
 /// The first and the last bucket, and how many there are.
@@ -108,7 +102,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_line_and_columns_line_up() {
         let catalogue = catalogue();
-        let table = table(&catalogue);
+        let table = table::table(&rows(&catalogue), None);
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), catalogue.len() + 1);
         for head in ["TYPE", "LABELS", "BUCKETS", "MEANING"] {

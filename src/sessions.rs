@@ -7,13 +7,13 @@ use crate::{
     config::{Environment, Settings},
     data_dir,
     failure::Failure,
+    table,
 };
 use mcp_store::{
     HistoryRow, SessionDetail, SessionFilter, SessionRecord, SqliteReader, Status, StatusWord,
     UtcMillis,
 };
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 /// Most signs of a text that a client chose, in a table.
 const WIDEST: usize = 28;
@@ -32,7 +32,7 @@ pub(crate) fn sessions(command: SessionsCommand, environment: &Environment) -> R
             let mut found = reader.sessions(&filter, limit + 1).map_err(Failure::run)?;
             let more = found.len() > limit;
             found.truncate(limit);
-            print(&if json { list_json(&found, more) } else { list(&found, more) })
+            print(&if json { list_json(&found, more) } else { list(&found, more, table::width()) })
         }
         SessionsCommand::Show { place, id, json } => {
             let reader = open_for_reading(place, environment)?;
@@ -41,7 +41,7 @@ pub(crate) fn sessions(command: SessionsCommand, environment: &Environment) -> R
                 let id: String = plain(&id, 64);
                 return Err(Failure::run(format!("there is no session {id} in the store")));
             };
-            print(&if json { detail_json(&detail) } else { show(&detail) })
+            print(&if json { detail_json(&detail) } else { show(&detail, table::width()) })
         }
     }
 }
@@ -63,7 +63,7 @@ fn detail_json(detail: &SessionDetail) -> String {
     format!("{body:#}\n")
 }
 
-fn list(sessions: &[SessionRecord], more: bool) -> String {
+fn list(sessions: &[SessionRecord], more: bool, width: Option<usize>) -> String {
     const HEAD: [&str; 8] =
         ["ID", "STATUS", "PRINCIPAL", "CLIENT", "LAST ACTIVITY", "REQUESTS", "ERRORS", "WHY"];
     if sessions.is_empty() {
@@ -71,18 +71,7 @@ fn list(sessions: &[SessionRecord], more: bool) -> String {
     }
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(sessions.iter().map(row));
-    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let mut text = String::new();
-    for row in &rows {
-        let cell = |(cell, width): (&String, &usize)| {
-            let is_number = cell.bytes().all(|byte| byte.is_ascii_digit());
-            if is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
-        };
-        let cells: Vec<String> = row.iter().zip(&widths).map(cell).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
+    let mut text = table::table(&rows, width);
     if more {
         text.push_str("there are more: --limit shows up to 1000, --status one kind\n");
     }
@@ -128,7 +117,13 @@ fn plain(text: &str, most: usize) -> String {
     cut
 }
 
-fn show(SessionDetail { session, history }: &SessionDetail) -> String {
+fn show(SessionDetail { session, history }: &SessionDetail, width: Option<usize>) -> String {
+    let facts = facts(session).map(|(name, value)| [name.to_owned(), value]);
+    let happened: Vec<[String; 2]> = history.iter().map(happened).collect();
+    format!("{}\nhistory\n{}", table::table(&facts, width), table::table(&happened, width))
+}
+
+fn facts(session: &SessionRecord) -> [(&'static str, String); 12] {
     let text = |text: Option<&str>| plain(text.unwrap_or("-"), 200);
     let status = match session.status {
         Status::Active => "active".to_owned(),
@@ -137,7 +132,7 @@ fn show(SessionDetail { session, history }: &SessionDetail) -> String {
         }
     };
     let counts = session.counts;
-    let facts = [
+    [
         ("session", session.id.to_string()),
         ("status", status),
         ("principal", text(Some(&session.principal))),
@@ -150,23 +145,14 @@ fn show(SessionDetail { session, history }: &SessionDetail) -> String {
         ("created", session.created.to_string()),
         ("last activity", session.last_activity.to_string()),
         ("requests", format!("{}, {} of them errors", counts.requests, counts.errors)),
-    ];
-    let mut out = String::new();
-    for (name, value) in facts {
-        // Writing to a text cannot fail.
-        let _written = writeln!(out, "{name:13}  {value}");
-    }
-    out.push_str("\nhistory\n");
-    for row in history {
-        let words = [
-            Some(row.what.as_str()),
-            row.reason.map(mcp_telemetry::Reason::as_str),
-            row.detail.as_deref(),
-        ];
-        let words: Vec<&str> = words.into_iter().flatten().collect();
-        let _written = writeln!(out, "{}  {}", row.at, plain(&words.join("  "), 300));
-    }
-    out
+    ]
+}
+
+fn happened(row: &HistoryRow) -> [String; 2] {
+    let reason = row.reason.map(mcp_telemetry::Reason::as_str);
+    let words = [Some(row.what.as_str()), reason, row.detail.as_deref()];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    [row.at.to_string(), plain(&words.join("  "), 300)]
 }
 
 #[cfg(test)]
@@ -206,7 +192,7 @@ mod tests {
     #[test]
     fn columns_line_up_and_what_a_client_wrote_stays_in_its_own() {
         let long = session("b", &format!("é\u{1b}[31m\n{}", "x".repeat(90)), ended());
-        let text = list(&[session("a", "c", Status::Active), long], true);
+        let text = list(&[session("a", "c", Status::Active), long], true, None);
         let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
         assert_eq!(lines.len(), 4, "{text}");
         let column = |name: &str| lines[0].iter().collect::<String>().find(name).expect("a head");
@@ -217,7 +203,7 @@ mod tests {
         }
         assert!(text.contains("1970-01-01T00:01:01Z") && text.contains("timeout_no_activity"));
         assert!(!text.contains('\u{1b}') && text.contains('…') && text.contains("more"), "{text}");
-        assert_eq!(list(&[], false), "no sessions\n");
+        assert_eq!(list(&[], false, None), "no sessions\n");
     }
 
     #[test]
@@ -234,7 +220,7 @@ mod tests {
             HistoryRow { at, what, reason, detail: Some("a word".into()) },
         ];
         let detail = SessionDetail { session: session("a", "c", ended()), history };
-        let text = show(&detail);
+        let text = show(&detail, None);
         assert!(text.contains("disconnected since 1970-01-01T00:01:10.000Z: timeout_no_activity"));
         assert!(
             text.ends_with("1970-01-01T00:01:10.000Z  disconnected  timeout_no_activity  a word\n"),

@@ -5,6 +5,7 @@ export const COLORS = {
   call: {
     ok: "green", tool_error: "yellow", client_error: "blue", cancelled: "gray", rate_limited: "purple", timeout: "orange",
     unavailable: "red", outcome_unknown: "dark-red", server_error: "dark-purple", error: "dark-orange", disconnected: "light-red",
+    refused: "dark-yellow", protocol_error: "dark-blue",
   },
   attempt: {
     accepted: "green", unauthorized: "orange", rejected_origin: "yellow", rate_limited: "purple", over_capacity: "red",

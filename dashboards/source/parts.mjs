@@ -116,7 +116,7 @@ export const stacked = (title, description, queries, settings = {}) =>
     custom: { fillOpacity: 40, stacking: { mode: "normal", group: "A" }, ...settings.custom },
   });
 
-/** One number of the present. */
+/** One number of the present. Its title is read at 1,024 pixels too: a longer one is made wider. */
 export const stat = (title, description, queries, settings = {}) =>
   panel("stat", title, description, queries, {
     size: [4, 4],
@@ -147,7 +147,7 @@ export const states = (title, description, queries, mappings, settings = {}) =>
     defaults: { color: { mode: "thresholds" }, mappings: [{ type: "value", options: mappings }] },
   });
 
-/** Rows and columns of the present. */
+/** Rows and columns of the present. What stands for no row at all would stand in every empty cell, too. */
 export const table = (title, description, queries, settings = {}) =>
   panel("table", title, description, queries.map((one) => ({ ...one, format: "table" })), {
     instant: true,
@@ -234,9 +234,16 @@ const annotation = (name, color, expr, titleFormat, textFormat) => ({
   useValueForTime: false,
 });
 
-/** Faults in force, and starts of the server, drawn over every panel. */
+/** Faults in force, and starts of scenarios and of the server, drawn over every panel. */
 export const FAULTS = annotation("Faults", "red", "mcp_chaos_fault_active > 0", "{{fault}}", "{{fault}} {{direction}}");
-export const SCENARIOS = annotation("Scenarios", "purple", "mcp_lab_scenario_running > 0", "{{scenario}}", "the lab plays {{scenario}}");
+// Only where one begins: a band as long as the scenario would tint all that is drawn.
+export const SCENARIOS = annotation(
+  "Scenarios",
+  "purple",
+  "mcp_lab_scenario_running > 0 unless max_over_time(mcp_lab_scenario_running[1m] offset 5s) > 0",
+  "{{scenario}}",
+  "the lab plays {{scenario}}",
+);
 export const STARTS = annotation(
   "Starts",
   "blue",

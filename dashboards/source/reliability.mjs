@@ -17,10 +17,10 @@ export const reliability = dashboard(
       { unit: "percentunit", steps: GOOD_IS_HIGH, defaults: { decimals: 3 }, links: [logs('event = "upstream_state_changed"')] },
     ),
     stat(
-      "Budget left",
+      "Budget",
       "What is left of the error budget, the 0.1 % that the objective leaves over 30 days (of all upstreams). Below a quarter: put off risky changes. Below nothing: the objective is missed; find the upstream that took most.",
       [query("min(job:mcp_tool_error_budget:ratio)")],
-      { unit: "percentunit", steps: [[null, "red"], [0, "orange"], [0.25, "green"]] },
+      { size: [3, 4], unit: "percentunit", steps: [[null, "red"], [0, "orange"], [0.25, "green"]] },
     ),
     stat(
       "Burn rate",
@@ -38,7 +38,7 @@ export const reliability = dashboard(
       "Outcome unknown",
       "Calls of the chosen time that may or may not have run. More than none: whoever made them has to look; the log names the upstreams.",
       [query(`sum(increase(mcp_calls_outcome_unknown_total{${U}}[$__range]))`)],
-      { unit: "none", steps: [[null, "green"], [1, "orange"]], defaults: { decimals: 0 }, links: [logs('event = "outcome_unknown"'), traces()] },
+      { size: [5, 4], unit: "none", steps: [[null, "green"], [1, "orange"]], defaults: { decimals: 0 }, links: [logs('event = "outcome_unknown"'), traces()] },
     ),
     stat(
       "Clients lost",
@@ -73,11 +73,11 @@ export const reliability = dashboard(
     table(
       "Alerts",
       "What is raised now, but for the watchdog, which always is. Each has a section in docs/runbooks.md that says what to do.",
-      [query('ALERTS{alertstate="firing", alertname!="McpWatchdog"}')],
+      [query('max by (alertname, severity, instance, upstream) (ALERTS{alertstate="firing", alertname!="McpWatchdog"})')],
       {
         size: [12, 8],
-        transformations: columns({ alertname: "Alert", severity: "Severity", instance: "Instance", upstream: "Upstream" }, ["Value", "alertstate"]),
-        overrides: [wide("Alert", 290)],
+        transformations: columns({ alertname: "Alert", severity: "Severity", instance: "Instance", upstream: "Upstream" }, ["Value"]),
+        overrides: [wide("Alert", 215), wide("Severity", 75)],
       },
     ),
     row("What was lost, and why"),

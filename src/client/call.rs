@@ -2,7 +2,13 @@
 
 use crate::Sink;
 use mcp_protocol::RawValue;
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// A request to send.
 #[derive(Clone)]
@@ -19,12 +25,33 @@ pub struct OutCall {
     /// Takes what belongs to this call alone: its progress, what comes on its own HTTP stream,
     /// and for `subscriptions/listen` its notifications. `None` is the connection's sink.
     pub sink: Option<Arc<dyn Sink>>,
+    /// Says whether it has left us; clones of the call share it.
+    pub departure: Departure,
+}
+
+/// Whether a call may have reached its server: not while it waits for a connection or for its turn.
+/// Who gives a call up looks at it once the call's future is dropped; then it is final.
+#[derive(Debug, Clone, Default)]
+pub struct Departure(Arc<AtomicBool>);
+
+impl Departure {
+    /// Whether a byte of it may have been written.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// It is about to be written.
+    pub(crate) fn leaves(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 impl OutCall {
     /// A call without progress, headers and sink of its own.
     #[must_use]
     pub fn new(method: impl Into<Cow<'static, str>>, params: Box<RawValue>) -> Self {
-        Self { method: method.into(), params, progress: false, headers: Vec::new(), sink: None }
+        let (method, headers, departure) = (method.into(), Vec::new(), Departure::default());
+        Self { method, params, progress: false, headers, sink: None, departure }
     }
 }

@@ -42,6 +42,7 @@ mod lasting;
 mod negotiate;
 mod options;
 mod prepare;
+mod progress;
 mod pulse;
 mod questions;
 mod secret;
@@ -54,7 +55,7 @@ mod ws;
 
 pub use again::{Budget, BudgetRule, Correction, Next, Stop, Tried};
 pub use backoff::{Backoff, Tries, chance};
-pub use call::OutCall;
+pub use call::{Departure, OutCall};
 pub use connection::{Connection, ServerInfo};
 pub use error::{ClientError, Ending, Ran};
 pub use guard::{Guard, GuardError};
@@ -65,6 +66,7 @@ pub use lasting::{
     Stats, Terms, Traffic, Unfinished,
 };
 pub use options::{Identity, Options};
+pub use progress::Progress;
 pub use pulse::Pulse;
 pub use secret::Secret;
 pub use sink::{BoxFuture, Deaf, Sink};

@@ -1,6 +1,6 @@
 //! A call as it goes on the wire: id, progress token, modern metadata, routing headers.
 
-use crate::{ClientError, Identity, OutCall, Sink};
+use crate::{ClientError, Departure, Identity, OutCall, Sink};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_protocol::{
     Era, Id, META_PREFIX, Method, RawObject, RawValue, Revision, encode_request, headers, key,
@@ -24,6 +24,8 @@ pub(crate) struct Outgoing {
     pub(crate) progress: bool,
     /// Whether to tell the server when nobody waits for the answer any more.
     pub(crate) cancellable: bool,
+    /// Told when it is written.
+    pub(crate) departure: Departure,
 }
 
 impl Outgoing {
@@ -45,8 +47,8 @@ impl Outgoing {
         }
         let params = with_meta(params, era, call.progress.then_some(id), identity);
         let text = encode_request(&Id::number(id), &call.method, Some(&params));
-        let (method, sink, progress) = (call.method, call.sink, call.progress);
-        Ok(Self { id, method, text, headers, sink, progress, cancellable: true })
+        let OutCall { method, sink, progress, departure, .. } = call;
+        Ok(Self { id, method, text, headers, sink, progress, cancellable: true, departure })
     }
 
     /// Prepares a call of the handshake: it is never cancelled, as the specification wants it

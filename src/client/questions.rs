@@ -1,18 +1,19 @@
 //! Requests of the server that wait for our answer: bounded, each in its own task, dropped
 //! when the server withdraws it.
 
-use crate::{BoxFuture, Sink};
+use crate::{BoxFuture, Progress, Sink};
 use mcp_protocol::{
     Era, Id, Method, Payload, Request, RpcError, code, encode_error, encode_result, raw_value,
 };
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
-use tokio::task::AbortHandle;
+use tokio::{sync::mpsc, task::AbortHandle};
 use tokio_util::task::TaskTracker;
 
 /// Sends an encoded answer to the server.
@@ -52,7 +53,9 @@ impl Questions {
         let (place, sink) = (Place { questions: Arc::clone(self), number }, Arc::clone(sink));
         let task = async move {
             let id = request.id.clone();
-            let payload = answer(request, era, crowded, sink).await;
+            let (progress, reports) = Progress::on(&request);
+            let answer = answer(request, progress, (era, crowded), sink);
+            let payload = place.questions.reporting(answer, reports).await;
             let text = match payload {
                 Ok(result) => encode_result(&id, &result),
                 Err(error) => encode_error(Some(&id), &error),
@@ -63,6 +66,22 @@ impl Questions {
         let handle = self.tasks.spawn(task).abort_handle();
         if let Some((_, place)) = self.lock().get_mut(&number) {
             *place = Some(handle);
+        }
+    }
+
+    /// Waits for an answer, and sends what is reported before it.
+    async fn reporting(
+        &self,
+        answer: impl Future<Output = Payload>,
+        mut reports: mpsc::Receiver<String>,
+    ) -> Payload {
+        let mut answer = pin!(answer);
+        loop {
+            tokio::select! {
+                biased;
+                Some(report) = reports.recv() => (self.reply)(report).await,
+                payload = &mut answer => return payload,
+            }
         }
     }
 
@@ -101,7 +120,12 @@ impl Questions {
     }
 }
 
-async fn answer(request: Request, era: Era, crowded: bool, sink: Arc<dyn Sink>) -> Payload {
+async fn answer(
+    request: Request,
+    progress: Option<Progress>,
+    (era, crowded): (Era, bool),
+    sink: Arc<dyn Sink>,
+) -> Payload {
     if era == Era::Modern {
         return Err(RpcError::method_not_found(&request.name));
     }
@@ -111,5 +135,5 @@ async fn answer(request: Request, era: Era, crowded: bool, sink: Arc<dyn Sink>) 
     if crowded {
         return Err(RpcError::new(code::INTERNAL, "Too many requests wait for an answer already"));
     }
-    sink.request(request).await
+    sink.question(request, progress).await
 }

@@ -1,5 +1,6 @@
 //! The way out for what a server sends unasked.
 
+use crate::Progress;
 use mcp_protocol::{Notification, Payload, Request, RpcError};
 
 /// A boxed future, for traits that are used as objects.
@@ -15,6 +16,16 @@ pub trait Sink: Send + Sync + 'static {
     /// A request of the server; the future's output is sent back as the answer. It is dropped
     /// when the server withdraws the request, or the connection ends. `ping` never comes here.
     fn request(&self, request: Request) -> BoxFuture<'static, Payload>;
+
+    /// The same, with the way back for progress if the server asked for it. Who has none to report
+    /// need not know of it.
+    fn question(
+        &self,
+        request: Request,
+        _progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
+        self.request(request)
+    }
 
     /// A line of the child's stderr, or what came in place of a message: at most 8 KiB.
     fn log_line(&self, line: &str);

@@ -1,6 +1,6 @@
 //! The calls on one connection that wait for their answer, where all answers come one way.
 
-use crate::{ClientError, Ending, Sink, fate::closed, prepare::Outgoing};
+use crate::{ClientError, Departure, Ending, Sink, fate::closed, prepare::Outgoing};
 use mcp_protocol::Payload;
 use std::{
     collections::HashMap,
@@ -23,6 +23,8 @@ pub(crate) struct Entry {
     pub(crate) listen: bool,
     /// Whether the writer took it up.
     pub(crate) sent: bool,
+    /// Told when it does.
+    departure: Departure,
 }
 
 impl Entry {
@@ -34,6 +36,7 @@ impl Entry {
             progress: call.progress,
             listen: call.method == "subscriptions/listen",
             sent: false,
+            departure: call.departure.clone(),
         }
     }
 }
@@ -60,6 +63,7 @@ impl Waiting {
         match self.lock().as_mut().and_then(|calls| calls.get_mut(&id)) {
             Some(entry) => {
                 entry.sent = true;
+                entry.departure.leaves();
                 true
             }
             None => false,

@@ -1,7 +1,7 @@
 //! The way to the agent: what is written to standard output, and what the agent is asked.
 
 use super::say;
-use mcp_client::BoxFuture;
+use mcp_client::{BoxFuture, Progress};
 use mcp_protocol::{
     Id, Payload, RawValue, Request, Response, RpcError, code, encode_error, encode_notification,
     encode_request, encode_result, raw_value,
@@ -25,8 +25,14 @@ const QUEUE: usize = 1_024;
 /// The agent.
 pub(super) struct Agent {
     out: mpsc::Sender<String>,
-    asked: Mutex<HashMap<Id, oneshot::Sender<Payload>>>,
+    asked: Mutex<HashMap<Id, Asker>>,
     next: AtomicU64,
+}
+
+/// Who waits for an answer of the agent, and maybe for word of it before.
+struct Asker {
+    answer: oneshot::Sender<Payload>,
+    progress: Option<Progress>,
 }
 
 impl Agent {
@@ -57,17 +63,25 @@ impl Agent {
     }
 
     /// Asks the agent what the server asks. Dropping the future withdraws the question.
-    pub(super) fn ask(self: &Arc<Self>, request: Request) -> BoxFuture<'static, Payload> {
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         let id = Id::string(&format!("server-{}", self.next.fetch_add(1, Ordering::Relaxed)));
         let agent = Arc::clone(self);
         Box::pin(async move {
-            let (answered, answer) = oneshot::channel();
-            agent.asked().insert(id.clone(), answered);
+            let (answer, answered) = oneshot::channel();
+            let mut params = request.params;
+            if progress.is_some() {
+                params = params.map(|params| Progress::under(&id, &params));
+            }
+            agent.asked().insert(id.clone(), Asker { answer, progress });
             let question = Question { agent: &agent, id };
-            let text = encode_request(&question.id, &request.name, request.params.as_deref());
+            let text = encode_request(&question.id, &request.name, params.as_deref());
             let gone = || RpcError::new(code::INTERNAL, "The client has gone");
             agent.out.send(text).await.map_err(|_| gone())?;
-            answer.await.unwrap_or_else(|_| Err(gone()))
+            answered.await.unwrap_or_else(|_| Err(gone()))
         })
     }
 
@@ -76,11 +90,21 @@ impl Agent {
         let waiting = response.id.and_then(|id| self.asked().remove(&id));
         if let Some(waiting) = waiting {
             // Withdrawn meanwhile.
-            let _taken = waiting.send(response.payload);
+            let _taken = waiting.answer.send(response.payload);
         }
     }
 
-    fn asked(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<Payload>>> {
+    /// What the agent says of an answer that is to come: the params of a `notifications/progress`,
+    /// whose token is the question's id.
+    pub(super) fn reported(&self, params: &RawValue) {
+        let asked = self.asked();
+        let asker = Progress::token(params).and_then(|id| asked.get(&id));
+        if let Some(progress) = asker.and_then(|asker| asker.progress.as_ref()) {
+            progress.report(params);
+        }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashMap<Id, Asker>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_is_answered_once_and_withdrawn_when_nobody_waits() {
         let (agent, mut lines) = Agent::new();
-        let asked = tokio::task::JoinSet::from_iter([agent.ask(roots())]);
+        let asked = tokio::task::JoinSet::from_iter([agent.ask(roots(), None)]);
         let text = lines.recv().await.expect("a question");
         assert_eq!(text, r#"{"jsonrpc":"2.0","id":"server-1","method":"roots/list"}"#);
         let payload = Ok(raw_value(&json!({ "roots": [] })));
@@ -149,7 +173,7 @@ mod tests {
         let answers = asked.join_all().await;
         assert_eq!(answers[0].as_ref().expect("a result").get(), r#"{"roots":[]}"#);
 
-        let mut asked = tokio::task::JoinSet::from_iter([agent.ask(roots())]);
+        let mut asked = tokio::task::JoinSet::from_iter([agent.ask(roots(), None)]);
         lines.recv().await.expect("a question");
         asked.shutdown().await;
         let text = lines.recv().await.expect("it is withdrawn");

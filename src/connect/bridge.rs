@@ -122,8 +122,12 @@ impl Bridge {
             }
             return;
         }
-        // The handshake with the server is ours, and tokens of questions are not carried over.
-        let stays_here = matches!(notification.method, Method::Initialized | Method::Progress);
+        if notification.method == Method::Progress {
+            // It goes back on the way on which the question came.
+            return notification.params.iter().for_each(|params| self.agent.reported(params));
+        }
+        // The handshake with the server is ours.
+        let stays_here = notification.method == Method::Initialized;
         if let Some(server) = self.server.get().filter(|_| !stays_here) {
             let (name, params) = (notification.name.clone(), notification.params.clone());
             // What is dropped later is told as an event.

@@ -1,7 +1,7 @@
 //! What the server sends unasked, on its way to the agent.
 
 use super::{bridge::Bridge, known::List, say};
-use mcp_client::{BoxFuture, Sink};
+use mcp_client::{BoxFuture, Progress, Sink};
 use mcp_protocol::{
     Method, Notification, Payload, RawObject, RawValue, Request, RpcError, code, key,
 };
@@ -33,7 +33,15 @@ impl Sink for News {
     }
 
     fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        ask(&self.bridge, request)
+        self.question(request, None)
+    }
+
+    fn question(
+        &self,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
+        ask(&self.bridge, request, progress)
     }
 
     fn log_line(&self, line: &str) {
@@ -74,7 +82,15 @@ impl Sink for CallNews {
     }
 
     fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        ask(&self.bridge, request)
+        self.question(request, None)
+    }
+
+    fn question(
+        &self,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
+        ask(&self.bridge, request, progress)
     }
 
     fn log_line(&self, line: &str) {
@@ -90,9 +106,13 @@ fn pass(bridge: &Bridge, notification: &Notification) {
     }
 }
 
-fn ask(bridge: &Weak<Bridge>, request: Request) -> BoxFuture<'static, Payload> {
+fn ask(
+    bridge: &Weak<Bridge>,
+    request: Request,
+    progress: Option<Progress>,
+) -> BoxFuture<'static, Payload> {
     match bridge.upgrade() {
-        Some(bridge) => bridge.agent.ask(request),
+        Some(bridge) => bridge.agent.ask(request, progress),
         None => Box::pin(async { Err(RpcError::new(code::INTERNAL, "The client has gone")) }),
     }
 }

@@ -149,7 +149,9 @@ where
         LogFormat::Pretty => true,
     };
     if pretty {
-        let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal);
+        // https://no-color.org
+        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
         return layer.event_format(ForPeople).boxed();
     }
     json(std::io::stderr).boxed()

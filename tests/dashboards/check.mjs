@@ -1,7 +1,7 @@
 // Holds the dashboards against Grafana's schema (its TypeScript types), what their links and the data
 // sources ask against the grammars of LogQL and TraceQL, and the page that draws them against its types:
 //
-//   node tests/dashboards/check.mjs FOLDER     FOLDER is what prepare.mjs printed
+//   node tests/dashboards/check.mjs FOLDER     FOLDER is what prepare.mjs printed first
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";

@@ -1,8 +1,8 @@
-// Draws dashboards in headless Chromium: opens the built page once for each dashboard and look,
+// Draws dashboards in headless Chromium: opens the built page, has it draw each dashboard in each look,
 // answers what it asks (its own files, the dashboards, Prometheus), and tells what was found.
 //
-// MCP_PLAN: {installed: what prepare.mjs made, dashboards: folder, prometheus: URL, uids: […], from, to,
-// scrape: seconds, looks: [[width, theme, {variable: value}], …], pictures: folder or null}.
+// MCP_PLAN: {installed, page: what prepare.mjs printed, prometheus: URL, from, to, scrape: seconds,
+// dashboards: {uid: {file, looks: [[width, theme, {variable: value}], …]}, …}, pictures: folder or null}.
 // Run in the folder that has playwright-core.
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -27,19 +27,29 @@ function file(path) {
   if (icon) return join(packages, "@grafana/ui/dist/public/img/icons", normalize("/" + icon));
   const [, font] = path.match(/\/fonts\/inter\/Inter-(\w+).woff2$/) ?? [];
   if (font) return join(packages, `@fontsource/inter/files/inter-latin-${WEIGHTS[font]}-normal.woff2`);
-  if (path.startsWith("/dashboards/")) return join(plan.dashboards, normalize(path.slice("/dashboards".length)));
-  return join(plan.installed, "page", path === "/" ? "index.html" : normalize(path));
+  const [, uid] = path.match(/^\/dashboards\/(.+)\.json$/) ?? [];
+  if (uid) return plan.dashboards[uid].file;
+  return join(plan.page, path === "/" ? "index.html" : normalize(path));
 }
 
-async function answer(route, strange) {
+/** What Prometheus said to each question. */
+const told = new Map();
+
+async function ask(question) {
+  const answer = await fetch(plan.prometheus + question);
+  return { status: answer.status, contentType: TYPES.json, body: await answer.text() };
+}
+
+async function answer(route) {
   const url = new URL(route.request().url());
   if (url.origin !== PAGE) {
     strange.push(url.href);
     return route.abort();
   }
   if (url.pathname.startsWith("/api/v1/")) {
-    const told = await fetch(plan.prometheus + url.pathname + url.search);
-    return route.fulfill({ status: told.status, contentType: TYPES.json, body: await told.text() });
+    const question = url.pathname + url.search;
+    if (!told.has(question)) told.set(question, ask(question));
+    return route.fulfill(await told.get(question));
   }
   try {
     const body = await readFile(file(url.pathname));
@@ -51,34 +61,38 @@ async function answer(route, strange) {
 }
 
 /** The whole page. Parts that draw what is in sight draw all of it in a window that is high enough. */
-async function picture(page, width, path) {
+async function picture(width, path) {
   await page.setViewportSize({ width, height: await page.evaluate(() => document.documentElement.scrollHeight) });
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100))));
   await page.screenshot({ path });
 }
 
+/** What is wrong, since it was last told. */
+const errors = [], strange = [];
+const page = await browser.newPage();
+page.setDefaultTimeout(120000);
+page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+page.on("pageerror", (error) => errors.push(String(error)));
+await page.route("**/*", answer);
+await page.goto(PAGE);
+await page.waitForFunction(() => window.draw);
+
 async function look(uid, [width, theme, choices = {}]) {
-  const page = await browser.newPage({ viewport: { width, height: 900 } });
-  const errors = [], strange = [];
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  page.on("pageerror", (error) => errors.push(String(error)));
-  await page.route("**/*", (route) => answer(route, strange));
   const { from, to, scrape } = plan;
-  await page.goto(`${PAGE}/?${new URLSearchParams({ dashboard: uid, from, to, scrape, theme, ...choices })}`);
-  await page.waitForFunction(() => window.drawn, null, { timeout: 120000 });
-  if (plan.pictures) await picture(page, width, join(plan.pictures, `${uid}-${width}-${theme}.png`));
+  await page.setViewportSize({ width, height: 900 });
+  const drawn = await page.evaluate((one) => window.draw(one), { dashboard: uid, from, to, scrape, theme, choices });
+  if (plan.pictures) await picture(width, join(plan.pictures, `${uid}-${width}-${theme}.png`));
   const found = await page.evaluate(() => ({
     panels: document.querySelectorAll("[data-panel]").length,
     broken: [...document.querySelectorAll("[data-error], [data-broken]")].map(({ dataset, textContent }) => ({ ...dataset, textContent })),
     stats: Object.fromEntries([...document.querySelectorAll("[data-type=stat]")].map(({ dataset, innerText }) => [dataset.panel, innerText])),
-    ...window.drawn,
+    cut: [...document.querySelectorAll("[data-panel] h2")].filter((title) => title.scrollWidth > title.clientWidth).map((title) => title.innerText),
     fits: document.documentElement.scrollWidth <= document.documentElement.clientWidth,
   }));
-  await page.close();
-  return { uid, width, errors, strange, ...found };
+  return { uid, width, errors: errors.splice(0), strange: strange.splice(0), ...drawn, ...found };
 }
 
 const looks = [];
-for (const uid of plan.uids) for (const one of plan.looks) looks.push(await look(uid, one));
+for (const [uid, dashboard] of Object.entries(plan.dashboards)) for (const one of dashboard.looks) looks.push(await look(uid, one));
 await browser.close();
 console.log(JSON.stringify(looks));

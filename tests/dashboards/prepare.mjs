@@ -1,15 +1,19 @@
-// Installs Grafana's front-end parts and builds the page with them, once for each state of the page,
-// and prints the folder in which both are:
+// Installs Grafana's front-end parts and builds the page with them, once for each state of either, and
+// prints the folder of the packages and that of the page:
 //
 //   node tests/dashboards/prepare.mjs CACHE
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 
 const here = import.meta.dirname;
 const cache = process.argv[2];
 const pins = ["package.json", "package-lock.json"];
+/** How many states of the page are kept: those of other branches are not made anew each time. */
+const KEPT = 6;
 
 const hash = (files) => {
   const all = createHash("sha256");
@@ -31,21 +35,36 @@ function install() {
   return folder;
 }
 
-/** The page, as a browser reads it. */
+/** The page, as a browser reads it: one folder for each state of its sources. */
 function build(folder) {
   const sources = readdirSync(join(here, "page")).sort().map((file) => join("page", file));
-  const [key, mark] = [hash([...sources, "prepare.mjs"]), join(folder, "built")];
-  if (existsSync(mark) && readFileSync(mark, "utf8") === key) return;
-  for (const made of ["source", "page", "built"]) rmSync(join(folder, made), { recursive: true, force: true });
+  const pages = join(folder, "pages");
+  const page = join(pages, hash([...sources, "prepare.mjs"]));
+  if (existsSync(page)) return page;
+  mkdirSync(pages, { recursive: true });
+  const making = mkdtempSync(join(folder, "making-"));
   // Its imports are looked up from where it stands.
-  cpSync(join(here, "page"), join(folder, "source"), { recursive: true });
+  cpSync(join(here, "page"), join(making, "source"), { recursive: true });
   const options = ["--bundle", "--format=esm", "--splitting", "--outdir=page", "--loader:.ttf=dataurl", "--jsx=automatic",
-    '--define:process.env.NODE_ENV="production"', "--target=es2022", "--log-level=warning"];
-  execFileSync("node_modules/.bin/esbuild", ["source/main.tsx", ...options], { cwd: folder, stdio: ["ignore", 2, 2] });
-  copyFileSync(join(folder, "source/index.html"), join(folder, "page/index.html"));
-  writeFileSync(mark, key);
+    '--define:process.env.NODE_ENV="production"', "--target=es2022", "--minify", "--log-level=warning"];
+  execFileSync(join(folder, "node_modules/.bin/esbuild"), ["source/main.tsx", ...options], { cwd: making, stdio: ["ignore", 2, 2] });
+  copyFileSync(join(making, "source/index.html"), join(making, "page/index.html"));
+  keep(join(making, "page"), page);
+  rmSync(making, { recursive: true });
+  return page;
+}
+
+/** Whole or not at all; whoever was faster has made the same. */
+function keep(made, page) {
+  try {
+    renameSync(made, page);
+  } catch (error) {
+    if (!existsSync(page)) throw error;
+  }
+  const age = (name) => statSync(join(dirname(page), name)).mtimeMs;
+  const old = readdirSync(dirname(page)).sort((one, other) => age(other) - age(one)).slice(KEPT);
+  for (const name of old) rmSync(join(dirname(page), name), { recursive: true, force: true });
 }
 
 const folder = install();
-build(folder);
-console.log(folder);
+console.log(`${folder}\n${build(folder)}`);

@@ -54,13 +54,28 @@ async fn what_the_server_says_and_asks_on_the_way_reaches_the_agent() {
     let mut bridge =
         Bridge::before(&server, home.path()).answering("sampling/createMessage", model).answering(
             "elicitation/create",
-            json!({"action": "accept", "content": {"username": "u", "email": "e"}}),
+            json!({"action": "accept", "content": {"username": "u", "email": "e", "name": "n"}}),
         );
     bridge.initialize(json!({"sampling": {}, "elicitation": {"form": {}}})).await;
     let sampled = bridge.call("fix__test_sampling", json!({"prompt": "?"})).await;
     assert!(text(&sampled).contains("forty-two"), "{sampled}");
     let asked = bridge.call("fix__test_elicitation", json!({"message": "?"})).await;
     assert!(text(&asked).contains("accept"), "{asked}");
+    let arguments = json!({"question": "who?", "token": "of the upstream"});
+    let params = json!({"name": "fix__ask_name", "arguments": arguments});
+    let call = bridge.send("tools/call", params).await;
+    let token = async |bridge: &Bridge| {
+        let asked =
+            bridge.messages().into_iter().find(|asked| asked["params"]["message"] == "who?");
+        asked.map(|asked| asked["params"]["_meta"]["progressToken"].clone())
+    };
+    until("it is asked", || async { token(&bridge).await.is_some() }).await;
+    for progress in [1, 2] {
+        let params = json!({"progressToken": token(&bridge).await, "progress": progress});
+        bridge.notify("notifications/progress", params).await;
+    }
+    let answer = bridge.answer(call, 20).await;
+    assert_eq!(text(&answer["result"]), "accept: n after [1.0, 2.0]");
     let meta = json!({"progressToken": "mine"});
     let params = json!({"name": "fix__test_tool_with_progress", "arguments": {}, "_meta": meta});
     bridge.request("tools/call", params).await;

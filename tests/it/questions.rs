@@ -60,6 +60,44 @@ async fn each_of_two_legacy_clients_sees_and_answers_its_own_question() {
 }
 
 #[tokio::test]
+async fn what_each_client_reports_before_its_answer_reaches_whoever_asked_it() {
+    let server = server().await;
+    let mut ended = Vec::new();
+    let mut asked = Vec::new();
+    for name in ["Anna", "Ben"] {
+        let client = Legacy::with(&server, "2025-11-25", asking()).await;
+        let mut params = ask_name("who?");
+        // Whoever asks chooses the token: here it is the same twice.
+        params["arguments"]["token"] = json!("t");
+        let mut stream = client.start("tools/call", params).await;
+        let question = stream.method("elicitation/create").await;
+        asked.push((name, client, stream, question));
+    }
+    for (name, client, mut stream, question) in asked {
+        let token = &question["params"]["_meta"]["progressToken"];
+        assert_eq!(token, &question["id"], "no other question of the session has it");
+        let report = async |token: &Value, progress: usize| {
+            let params = json!({"progressToken": token, "progress": progress});
+            client.notify("notifications/progress", params).await;
+        };
+        report(&json!("t"), 77).await;
+        report(&json!(99), 88).await;
+        for progress in 1..=name.len() {
+            report(token, progress).await;
+        }
+        client.answer(&question, json!({"action": "accept", "content": {"name": name}})).await;
+        ended.push(text(&stream.answer().await["result"]).to_owned());
+        drop(stream);
+        client.close().await;
+    }
+    assert_eq!(
+        ended,
+        ["accept: Anna after [1.0, 2.0, 3.0, 4.0]", "accept: Ben after [1.0, 2.0, 3.0]"]
+    );
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn an_answer_of_another_session_answers_nothing() {
     let server = server().await;
     let anna = Legacy::with(&server, "2025-11-25", asking()).await;

@@ -60,6 +60,10 @@ impl Effect for Latency {
         true
     }
 
+    fn delays(&self, verdict: Verdict) -> Duration {
+        self.delay(verdict)
+    }
+
     fn check(&self) -> Result<(), String> {
         match () {
             () if self.jitter > self.delay => {

@@ -32,6 +32,7 @@ pub mod terminate;
 use crate::{
     Direction,
     passing::{End, Fate, Passing, Scene},
+    verdict::Verdict,
 };
 use mcp_telemetry::ChaosFault;
 use serde::{Serialize, de::DeserializeOwned};
@@ -115,6 +116,12 @@ pub(crate) trait Effect {
     /// Does it to a message that was hit; false if there was nothing to do.
     fn strike(&self, _scene: &mut Scene<'_>, _passing: &mut Passing) -> bool {
         false
+    }
+
+    /// How late it makes what only holds a connection together (pings, comments of streams), which
+    /// has the verdict of the message before it.
+    fn delays(&self, _verdict: Verdict) -> Duration {
+        Duration::ZERO
     }
 
     /// How long the end of a direction is held back.

@@ -175,7 +175,7 @@ impl<'a> Lane<'a> {
             return;
         }
         if matches!(unit.view, View::Upkeep) {
-            return self.queue.bytes(Instant::now(), unit.bytes);
+            return self.queue.bytes(Instant::now() + self.lateness(), unit.bytes);
         }
         self.messages += 1;
         let methods = self.methods(&unit.view);
@@ -187,6 +187,18 @@ impl<'a> Lane<'a> {
             }
         }
         self.queue_up(passing);
+    }
+
+    /// How late upkeep is. It has no ordinal of its own: when pings come decides nothing else.
+    fn lateness(&self) -> Duration {
+        let Shared { book, connection, .. } = self.shared;
+        let late = |active: &Active| {
+            let verdict = book.verdict(active, *connection, self.direction, self.messages);
+            let hit =
+                active.fault.direction.covers(self.direction) && verdict.hits(active.fault.share);
+            hit.then(|| active.fault.kind.effect().delays(verdict))
+        };
+        self.faults.iter().filter_map(late).sum()
     }
 
     /// The methods of the requests that a WebSocket message answers, by id.

@@ -123,14 +123,6 @@ impl Proxy {
         self.book.add(fault, since)
     }
 
-    /// Puts a fault in the place of the one of the same name; its schedule counts from now.
-    ///
-    /// # Errors
-    /// When it makes no sense or there is none of its name.
-    pub fn change(&self, fault: Fault) -> Result<(), ChaosError> {
-        self.book.change(fault)
-    }
-
     /// Takes a fault out.
     ///
     /// # Errors

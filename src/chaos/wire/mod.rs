@@ -83,6 +83,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// How much of it is kept.
+    fn bytes(&self) -> usize {
+        self.body.len() + self.session.as_ref().map_or(0, String::len)
+    }
+
     /// The same request, sent by a fault.
     pub(crate) fn copied(&self) -> Arc<Self> {
         let Self { method, session, upgrade, body, copy: _ } = self;
@@ -122,6 +127,9 @@ pub(crate) struct Exchange {
 /// Most requests that wait for an answer on one connection and are remembered.
 pub(crate) const MOST_ASKED: usize = 1_024;
 
+/// As many of the largest may be among them.
+const MOST_LARGE: usize = 4;
+
 /// Longest id and method of a request over a WebSocket that are remembered.
 const LONGEST_ASKED: usize = 1 << 10;
 
@@ -138,8 +146,9 @@ impl Exchange {
     }
 
     pub(crate) fn asks(&mut self, asked: Arc<Asked>) {
-        if self.asked.len() == MOST_ASKED {
-            // Nobody pipelines so many: these are no answers that we understand.
+        let bytes = self.asked.iter().chain([&asked]).map(|asked| asked.bytes()).sum::<usize>();
+        if self.asked.len() == MOST_ASKED || bytes > MOST_LARGE * self.most_kept {
+            // Nobody pipelines so much: these are no answers that we understand.
             self.opaque = true;
         } else {
             self.asked.push_back(asked);

@@ -126,7 +126,8 @@ impl Requests {
             return false;
         }
         let bytes = self.buffer.split_to(total).freeze();
-        let body = bytes.slice(head.size..);
+        // A copy, as a part would keep the whole for as long as the answer is waited for.
+        let body = Bytes::copy_from_slice(&bytes[head.size..]);
         units.push(self.whole(&head, bytes, body, exchange));
         true
     }

@@ -139,3 +139,16 @@ fn what_is_not_understood_passes_as_it_is() {
     assert_eq!(units.last().map(|unit| matches!(unit.view, View::Request(_))), Some(true));
     assert_eq!(sent(&units).len(), large.len() + (2 << 20) + CALL.len());
 }
+
+#[test]
+fn requests_that_wait_for_an_answer_are_remembered_within_a_number_and_a_size() {
+    for (size, most) in [(0, MOST_ASKED), (MOST_KEPT / 2, 2 * MOST_LARGE)] {
+        let mut exchange = Exchange::default();
+        for count in 1..=most + 1 {
+            assert!(!exchange.opaque, "{count} of {size} bytes");
+            exchange.asks(Arc::new(Asked { body: vec![0; size].into(), ..Asked::default() }));
+        }
+        assert!(exchange.opaque, "one more than {most} of {size} bytes");
+        assert_eq!(exchange.asked.len(), most);
+    }
+}

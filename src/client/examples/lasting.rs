@@ -3,6 +3,7 @@
 //! ```sh
 //! cargo run --example lasting -- http://127.0.0.1:3001/mcp TOKEN
 //! cargo run --example lasting -- target/debug/examples/fixture
+//! MCP_SERVER_URL=http://127.0.0.1:3001/mcp MCP_API_KEY=TOKEN cargo run --example lasting
 //! ```
 //!
 //! While it runs, stop the server and start it again: calls wait, and go on.
@@ -34,12 +35,17 @@ impl Sink for Show {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
-    let place = args.next().ok_or("name a URL or a command, and for a URL a token")?;
+    let config = match args.next() {
+        Some(place) => config(place, args.next())?,
+        None => {
+            ClientConfig::from_env()?.ok_or("name a URL or a command, and for a URL a token")?
+        }
+    };
     let identity = Identity {
         info: raw_value(&json!({ "name": "lasting-example", "version": "1" })),
         capabilities: raw_value(&json!({})),
     };
-    let client = Client::start(config(place, args.next())?, identity, Arc::new(Show))?;
+    let client = Client::start(config, identity, Arc::new(Show))?;
     let mut events = client.events();
     // A read: it may run twice.
     let terms = Terms { may_repeat: true, ..Terms::default() };

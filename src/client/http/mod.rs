@@ -88,6 +88,8 @@ impl HttpWire {
     }
 
     async fn exchange(&self, call: &Outgoing, text: String) -> Result<Payload, ClientError> {
+        // Whether a request that was given up had a connection by then, nobody says.
+        call.departure.leaves();
         let response = self.link.post(text, call.headers.clone()).await?;
         if call.method == "initialize" {
             self.link.keep_session(&response)?;

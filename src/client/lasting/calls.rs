@@ -9,7 +9,8 @@ use super::{
     wishes::Wish,
 };
 use crate::{
-    ClientError, Correction, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished, chance,
+    ClientError, Correction, Departure, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished,
+    chance,
 };
 use mcp_protocol::{Era, Payload, RpcError};
 use std::{
@@ -62,7 +63,8 @@ pub(super) struct OneCall {
 enum Sent {
     Answer(Payload),
     Failed(ClientError),
-    TooLate,
+    /// There was no time left; whether it was on its way.
+    TooLate(bool),
 }
 
 impl OneCall {
@@ -122,7 +124,8 @@ impl OneCall {
             let error = match self.send(&live, turn).await {
                 Sent::Answer(Err(refused)) if self.is_mended(&live, &refused) => continue,
                 Sent::Answer(payload) => return Ok(self.answered(&live, payload)),
-                Sent::TooLate => {
+                Sent::TooLate(false) => return Err(self.away()),
+                Sent::TooLate(true) => {
                     let after = self.terms.deadline;
                     return Err(ClientError::Unfinished(Unfinished::NoAnswer { after }));
                 }
@@ -203,17 +206,25 @@ impl OneCall {
     /// Sends it once.
     async fn send(&self, live: &Live, mut turn: Option<Turn>) -> Sent {
         self.shared.ledger().sent(self.call.params.get().len());
-        let mut exchange = pin!(live.connection.call(self.call.clone()));
-        // The next one's turn comes once this one is on its way.
-        let exchange = poll_fn(|cx| {
-            let polled = exchange.as_mut().poll(cx);
-            turn.take();
-            polled
-        });
-        tokio::select! {
-            biased;
-            ended = exchange => ended.map_or_else(Sent::Failed, Sent::Answer),
-            () = self.too_late() => Sent::TooLate,
+        let departure = Departure::default();
+        let call = OutCall { departure: departure.clone(), ..self.call.clone() };
+        let ended = {
+            let mut exchange = pin!(live.connection.call(call));
+            // The next one's turn comes once this one is on its way.
+            let exchange = poll_fn(|cx| {
+                let polled = exchange.as_mut().poll(cx);
+                turn.take();
+                polled
+            });
+            tokio::select! {
+                biased;
+                ended = exchange => Some(ended),
+                () = self.too_late() => None,
+            }
+        };
+        match ended {
+            Some(ended) => ended.map_or_else(Sent::Failed, Sent::Answer),
+            None => Sent::TooLate(departure.has_left()),
         }
     }
 

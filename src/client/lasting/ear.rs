@@ -1,7 +1,7 @@
 //! Hears what the server sends before the user does.
 
 use super::{lists::is_list_changed, shared::Shared};
-use crate::{BoxFuture, Sink};
+use crate::{BoxFuture, Progress, Sink};
 use mcp_protocol::{Notification, Payload, RawValue, Request};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::time::Instant;
@@ -33,8 +33,16 @@ impl Sink for Ear {
     }
 
     fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+        self.question(request, None)
+    }
+
+    fn question(
+        &self,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         self.received(request.params.as_deref());
-        self.sink.request(request)
+        self.sink.question(request, progress)
     }
 
     fn log_line(&self, line: &str) {
@@ -64,6 +72,14 @@ impl Sink for CallEar {
 
     fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
         self.sink.request(request)
+    }
+
+    fn question(
+        &self,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
+        self.sink.question(request, progress)
     }
 
     fn log_line(&self, line: &str) {

@@ -12,7 +12,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// Most calls that wait for their answers; further ones wait for one of them, and their time counts.
@@ -21,13 +21,13 @@ const MOST_WAITING: usize = 4_096;
 /// Makes the calls, and waits for the last answers.
 pub(super) async fn load(stage: Arc<Stage>, load: Load) -> Result<(), LabError> {
     let clients = clients(&stage, load.clients).await?;
-    sleep_until(stage.began + load.after.scaled(stage.scale)).await;
+    stage.all_have_come().await;
+    sleep(load.after.scaled(stage.scale)).await;
     let lasts = load.seconds.unwrap_or(stage.scenario.duration).scaled(stage.scale);
     let arrivals =
         Arrivals { rate: load.rate, ramp_s: load.ramp.scaled(stage.scale).as_secs_f64() };
-    // It ends when it should have, however long the handshakes took.
-    let until_s = (load.after.scaled(stage.scale) + lasts).as_secs_f64();
     let (began, began_s) = (Instant::now(), stage.at());
+    let until_s = began_s + lasts.as_secs_f64();
     let mut waiting = JoinSet::new();
     for ordinal in 0.. {
         let due_s = arrivals.due_s(ordinal);
@@ -53,12 +53,17 @@ pub(super) async fn load(stage: Arc<Stage>, load: Load) -> Result<(), LabError> 
     Ok(())
 }
 
+/// What one of the clients that make the calls is called.
+pub(super) fn load_name(at: u32) -> String {
+    format!("load_{at}")
+}
+
 async fn clients(stage: &Arc<Stage>, count: u32) -> Result<Vec<Arc<Actor>>, LabError> {
     let mut clients = Vec::new();
     let mut opening = JoinSet::new();
     for at in 1..=count {
         let part = Part {
-            name: format!("load_{at}"),
+            name: load_name(at),
             role: "load".to_owned(),
             test: "load".to_owned(),
             habits: stage.habits,

@@ -1,7 +1,12 @@
 //! One scenario with one persona: the target is started and looked at, the scenario is played, the
 //! oracle asked, and what came of it told.
 
-use super::{Run, ask, play::play, stage::Stage, verdict};
+use super::{
+    Run, ask,
+    play::{self, play},
+    stage::Stage,
+    verdict,
+};
 use crate::{
     oracle::tools::{Menu, RUN, count_of, counts},
     persona::{self, Agent, Habits, Opened},
@@ -12,7 +17,10 @@ use crate::{
 };
 use mcp_client::ClientError;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 /// Longest time for a target to answer and to have all its tools.
 const TO_BE_READY: Duration = Duration::from_secs(30);
@@ -168,6 +176,7 @@ impl One<'_> {
             lines: Default::default(),
             on: Default::default(),
             prober: Default::default(),
+            awaited: watch::Sender::new(play::from_the_start(&self.scenario)),
             calls: Default::default(),
         });
         let longest = self.scenario.duration.scaled(scale) * 2 + GRACE;

@@ -7,8 +7,12 @@ use super::{
     stage::Stage,
     watch,
 };
-use crate::{persona, result::What, scenario::Group};
-use std::{sync::Arc, time::Duration};
+use crate::{
+    persona,
+    result::What,
+    scenario::{Group, Scenario, Seconds, Step},
+};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{sync::watch as channel, task::JoinSet, time::sleep};
 
 /// Lets all play, and waits until all have.
@@ -53,6 +57,7 @@ async fn players(stage: &Arc<Stage>) -> Result<(), String> {
     let script = Actor::script(stage);
     let (steps, stage) = (stage.scenario.steps.clone(), Arc::clone(stage));
     playing.spawn(async move {
+        stage.all_have_come().await;
         if !script.play(&steps).await {
             stage.tell(None, What::Note { message: "a step of the script failed".to_owned() });
         }
@@ -69,6 +74,25 @@ async fn players(stage: &Arc<Stage>) -> Result<(), String> {
     all
 }
 
+/// Who is to be there when the script and the load begin: all that shake hands first of all, and at
+/// once.
+pub(super) fn from_the_start(scenario: &Scenario) -> HashSet<String> {
+    let load = scenario.load.iter().flat_map(|load| (1..=load.clients).map(loading::load_name));
+    let is_first = |group: &&Group| {
+        group.after == Seconds::default()
+            && matches!(group.steps.first(), Some(Step::Initialize {}))
+    };
+    let clients = scenario.clients.iter().filter(is_first).flat_map(|group| {
+        let at_once = if group.stagger == Seconds::default() { group.count } else { 1 };
+        (1..=at_once).map(|at| name_of(group, at))
+    });
+    load.chain(clients).chain([watch::PROBER.to_owned()]).collect()
+}
+
+fn name_of(group: &Group, at: u32) -> String {
+    format!("{}_{at}", group.role)
+}
+
 async fn player(stage: Arc<Stage>, group: Group, at: u32) -> Result<(), LabError> {
     sleep((group.after.scaled(stage.scale)) + group.stagger.scaled(stage.scale) * (at - 1)).await;
     let habits = match &group.persona {
@@ -76,7 +100,7 @@ async fn player(stage: Arc<Stage>, group: Group, at: u32) -> Result<(), LabError
         None => stage.habits,
     };
     let test = group.test.clone().unwrap_or_else(|| stage.scenario.name.clone());
-    let name = format!("{}_{at}", group.role);
+    let name = name_of(&group, at);
     let actor = Actor::client(&stage, Part { name, role: group.role, test, habits }).await?;
     actor.play(&group.steps).await;
     Ok(())

@@ -16,6 +16,8 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
+/// Who looks at the tools.
+pub(super) const PROBER: &str = "prober";
 /// Most looks that wait for their answers.
 const MOST_WAITING: usize = 256;
 /// How often it is looked what the target uses, at most; long scenarios are looked at less often.
@@ -30,10 +32,10 @@ pub(super) async fn tools(
     stage: Arc<Stage>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LabError> {
-    let line = stage.line("prober").await?;
+    let line = stage.line(PROBER).await?;
     let mut follow = JoinSet::new();
     let stage_of_faults = Arc::clone(&stage);
-    follow.spawn(stage_of_faults.follow(Arc::downgrade(&line), "prober".to_owned(), true));
+    follow.spawn(stage_of_faults.follow(Arc::downgrade(&line), PROBER.to_owned(), true));
     let agent = Arc::new(Agent::prober(stage.habits, line.way())?);
     // Nobody else sets it.
     let _first = stage.prober.set(Arc::downgrade(&agent));
@@ -46,6 +48,7 @@ pub(super) async fn tools(
     if agent.open(stage.scenario.probe.listed_within.whole()).await.is_err() {
         noted(&stage, Some(Look { at_s: from_s, listed: 0, callable: 0 }));
     }
+    stage.has_come(PROBER);
     loop {
         tokio::select! {
             biased;

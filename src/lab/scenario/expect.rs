@@ -124,7 +124,11 @@ impl Measure {
 impl fmt::Display for Measure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = serde_json::to_value(self).unwrap_or_default();
-        out.write_str(&word.as_str().unwrap_or_default().replace('_', " "))
+        let key = word.as_str().unwrap_or_default();
+        // The unit stands beside the figure.
+        let units = ["_percent", "_s", "_ms", "_mib_per_hour"];
+        let name = units.iter().find_map(|unit| key.strip_suffix(unit)).unwrap_or(key);
+        out.write_str(&name.replace('_', " "))
     }
 }
 

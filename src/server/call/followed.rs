@@ -16,6 +16,8 @@ pub(crate) struct Followed(Mutex<Option<Box<Inner>>>);
 struct Inner {
     calls: Vec<CallTrace>,
     away: Option<ClientAway>,
+    /// Whether the client went before any call was followed: the next one is told so.
+    is_gone: bool,
 }
 
 /// A call that is followed until this is dropped.
@@ -26,11 +28,14 @@ pub(crate) struct Following {
 
 impl Following {
     /// Follows a call that says what it says on that log.
-    pub(crate) fn new(log: &Arc<EventLog>, call: CallTrace) -> Self {
+    pub(crate) fn new(log: &Arc<EventLog>, call: CallTrace, telemetry: &Telemetry) -> Self {
         let mut followed = log.followed.lock();
-        let calls = &mut followed.get_or_insert_default().calls;
-        if calls.len() < MOST {
-            calls.push(call.clone());
+        let inner = followed.get_or_insert_default();
+        if inner.calls.len() < MOST {
+            inner.calls.push(call.clone());
+        }
+        if std::mem::take(&mut inner.is_gone) {
+            inner.away = Some(telemetry.client_lost(inner.calls.clone()));
         }
         drop(followed);
         Self { log: Arc::clone(log), call }
@@ -48,6 +53,14 @@ impl Drop for Following {
 impl Followed {
     fn lock(&self) -> MutexGuard<'_, Option<Box<Inner>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its client is gone, with the answer to a call that may not have come so far as to be followed.
+    pub(crate) fn caller_lost(&self, telemetry: &Telemetry) {
+        self.client_lost(telemetry);
+        let mut followed = self.lock();
+        let inner = followed.get_or_insert_default();
+        inner.is_gone = inner.away.is_none();
     }
 
     /// Its client is gone.

@@ -14,6 +14,7 @@ pub(crate) use policy::{Pattern, ToolPolicy};
 pub(crate) use rejection::{Refusal, Rejection};
 pub(crate) use waiting::{Withdrawal, at_once, within};
 
+use mcp_client::Progress;
 use mcp_protocol::{Era, ModernMeta, Payload, RawValue, TASKS_EXTENSION};
 use std::{future::Future, pin::Pin, sync::Arc, time::SystemTime};
 
@@ -107,7 +108,17 @@ pub(crate) trait Downstream: Send + Sync {
     /// Asks the client (sampling, elicitation, roots) and waits for its answer. Dropping the
     /// future withdraws the question. Legacy era only: a modern client is never asked, and
     /// answers `-32601` here.
-    fn ask(&self, method: &str, params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload>;
+    fn ask(&self, question: Question<'_>) -> BoxFuture<'static, Payload>;
+}
+
+/// What a client is asked.
+pub(crate) struct Question<'a> {
+    /// The method's wire name.
+    pub(crate) method: &'a str,
+    /// Its params, with the progress token of whoever asks.
+    pub(crate) params: Option<Box<RawValue>>,
+    /// Takes what the client reports before its answer, if there is such a token.
+    pub(crate) progress: Option<Progress>,
 }
 
 /// The legacy session a call belongs to, as far as later stages may know it.

@@ -133,6 +133,11 @@ impl Stages {
                     session.cancel(&id);
                 }
             }
+            Method::Progress => {
+                if let Some(params) = notification.params.as_deref() {
+                    session.questions.reported(params);
+                }
+            }
             Method::RootsListChanged => self.dispatch.upstreams.roots_changed(&session.id).await,
             _ => {}
         }

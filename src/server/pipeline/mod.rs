@@ -128,7 +128,7 @@ impl Stages {
         if let Some(label) = tool.label() {
             scope.set_tool(label);
         }
-        let _followed = scope.trace().map(|call| Following::new(log, call));
+        let _followed = scope.trace().map(|call| Following::new(log, call, &self.telemetry));
         let Some(_counted) = self.count_call() else {
             let sentence =
                 "This server has as many calls in flight as it may have. Try again later.";
@@ -249,13 +249,16 @@ impl Stages {
                 )
             };
             let place = self.take_stream().ok_or_else(full)?;
-            let listening = self.dispatch.upstreams.listen(&filter.resource_subscriptions).await;
+            let upstreams = &self.dispatch.upstreams;
+            let mut listening = upstreams.listen(&filter.resource_subscriptions).await;
             filter.resource_subscriptions.clone_from(&listening.uris);
             // A WebSocket sees itself when its principal is gone.
             let whose = (arrival.transport == Transport::Http).then_some(&arrival.principal);
             let (id, tasks) = (request.id.clone(), filter.task_ids.clone());
             let listener = self.listeners.open(Opened { whose, id, filter, place }, log);
             self.tell_tasks(&listener, &tasks);
+            let (whose, teller) = (&arrival.principal, listener.teller());
+            listening.tasks = upstreams.follow_tasks(whose, &tasks, &teller);
             Ok((listener, listening))
         };
         let opened = scope.run(opened).await;

@@ -34,8 +34,7 @@ async fn tell(stages: Arc<Stages>, tasks: Tasks, mut changes: Receiver<Arc<str>>
 }
 
 impl Stages {
-    /// Leaves those tasks in a filter of which the client can hear: its own, and not those that an
-    /// upstream keeps.
+    /// Leaves those tasks in a filter of which the client can hear: its own, here and at upstreams.
     ///
     /// # Errors
     /// When it names tasks and did not declare the extension.
@@ -55,8 +54,13 @@ impl Stages {
         if tasks.is_some() && !origin.takes_tasks() {
             return Err(tasks_not_declared());
         }
-        let audible = tasks.map(|tasks| tasks.audible(principal, &filter.task_ids));
-        filter.task_ids = audible.unwrap_or_default();
+        let Some(tasks) = tasks else {
+            filter.task_ids.clear();
+            return Ok(());
+        };
+        let kept: HashSet<_> = tasks.audible(principal, &filter.task_ids).into_iter().collect();
+        let upstreams = &self.dispatch.upstreams;
+        filter.task_ids.retain(|id| kept.contains(id) || upstreams.has_task(principal, id));
         Ok(())
     }
 

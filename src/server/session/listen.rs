@@ -2,7 +2,10 @@
 //! (2026-07-28 `basic/patterns/subscriptions.mdx`).
 
 use super::{StreamPlace, lock};
-use crate::call::{EventLog, Principal};
+use crate::{
+    call::{EventLog, Principal},
+    upstream::TellTask,
+};
 use mcp_protocol::{
     Id, Method, RawObject, RawValue, RpcError, encode_notification, encode_result, key, raw_value,
 };
@@ -112,6 +115,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// Tells it how tasks are, as long as it listens.
+    pub(crate) fn teller(&self) -> TellTask {
+        let (open, number) = (Arc::clone(&self.open), self.number);
+        Arc::new(move |params| {
+            if let Some(listening) = lock(&open).listeners.get(&number) {
+                listening.tell_task(params);
+            }
+        })
+    }
+
     /// Tells it how a task is.
     pub(crate) fn tell_task(&self, params: &RawValue) {
         if let Some(listening) = lock(&self.open).listeners.get(&self.number) {

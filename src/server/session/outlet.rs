@@ -1,7 +1,7 @@
 //! The ways back to a client: from one of its calls, from its session, from a modern call.
 
 use super::Session;
-use crate::call::{BoxFuture, Downstream, EventLog};
+use crate::call::{BoxFuture, Downstream, EventLog, Question};
 use mcp_protocol::{Method, Payload, RawObject, RawValue, RpcError, encode_notification};
 use std::sync::{Arc, Weak};
 
@@ -68,8 +68,8 @@ impl Downstream for CallOutlet {
         }
     }
 
-    fn ask(&self, method: &str, params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload> {
-        self.session.questions.ask(Arc::clone(&self.log), method, params)
+    fn ask(&self, question: Question<'_>) -> BoxFuture<'static, Payload> {
+        self.session.questions.ask(Arc::clone(&self.log), question)
     }
 }
 
@@ -94,9 +94,9 @@ impl Downstream for SessionOutlet {
         }
     }
 
-    fn ask(&self, method: &str, params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload> {
+    fn ask(&self, question: Question<'_>) -> BoxFuture<'static, Payload> {
         match self.0.upgrade() {
-            Some(session) => session.questions.ask(session.some_stream(), method, params),
+            Some(session) => session.questions.ask(session.some_stream(), question),
             None => Box::pin(std::future::ready(Err(RpcError::new(
                 mcp_protocol::code::INTERNAL,
                 "The client that would answer has gone.",
@@ -129,8 +129,8 @@ impl Downstream for ModernOutlet {
         }
     }
 
-    fn ask(&self, method: &str, _params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload> {
-        Box::pin(std::future::ready(Err(RpcError::method_not_found(method))))
+    fn ask(&self, question: Question<'_>) -> BoxFuture<'static, Payload> {
+        Box::pin(std::future::ready(Err(RpcError::method_not_found(question.method))))
     }
 }
 

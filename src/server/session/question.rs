@@ -1,8 +1,9 @@
 //! Questions to a client (sampling, elicitation, roots) that wait for its answer.
 
 use super::lock;
-use crate::call::{BoxFuture, EventLog};
+use crate::call::{BoxFuture, EventLog, Question};
 use bytes::Bytes;
+use mcp_client::Progress;
 use mcp_protocol::{
     Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request,
     raw_value,
@@ -14,9 +15,16 @@ use std::{
 };
 use tokio::sync::oneshot;
 
+/// Who waits for an answer, and maybe for word of it before.
+#[derive(Debug)]
+struct Asker {
+    answer: oneshot::Sender<Payload>,
+    progress: Option<Progress>,
+}
+
 #[derive(Debug, Default)]
 struct Open {
-    waiting: HashMap<Id, oneshot::Sender<Payload>>,
+    waiting: HashMap<Id, Asker>,
     asked: u64,
     closed: bool,
 }
@@ -62,11 +70,11 @@ impl Questions {
     pub(crate) fn ask(
         &self,
         log: Arc<EventLog>,
-        method: &str,
-        params: Option<Box<RawValue>>,
+        Question { method, params, progress }: Question<'_>,
     ) -> BoxFuture<'static, Payload> {
         let refused = |why: &str| Err(RpcError::new(code::INTERNAL, why));
-        let (sender, receiver) = oneshot::channel();
+        let (answer, receiver) = oneshot::channel();
+        let has_token = progress.is_some();
         let id = {
             let mut open = lock(&self.open);
             if open.closed || open.waiting.len() >= self.most {
@@ -80,7 +88,7 @@ impl Questions {
             }
             open.asked += 1;
             let id = Id::number(open.asked);
-            open.waiting.insert(id.clone(), sender);
+            open.waiting.insert(id.clone(), Asker { answer, progress });
             id
         };
         let withdraw = Withdraw {
@@ -89,6 +97,8 @@ impl Questions {
             general: Arc::clone(&self.general),
             id: id.clone(),
         };
+        let params =
+            if has_token { params.map(|params| Progress::under(&id, &params)) } else { params };
         if !log.push(encode_request(&id, method, params.as_deref())) {
             drop(withdraw);
             return Box::pin(std::future::ready(refused("The client's stream has ended.")));
@@ -105,7 +115,17 @@ impl Questions {
     pub(crate) fn answer(&self, response: Response) -> bool {
         let Some(id) = response.id else { return false };
         let Some(asker) = lock(&self.open).waiting.remove(&id) else { return false };
-        asker.send(response.payload).is_ok()
+        asker.answer.send(response.payload).is_ok()
+    }
+
+    /// Hands word of an answer that is to come to whoever asked: the params of a
+    /// `notifications/progress`, whose token is the question's id.
+    pub(crate) fn reported(&self, params: &RawValue) {
+        let open = lock(&self.open);
+        let asker = Progress::token(params).and_then(|id| open.waiting.get(&id));
+        if let Some(progress) = asker.and_then(|asker| asker.progress.as_ref()) {
+            progress.report(params);
+        }
     }
 
     /// Ends every open question.
@@ -121,6 +141,10 @@ mod tests {
     use super::*;
     use crate::call::Bounds;
 
+    fn roots() -> Question<'static> {
+        Question { method: "roots/list", params: None, progress: None }
+    }
+
     fn setup() -> (Questions, Arc<EventLog>) {
         let log = || Arc::new(EventLog::new(Bounds { events: 10, bytes: 1000 }));
         (Questions::new(&log(), 2, Telemetry::new().expect("a registry")), log())
@@ -129,10 +153,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_reaches_its_question_and_only_once() {
         let (questions, log) = setup();
-        let (first, second) = (
-            questions.ask(Arc::clone(&log), "roots/list", None),
-            questions.ask(log, "roots/list", None),
-        );
+        let (first, second) =
+            (questions.ask(Arc::clone(&log), roots()), questions.ask(log, roots()));
         let answer = |id, text: &str| Response {
             id: Some(Id::number(id)),
             payload: Ok(mcp_protocol::raw_string(text)),
@@ -149,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn a_question_whose_stream_has_ended_is_withdrawn_on_the_general_one() {
         let (questions, log) = setup();
-        let asked = questions.ask(Arc::clone(&log), "roots/list", None);
+        let asked = questions.ask(Arc::clone(&log), roots());
         log.close();
         drop(asked);
         assert!(!questions.general.is_untouched());
@@ -158,14 +180,11 @@ mod tests {
     #[tokio::test]
     async fn questions_are_bounded_withdrawn_and_ended() {
         let (questions, log) = setup();
-        let first = questions.ask(Arc::clone(&log), "roots/list", None);
-        let second = questions.ask(Arc::clone(&log), "roots/list", None);
-        assert!(
-            questions.ask(Arc::clone(&log), "roots/list", None).await.is_err(),
-            "the bound is two"
-        );
+        let first = questions.ask(Arc::clone(&log), roots());
+        let second = questions.ask(Arc::clone(&log), roots());
+        assert!(questions.ask(Arc::clone(&log), roots()).await.is_err(), "the bound is two");
         drop(first);
-        let third = questions.ask(log, "roots/list", None);
+        let third = questions.ask(log, roots());
         questions.close();
         assert!(second.await.is_err() && third.await.is_err());
     }

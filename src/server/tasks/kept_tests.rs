@@ -1,6 +1,6 @@
 use super::{super::table::Table, *};
 use crate::{
-    call::{Downstream, Principal},
+    call::{Downstream, Principal, Question},
     config::TasksConfig,
 };
 use mcp_protocol::{Era, ModernMeta};
@@ -13,12 +13,8 @@ struct Nobody;
 
 impl Downstream for Nobody {
     fn notify(&self, _method: &str, _params: Option<Box<RawValue>>) {}
-    fn ask(
-        &self,
-        method: &str,
-        _params: Option<Box<RawValue>>,
-    ) -> crate::call::BoxFuture<'static, Payload> {
-        Box::pin(std::future::ready(Err(RpcError::method_not_found(method))))
+    fn ask(&self, question: Question<'_>) -> crate::call::BoxFuture<'static, Payload> {
+        Box::pin(std::future::ready(Err(RpcError::method_not_found(question.method))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Shared, now};
 use crate::{
-    call::{BoxFuture, Caller, Downstream, Principal, code},
+    call::{BoxFuture, Caller, Downstream, Principal, Question, code},
     upstream::ToolEntry,
 };
 use mcp_protocol::{
@@ -104,8 +104,8 @@ impl Downstream for Progress {
         }
     }
 
-    fn ask(&self, method: &str, _params: Option<Box<RawValue>>) -> BoxFuture<'static, Payload> {
-        Box::pin(std::future::ready(Err(RpcError::method_not_found(method))))
+    fn ask(&self, question: Question<'_>) -> BoxFuture<'static, Payload> {
+        Box::pin(std::future::ready(Err(RpcError::method_not_found(question.method))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     deadline::Deadline,
-    failure::Failure,
+    failure,
     forward::Outgoing,
     levels::{Filter, Level},
     link::Link,
@@ -13,7 +13,7 @@ use super::{
     sinks::CallSink,
 };
 use crate::call::Caller;
-use mcp_client::{ClientError, OutCall};
+use mcp_client::{ClientError, Departure, OutCall};
 use mcp_protocol::{Era, Payload, RawObject, RawValue, key};
 use mcp_telemetry::{AttemptEnd, AttemptInfo, AttemptOutcome, Outcome};
 use std::sync::Arc;
@@ -24,6 +24,13 @@ pub(super) struct Route {
     pub(super) link: Arc<Link>,
     /// The session of the caller's own that it belongs to.
     pub(super) own: Option<OwnCall>,
+}
+
+/// The time of a call is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLate {
+    /// Whether a byte of it may have been written: over a socket that was lost, it waits for another.
+    pub(super) was_sent: bool,
 }
 
 impl Upstream {
@@ -45,14 +52,14 @@ impl Upstream {
         }
     }
 
-    /// One attempt. `None` when the time is over.
+    /// One attempt. When the time is over, whether it was on its way.
     pub(super) async fn attempt(
         self: &Arc<Self>,
         caller: &Caller,
         outgoing: &Outgoing<'_>,
         route: &Route,
         deadline: &Arc<Deadline>,
-    ) -> Option<Result<Payload, ClientError>> {
+    ) -> Result<Result<Payload, ClientError>, TooLate> {
         let link = &route.link;
         let scope = self.shared.telemetry.attempt_started(&AttemptInfo {
             upstream: self.label.clone(),
@@ -74,7 +81,9 @@ impl Upstream {
         let params = outgoing.params.and_then(RawObject::parse).unwrap_or_default();
         let sink = self.call_sink(caller, route, progress_token(&params), deadline);
         let call = out_call(outgoing, &params, &crossing, sink);
+        let departure = call.departure.clone();
         let answer = scope.run(deadline.within(link.connection.call(call))).await;
+        let answer = answer.ok_or_else(|| TooLate { was_sent: departure.has_left() });
         scope.finish(attempt_end(answer.as_ref()));
         answer
     }
@@ -138,19 +147,19 @@ fn out_call(
             .filter_map(|header| Some((header.header.clone(), header.value(arguments)?)))
             .collect(),
         sink: Some(Arc::new(sink)),
+        departure: Departure::default(),
     }
 }
 
-fn attempt_end(answer: Option<&Result<Payload, ClientError>>) -> AttemptEnd {
+fn attempt_end(answer: Result<&Result<Payload, ClientError>, &TooLate>) -> AttemptEnd {
     match answer {
-        None => AttemptEnd::of(AttemptOutcome::Timeout),
-        Some(Err(error)) => AttemptEnd::of(Failure::of_error(error).attempt()),
-        Some(Ok(Err(error))) => {
-            AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) }
-        }
-        Some(Ok(payload)) if results::outcome(payload) == Outcome::ToolError => {
+        Err(TooLate { was_sent: true }) => AttemptEnd::of(AttemptOutcome::Timeout),
+        Err(TooLate { was_sent: false }) => AttemptEnd::of(AttemptOutcome::Unavailable),
+        Ok(Err(error)) => AttemptEnd::of(failure::counted(error)),
+        Ok(Ok(Err(error))) => AttemptEnd { outcome: AttemptOutcome::Error, code: Some(error.code) },
+        Ok(Ok(payload)) if results::outcome(payload) == Outcome::ToolError => {
             AttemptEnd::of(AttemptOutcome::ToolError)
         }
-        Some(Ok(Ok(_))) => AttemptEnd::of(AttemptOutcome::Ok),
+        Ok(Ok(Ok(_))) => AttemptEnd::of(AttemptOutcome::Ok),
     }
 }

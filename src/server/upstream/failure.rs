@@ -58,15 +58,6 @@ impl Failure {
         }
     }
 
-    /// What to count the attempt as.
-    pub(super) const fn attempt(&self) -> AttemptOutcome {
-        match self {
-            Self::Unavailable { .. } => AttemptOutcome::Unavailable,
-            Self::OutcomeUnknown { .. } => AttemptOutcome::OutcomeUnknown,
-            Self::Timeout { .. } => AttemptOutcome::Timeout,
-        }
-    }
-
     /// The reply: for a tool a result that the model can read, else an error.
     pub(super) fn into_reply(self, method: Method, era: Era, upstream: &str) -> Reply {
         let shown = self.shown(method, upstream);
@@ -110,6 +101,32 @@ impl Failure {
                 )),
             },
         }
+    }
+}
+
+/// What an attempt without an answer is counted as: what the upstream said instead, if anything,
+/// else whether it may have run.
+pub(super) const fn counted(error: &ClientError) -> AttemptOutcome {
+    match error {
+        ClientError::Auth { .. } => AttemptOutcome::Refused,
+        ClientError::Http { status: 429, .. } => AttemptOutcome::RateLimited,
+        ClientError::Http { status: 500.., .. } => AttemptOutcome::ServerError,
+        ClientError::Http { .. } | ClientError::Protocol(_) | ClientError::TooLarge { .. } => {
+            AttemptOutcome::ProtocolError
+        }
+        ClientError::Spawn { .. }
+        | ClientError::Connect(_)
+        | ClientError::Tls(_)
+        | ClientError::Timeout { .. }
+        | ClientError::Refused(_)
+        | ClientError::SessionLost
+        | ClientError::Invalid(_)
+        | ClientError::Busy
+        | ClientError::Closed { .. }
+        | ClientError::Unfinished(_) => match error.ran() {
+            Ran::No => AttemptOutcome::Unavailable,
+            Ran::Unknown => AttemptOutcome::OutcomeUnknown,
+        },
     }
 }
 
@@ -184,6 +201,7 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mcp_client::Ending;
     use mcp_protocol::RawObject;
 
     #[test]
@@ -205,13 +223,30 @@ mod tests {
     #[test]
     fn a_tool_that_took_too_long_may_have_run() {
         let timeout = Failure::Timeout { after: Duration::from_secs(3) };
-        assert_eq!(timeout.attempt(), AttemptOutcome::Timeout);
         let reply = timeout.into_reply(Method::ToolsCall, Era::Legacy, "files");
         assert_eq!(reply.outcome, Outcome::OutcomeUnknown);
         let result = reply.payload.unwrap();
         let result = RawObject::parse(&result).unwrap();
         assert!(!result.contains("resultType"));
         assert!(result.get("_meta").unwrap().get().contains(r#""mcp-orchestrator/ran":"unknown""#));
+    }
+
+    #[test]
+    fn an_attempt_is_counted_as_what_the_upstream_said_else_by_whether_it_may_have_run() {
+        let http = |status| ClientError::Http { status, retry_after: None };
+        let closed = |sent| ClientError::Closed { sent, ending: Ending::Lost("reset".into()) };
+        for (error, outcome) in [
+            (ClientError::Auth { status: 401 }, AttemptOutcome::Refused),
+            (http(429), AttemptOutcome::RateLimited),
+            (http(503), AttemptOutcome::ServerError),
+            (http(400), AttemptOutcome::ProtocolError),
+            (ClientError::Protocol("no JSON".into()), AttemptOutcome::ProtocolError),
+            (ClientError::SessionLost, AttemptOutcome::Unavailable),
+            (closed(false), AttemptOutcome::Unavailable),
+            (closed(true), AttemptOutcome::OutcomeUnknown),
+        ] {
+            assert_eq!(counted(&error), outcome, "{error}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::{
     Reply,
-    attempt::Route,
+    attempt::{Route, TooLate},
     deadline::Deadline,
     failure::Failure,
     link::is_lost,
@@ -113,15 +113,20 @@ impl Upstream {
             let route = route.map_err(|failure| tries.told(failure))?;
             let answer = Box::pin(self.attempt(caller, outgoing, &route, deadline)).await;
             let error = match answer {
-                Some(Ok(Err(refused)))
+                Ok(Ok(Err(refused)))
                     if !std::mem::replace(&mut tries.mended, true)
                         && self.mend(outgoing, &route, &refused, deadline).await =>
                 {
                     continue;
                 }
-                Some(Ok(payload)) => return Ok((route.link.era(), payload)),
-                Some(Err(error)) => error,
-                None => return Err(Failure::Timeout { after: deadline.limit }),
+                Ok(Ok(payload)) => return Ok((route.link.era(), payload)),
+                Ok(Err(error)) => error,
+                Err(TooLate { was_sent: true }) => {
+                    return Err(Failure::Timeout { after: deadline.limit });
+                }
+                Err(TooLate { was_sent: false }) => {
+                    return Err(tries.told(Failure::unavailable("it could not be reached in time")));
+                }
             };
             self.doubt_lists(route.link.era(), &error);
             tries.may_have_run |= error.ran() == Ran::Unknown;

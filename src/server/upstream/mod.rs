@@ -41,6 +41,7 @@ mod relist;
 mod reload;
 mod report;
 mod results;
+mod resuming;
 mod retry;
 mod seal;
 mod shared;
@@ -51,6 +52,7 @@ mod state;
 mod subscribe;
 mod supervisor;
 mod templates;
+mod told;
 mod uptime;
 mod view;
 mod wanted;
@@ -73,6 +75,7 @@ use tokio_util::sync::DropGuard;
 pub(crate) use catalogue::{Catalogue, ToolEntry};
 pub(crate) use failure::answer_lost;
 pub(crate) use subscribe::Listening;
+pub(crate) use told::TellTask;
 
 /// Longest time [`Upstreams::stop`] takes.
 const STOP_LIMIT: Duration = Duration::from_secs(8);

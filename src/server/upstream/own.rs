@@ -6,6 +6,7 @@ use super::{
     levels,
     link::{Link, is_silent},
     one::Upstream,
+    resuming,
     sinks::{Declared, OwnSink},
     wanted::Subscriber,
 };
@@ -237,18 +238,25 @@ impl Upstream {
     }
 
     /// Closes a session's link when its upstream does not answer any more, so that the calls on
-    /// it end; the next one opens another.
+    /// it end; the next one opens another. A session that outlives its socket is given another one.
     fn watch_own(&self, link: &Arc<Link>) {
         let (connection, pulse) = (link.connection.clone(), self.shared.pulse());
-        let unused = link.unused.clone();
+        let (unused, outlives) = (link.unused.clone(), link.can_resume());
         let watching = async move {
-            let lost = tokio::select! {
-                _over = connection.closed() => return,
-                () = unused.cancelled() => return,
-                lost = connection.pulse(&pulse, |_| {}) => lost,
-            };
-            if is_silent(&lost) {
-                connection.close().await;
+            loop {
+                let lost = tokio::select! {
+                    _over = connection.closed() => return,
+                    () = unused.cancelled() => return,
+                    lost = connection.pulse(&pulse, |_| {}) => lost,
+                };
+                let is_silent = is_silent(&lost);
+                if outlives && (!is_silent || resuming::goes_on(&connection, pulse).await) {
+                    continue;
+                }
+                if is_silent {
+                    connection.close().await;
+                }
+                return;
             }
         };
         self.shared.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));

@@ -11,10 +11,10 @@ use std::{borrow::Cow, sync::Arc};
 const LONGEST_ID: usize = 1_024;
 
 /// Where a task of an upstream is.
-struct Whereabouts {
-    upstream: Arc<Upstream>,
+pub(super) struct Whereabouts {
+    pub(super) upstream: Arc<Upstream>,
     /// Its id there.
-    id: String,
+    pub(super) id: String,
 }
 
 impl Upstreams {
@@ -42,7 +42,7 @@ impl Upstreams {
         Some(reply)
     }
 
-    fn whereabouts(&self, principal: &Principal, task: &str) -> Option<Whereabouts> {
+    pub(super) fn whereabouts(&self, principal: &Principal, task: &str) -> Option<Whereabouts> {
         let sealer = &self.inner.shared.sealer;
         let opened = sealer.open(task, &binding(principal), 0)?;
         // The name of an upstream has no double underscore.
@@ -82,7 +82,7 @@ fn binding(principal: &Principal) -> Binding<'_> {
 }
 
 /// A result that names the task by the client's id.
-fn renamed(result: Box<RawValue>, task: &str) -> Box<RawValue> {
+pub(super) fn renamed(result: Box<RawValue>, task: &str) -> Box<RawValue> {
     let Some(mut object) = RawObject::parse(&result) else { return result };
     if !object.contains("taskId") {
         return result;

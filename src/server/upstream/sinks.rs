@@ -1,8 +1,8 @@
 //! What an upstream sends unasked, and to whom it goes: nobody but the client it is for.
 
 use super::{deadline::Deadline, levels::Filter, one::Upstream, own::Running};
-use crate::call::{Downstream, SessionRef};
-use mcp_client::{BoxFuture, Sink};
+use crate::call::{Downstream, Question, SessionRef};
+use mcp_client::{BoxFuture, Progress, Sink};
 use mcp_protocol::{
     Era, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, key,
 };
@@ -52,6 +52,14 @@ impl Declared {
 fn refuse(request: &Request) -> BoxFuture<'static, Payload> {
     let error = RpcError::method_not_found(&request.name);
     Box::pin(std::future::ready(Err(error)))
+}
+
+fn ask(
+    downstream: &dyn Downstream,
+    request: Request,
+    progress: Option<Progress>,
+) -> BoxFuture<'static, Payload> {
+    downstream.ask(Question { method: &request.name, params: request.params, progress })
 }
 
 fn log(upstream: &Weak<Upstream>, line: &str) {
@@ -149,8 +157,16 @@ impl Sink for OwnSink {
     }
 
     fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+        self.question(request, None)
+    }
+
+    fn question(
+        &self,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         if self.declared.answers(request.method) {
-            self.downstream().ask(&request.name, request.params)
+            ask(&*self.downstream(), request, progress)
         } else {
             refuse(&request)
         }
@@ -213,9 +229,17 @@ impl Sink for CallSink {
     }
 
     fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+        self.question(request, None)
+    }
+
+    fn question(
+        &self,
+        request: Request,
+        progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         match self.declared {
             Some(declared) if declared.answers(request.method) => {
-                self.downstream.ask(&request.name, request.params)
+                ask(&*self.downstream, request, progress)
             }
             _ => refuse(&request),
         }

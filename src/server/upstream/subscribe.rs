@@ -17,6 +17,7 @@ use mcp_protocol::{Era, Method, RawObject, RawValue, RpcError, code, raw_value};
 use mcp_telemetry::Outcome;
 use serde_json::json;
 use std::{borrow::Cow, sync::Arc, time::Duration};
+use tokio_util::sync::DropGuard;
 
 /// Longest time a new subscription waits for its upstreams to take it.
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(2);
@@ -27,6 +28,8 @@ pub(crate) struct Listening {
     shared: Arc<Shared>,
     /// The resources that some upstream tells of, out of those asked for.
     pub(crate) uris: Vec<String>,
+    /// Ends what is heard of tasks, too.
+    pub(crate) tasks: Option<DropGuard>,
 }
 
 impl Drop for Listening {
@@ -100,7 +103,8 @@ impl Upstreams {
     /// longer than [`IN_FORCE_WITHIN`].
     pub(crate) async fn listen(&self, uris: &[String]) -> Listening {
         let shared = self.inner.shared.clone();
-        let mut listening = Listening { id: shared.next_id(), shared, uris: Vec::new() };
+        let mut listening =
+            Listening { id: shared.next_id(), shared, uris: Vec::new(), tasks: None };
         let mut pending = Vec::new();
         for uri in uris {
             let readers = self.catalogue().readers(Era::Modern, uri);

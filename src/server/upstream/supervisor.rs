@@ -11,7 +11,7 @@ use super::{
 };
 use mcp_client::{ClientError, Ending, Network};
 use mcp_protocol::Era;
-use mcp_telemetry::{Event, ReconnectOutcome, ReconnectSide, RestartCause};
+use mcp_telemetry::{Event, ReconnectOutcome, RestartCause};
 use std::{
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -138,11 +138,12 @@ impl Upstream {
             self.lost(era, &lost);
             self.set_lane(era, LaneState::Down { failed: false }, Some(&lost.to_string()));
             self.listed(era);
-            self.let_go(link, &lost);
-            if let Some(pause) = retry.lost(&lost, began.elapsed()) {
+            let pause = retry.lost(&lost, began.elapsed());
+            let kept = self.keep_or_let_go(link, &lost);
+            if let Some(pause) = pause {
                 pause.over([self.lane(era)]).await;
             }
-            link = Arc::new(self.reconnected(era, &mut retry).await);
+            link = Arc::new(self.returned(era, kept, &mut retry).await);
             self.shared.telemetry.emit(&Event::UpstreamRestarted {
                 upstream: &self.label,
                 cause: restart_cause(&lost),
@@ -211,6 +212,22 @@ impl Upstream {
         self.subscribe_to(link, &self.lane(Era::Legacy).wanted.uris()).await;
     }
 
+    /// The link after the one that is lost: in the session that is kept, or a new one.
+    async fn returned(
+        self: &Arc<Self>,
+        era: Era,
+        kept: Option<Arc<Link>>,
+        retry: &mut Retry,
+    ) -> Link {
+        let Some(kept) = kept else { return self.reconnected(era, retry).await };
+        if let Some(link) = self.resumed(era, &kept, retry).await {
+            return link;
+        }
+        // Whoever still waits there is told so.
+        self.shared.tasks.spawn(async move { kept.connection.close().await });
+        self.reconnected(era, retry).await
+    }
+
     /// Tries until the lane has a link again.
     async fn reconnected(self: &Arc<Self>, era: Era, retry: &mut Retry) -> Link {
         loop {
@@ -222,9 +239,7 @@ impl Upstream {
                 }
                 Err(_) => ReconnectOutcome::Failed,
             };
-            self.shared
-                .telemetry
-                .emit(&Event::ReconnectAttempted { side: ReconnectSide::Upstream, outcome });
+            self.tried(outcome);
             match opened {
                 Ok(link) => return link,
                 Err(error) => {
@@ -247,13 +262,17 @@ impl Upstream {
         self.standing().next_try = None;
     }
 
-    /// Closes a link that is lost. One to a server that still answers may have calls in flight
-    /// whose answers are on their way: it goes with the last of them.
-    fn let_go(&self, link: Arc<Link>, lost: &ClientError) {
-        if link.network != Network::Stdio && !is_silent(lost) {
-            return;
+    /// Closes a link that is lost, or gives it back if its session may go on in another socket. One
+    /// to a server that still answers may have calls in flight whose answers are on their way: it
+    /// goes with the last of them.
+    fn keep_or_let_go(&self, link: Arc<Link>, lost: &ClientError) -> Option<Arc<Link>> {
+        if link.can_resume() {
+            return Some(link);
         }
-        self.shared.tasks.spawn(async move { link.connection.close().await });
+        if link.network == Network::Stdio || is_silent(lost) {
+            self.shared.tasks.spawn(async move { link.connection.close().await });
+        }
+        None
     }
 }
 

@@ -63,6 +63,7 @@ impl Pruner {
         let transaction = connection.transaction()?;
         let mut freed = Freed::default();
         freed.take(transaction.prepare_cached(EVENTS)?.query(params![stale, STEP])?)?;
+        freed.take(transaction.prepare_cached(LATE_EVENTS)?.query(params![stale, STEP])?)?;
         let streams = transaction.prepare_cached(STREAMS)?.execute(params![stale, STEP])?;
         let history = transaction.prepare_cached(HISTORY)?.execute(params![old, STEP])?;
         let tasks = work::expire(&transaction, old, STEP)?;
@@ -107,8 +108,13 @@ impl Pruner {
 const EVENTS: &str = "DELETE FROM events WHERE at <= ?1 AND number IN \
      (SELECT number FROM events ORDER BY number LIMIT ?2) RETURNING length(json)";
 const EVENTS_OF: &str = "DELETE FROM events WHERE session = ?1 RETURNING length(json)";
+/// Those that came after their stream was closed go with it, or they would be another's of its number.
+const LATE_EVENTS: &str = "DELETE FROM events WHERE (session, stream) IN \
+     (SELECT session, stream FROM streams WHERE closed <= ?1 \
+     ORDER BY closed, session, stream LIMIT ?2) RETURNING length(json)";
 const STREAMS: &str = "DELETE FROM streams WHERE (session, stream) IN \
-     (SELECT session, stream FROM streams WHERE closed <= ?1 LIMIT ?2)";
+     (SELECT session, stream FROM streams WHERE closed <= ?1 \
+     ORDER BY closed, session, stream LIMIT ?2)";
 const HISTORY: &str = "DELETE FROM history WHERE at <= ?1 AND number IN \
      (SELECT number FROM history ORDER BY number LIMIT ?2)";
 const SESSIONS: &str = "SELECT id FROM sessions WHERE disconnected_at <= ?1 LIMIT ?2";

@@ -9,8 +9,16 @@ labels! {
         Ok = "ok",
         /// A result with `isError` came.
         ToolError = "tool_error",
-        /// A JSON-RPC error, or an answer that is none.
+        /// A JSON-RPC error came.
         Error = "error",
+        /// It was refused for want of credentials (HTTP 401, 403).
+        Refused = "refused",
+        /// It was refused as one too many (HTTP 429).
+        RateLimited = "rate_limited",
+        /// The server said that it is in trouble (HTTP 500 and above).
+        ServerError = "server_error",
+        /// What came is no answer that MCP or HTTP knows.
+        ProtocolError = "protocol_error",
         /// No answer within the limit.
         Timeout = "timeout",
         /// It could not be sent.

@@ -1,25 +1,86 @@
-// Draws one dashboard with Grafana's own front-end parts, its numbers asked of a Prometheus. The
-// address says which: `?dashboard=UID&from=S&to=S&scrape=S&theme=light`, and `&upstream=…` for a
-// variable that is not to stand for all. `../draw.mjs` opens it and answers what it asks; each panel
-// has its state in `data-state`, and `window.drawn` holds what was found when all are there.
+// Draws dashboards with Grafana's own front-end parts, their numbers asked of a Prometheus. `../draw.mjs`
+// opens this page once, answers what it asks, and calls `window.draw` for each look; each panel has its
+// state in `data-state`.
 import { createTheme, standardTransformers, standardTransformersRegistry, ThemeContext } from "@grafana/data";
 import { initPluginTranslations } from "@grafana/i18n";
 import { GlobalStyles } from "@grafana/ui";
-import { createRoot } from "react-dom/client";
+import { createRoot, type Root } from "react-dom/client";
 import { events } from "./annotations";
 import { Board } from "./board";
 import { readPanel } from "./frames";
 import { type Answered, type Model, Scope } from "./model";
 import { values } from "./prometheus";
 
+/** One look: which dashboard, over which time, and what its variables stand for where it is not all. */
+interface Look {
+  dashboard: string;
+  from: number;
+  to: number;
+  scrape: number;
+  theme: "dark" | "light";
+  choices: Record<string, string>;
+}
+
+interface Found {
+  answered: Answered[];
+  variables: Scope["shown"];
+}
+
 declare global {
   interface Window {
-    drawn?: { answered: Answered[]; variables: Scope["shown"] };
+    draw?: (look: Look) => Promise<Found>;
   }
 }
 
-const asked = new URLSearchParams(location.search);
-const number = (name: string) => Number(asked.get(name));
+/** Frames without a change after which all is drawn. */
+const STILL = 3;
+/** How long it may take to come to rest, in milliseconds. */
+const PATIENCE = 60_000;
+
+let root: Root | undefined;
+
+async function draw({ dashboard, from, to, scrape, theme, choices }: Look): Promise<Found> {
+  // Nothing of the look before may be taken for this one.
+  root?.unmount();
+  const model: Model = await (await fetch(`/dashboards/${dashboard}.json`)).json();
+  const themed = createTheme({ colors: { mode: theme } });
+  const scope = new Scope({ from, to, scrape });
+  for (const variable of model.templating.list) {
+    if (variable.type !== "query") continue;
+    const found = await values(variable.definition, scope);
+    scope.choose(variable, found, choices[variable.name] ?? null);
+  }
+  const width = document.documentElement.clientWidth;
+  const [drawn, marks] = await Promise.all([
+    Promise.all(model.panels.map((panel) => readPanel(panel, scope, themed, width))),
+    events(model.annotations.list, scope),
+  ]);
+  root = createRoot(document.getElementById("root")!);
+  root.render(
+    <ThemeContext.Provider value={themed}>
+      <GlobalStyles />
+      <Board model={model} scope={scope} panels={drawn} marks={marks} width={width} />
+    </ThemeContext.Provider>,
+  );
+  await rest();
+  await document.fonts.ready;
+  await rest();
+  return { answered: drawn.flatMap(({ answered }) => answered), variables: scope.shown };
+}
+
+/** Until nothing changes any more: charts and tables draw themselves in the frames after they are made. */
+async function rest() {
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const end = performance.now() + PATIENCE;
+  let still = 0;
+  const seen = new MutationObserver(() => (still = 0));
+  seen.observe(document, { attributes: true, characterData: true, childList: true, subtree: true });
+  for (; still < STILL; still += 1) {
+    if (performance.now() > end) throw new Error("the page does not come to rest");
+    await frame();
+  }
+  seen.disconnect();
+}
 
 async function main() {
   await initPluginTranslations("dashboards");
@@ -35,31 +96,11 @@ async function main() {
       imageLight: "",
     })),
   );
-  const model: Model = await (await fetch(`/dashboards/${asked.get("dashboard")}.json`)).json();
-  const theme = createTheme({ colors: { mode: asked.get("theme") === "dark" ? "dark" : "light" } });
-  const scope = new Scope({ from: number("from"), to: number("to"), scrape: number("scrape") });
-  for (const variable of model.templating.list) {
-    if (variable.type !== "query") continue;
-    const found = await values(variable.definition, scope);
-    scope.choose(variable, found, asked.get(variable.name));
-  }
-  const width = document.documentElement.clientWidth;
-  const drawn = await Promise.all(model.panels.map((panel) => readPanel(panel, scope, theme, width)));
-  const marks = await events(model.annotations.list, scope);
-  createRoot(document.getElementById("root")!).render(
-    <ThemeContext.Provider value={theme}>
-      <GlobalStyles />
-      <Board model={model} scope={scope} panels={drawn} marks={marks} width={width} />
-    </ThemeContext.Provider>,
-  );
-  // Charts draw themselves in the frames after that.
-  await new Promise((done) => setTimeout(done, 100));
-  await document.fonts.ready;
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  window.drawn = { answered: drawn.flatMap(({ answered }) => answered), variables: scope.shown };
+  window.draw = (look) =>
+    draw(look).catch((error) => {
+      const answer = { place: "the page", expr: "", error: String(error?.stack ?? error), series: 0 };
+      return { answered: [answer], variables: [] };
+    });
 }
 
-main().catch((error) => {
-  const answer = { place: "the page", expr: "", error: String(error?.stack ?? error), series: 0 };
-  window.drawn = { answered: [answer], variables: [] };
-});
+void main();

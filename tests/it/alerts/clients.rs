@@ -7,16 +7,20 @@ use mcp_chaos::{Fault, Proxy, ProxyOptions};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, net::SocketAddr, process::Stdio, time::Duration};
 use tokio::{
+    net::TcpStream,
     process::{Child, Command},
     sync::watch,
     time::sleep,
 };
-use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Error, Message, client::IntoClientRequest},
+};
 
 /// Longest time until all is scraped: the lab has to know beforehand when its faults may begin.
 const TO_START: Duration = Duration::from_secs(40);
 /// Clients that stay connected over a WebSocket.
-const CLIENTS: usize = 10;
+const CLIENTS: usize = 16;
 
 const SCENARIO: &str = r#"
 name = "seen"
@@ -52,11 +56,23 @@ async fn stay(at: SocketAddr, token: &str, reads: Option<Duration>) {
     }
 }
 
-async fn connected(
+async fn connected(at: SocketAddr, token: &str, reads: Option<Duration>) -> Result<(), Error> {
+    let mut socket = opened(at, token).await?;
+    // Whoever reads answers pings too.
+    while let Some(read) = socket.next().await {
+        read?;
+        if let Some(pause) = reads {
+            sleep(pause).await;
+        }
+    }
+    Ok(())
+}
+
+/// A WebSocket on which the handshake has been sent.
+pub(super) async fn opened(
     at: SocketAddr,
     token: &str,
-    reads: Option<Duration>,
-) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
     let mut request = format!("ws://{at}/ws").into_client_request()?;
     let headers = request.headers_mut();
     headers.insert("authorization", format!("Bearer {token}").parse().expect("ASCII"));
@@ -70,14 +86,7 @@ async fn connected(
     ] {
         socket.send(Message::text(message.to_string())).await?;
     }
-    // Whoever reads answers pings too.
-    while let Some(read) = socket.next().await {
-        read?;
-        if let Some(pause) = reads {
-            sleep(pause).await;
-        }
-    }
-    Ok(())
+    Ok(socket)
 }
 
 /// Comes back to its stream again and again.
@@ -113,8 +122,13 @@ async fn unknown(server: &Server, what: &str, go: Go) {
 fn lab_run(server: &Server, metrics: &Port, quiet: Duration) -> Child {
     let scenario = SCENARIO.replace("QUIET", &format!("{}", (quiet + TO_START).as_secs()));
     std::fs::write(server.dir().join("seen.toml"), scenario).expect("a file");
+    lab(server, metrics, &["seen.toml"])
+}
+
+/// A lab that plays what those arguments say before a server, and tells Prometheus how it goes.
+pub(super) fn lab(server: &Server, metrics: &Port, arguments: &[&str]) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
-    command.args(["lab", "run", "seen.toml", "--seed", "7", "--target", &server.url()]);
+    command.args(["lab", "run", "--seed", "7", "--target", &server.url()]).args(arguments);
     command.args(["--metrics", &metrics.address().to_string()]);
     command.env("MCP_ORCHESTRATOR_TOKEN", server.token()).current_dir(server.dir());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -145,7 +159,7 @@ pub async fn clients_and_servers(quiet: Duration) -> String {
     let (stopped, mut killed) = (Setup::new().start().await, Setup::new().start().await);
     let (cut, door, seen) =
         (Setup::new().start().await, Setup::new().start().await, Setup::new().start().await);
-    let lost = Setup::new().start().await;
+    let (lost, starved) = (Setup::new().start().await, Setup::new().start().await);
     let metrics = Port::reserve();
     let addresses: BTreeMap<(&str, &str), String> = [
         (("clients", "reset"), &reset),
@@ -156,6 +170,7 @@ pub async fn clients_and_servers(quiet: Duration) -> String {
         (("clients", "session_lost"), &lost),
         (("server", "stop"), &stopped),
         (("server", "kill"), &killed),
+        (("server", "cpu"), &starved),
         (("", "target of the lab"), &seen),
     ]
     .map(|(fault, server)| (fault, address(server)))
@@ -200,6 +215,7 @@ pub async fn clients_and_servers(quiet: Duration) -> String {
             unknown(&lost, "session", go.clone()),
             cut_off(&cut, go.clone()),
             crash(&mut killed, go.clone()),
+            starve(&starved, go.clone()),
         )
     };
     let raised = tokio::select! {
@@ -207,11 +223,12 @@ pub async fn clients_and_servers(quiet: Duration) -> String {
         _never = others => unreachable!("they go on for ever"),
     };
     stopped.signal("CONT");
+    starved.signal("CONT");
     // It would play on for minutes.
     let _gone = lab.kill().await;
     // It may be between two lives.
     drop(killed);
-    for server in [reset, half_open, far, stopped, cut, door, seen, lost] {
+    for server in [reset, half_open, far, stopped, cut, door, seen, lost, starved] {
         server.end().await;
     }
     raised
@@ -223,6 +240,17 @@ async fn crash(server: &mut Server, go: Go) {
     loop {
         sleep(Duration::from_secs(5)).await;
         server.start_again("KILL").await;
+    }
+}
+
+/// Leaves the server little of the CPU.
+async fn starve(server: &Server, go: Go) {
+    gone(&go).await;
+    loop {
+        server.signal("STOP");
+        sleep(Duration::from_secs(4)).await;
+        server.signal("CONT");
+        sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -1,17 +1,31 @@
 //! Faults on the way to upstreams, and of their processes, all at once: each at an upstream of its own.
 
-use super::{all_raised, all_scraped, all_told, gone, rules, stays_quiet};
+use super::{HARMLESS, all_raised, all_scraped, all_told, firing, gone, rules, stays_quiet};
 use crate::support::{Modern, Prometheus, Server, Setup, descendants, job};
 use futures_util::future::join_all;
 use mcp_chaos::{Fault, Proxy, ProxyOptions, control::Control};
 use mcp_telemetry::Telemetry;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::{sync::watch, time::sleep};
+
+/// Calls at once of each upstream.
+const CALLERS: usize = 3;
 
 /// The faults of the network, by the name of their upstream.
 fn faults() -> Vec<(&'static str, Value)> {
+    // Connections that are open are not refused, and lists are read by new ones.
+    let first = json!({"kind": "reset", "for": "8s"});
     vec![
+        ("status-429", json!({"kind": "status", "code": 429, "methods": ["tools/call"]})),
+        ("latency", json!({"kind": "latency", "delay": "3s"})),
+        ("bandwidth", json!({"kind": "bandwidth", "rate": 600})),
+        ("loss", json!({"kind": "loss", "rate": 0.5, "timeout": "300ms"})),
+        ("slice", json!({"kind": "slice", "size": 40, "gap": "80ms"})),
+        ("corrupt", json!({"kind": "corrupt", "share": 0.7})),
+        ("refuse", json!([{"kind": "refuse"}, first])),
+        ("cut", json!({"kind": "cut", "after": 100})),
+        ("empty_tools", json!([{"kind": "empty_tools"}, first])),
         ("status-401", json!({"kind": "status", "code": 401})),
         ("status-500", json!({"kind": "status", "code": 500, "methods": ["tools/call"]})),
         ("reset", json!({"kind": "reset"})),
@@ -22,11 +36,47 @@ fn faults() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// Those that raise none.
+fn harmless(name: &str) -> Value {
+    match name {
+        "duplicate" => json!({"kind": name, "direction": "both"}),
+        "slow_close" => json!({"kind": name, "delay": "2s"}),
+        "stream_cut" => json!({"kind": name, "after": 1}),
+        _ => json!({"kind": name}),
+    }
+}
+
+/// All of them.
+fn given() -> impl Iterator<Item = (&'static str, Value)> {
+    faults().into_iter().chain(HARMLESS.map(|name| (name, harmless(name))))
+}
+
+/// One, or all of several.
+fn each(fault: &Value) -> &[Value] {
+    fault.as_array().map_or(std::slice::from_ref(fault), Vec::as_slice)
+}
+
+/// Their kinds.
+fn kinds() -> BTreeSet<String> {
+    let kinds = |fault: Value| -> Vec<String> {
+        each(&fault).iter().map(|one| one["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    given().flat_map(|(_, fault)| kinds(fault)).collect()
+}
+
+/// Fails if an alert tells of an upstream to which only such was done.
+async fn none_of_the_harmless(prometheus: &Prometheus) {
+    for alert in firing(prometheus).await {
+        let upstream = alert["labels"]["upstream"].as_str().unwrap_or_default();
+        assert!(!HARMLESS.contains(&upstream), "{alert}");
+    }
+}
+
 /// Their ways to the server behind them, one each; all count in one place.
 async fn ways(behind: &Server) -> (Vec<(&'static str, Proxy)>, Control) {
     let telemetry = Telemetry::for_chaos().unwrap();
     let mut ways = Vec::new();
-    for (name, _) in faults() {
+    for (name, _) in given() {
         let options = ProxyOptions {
             telemetry: Some(telemetry.clone()),
             seed: 7,
@@ -66,6 +116,9 @@ async fn call(server: &Server, upstream: &str) {
     let client = Modern::with(server, upstream, json!({}));
     let (name, arguments) = match upstream {
         "kill" | "stop" => ("test_simple_text", json!({})),
+        // In many segments.
+        "loss" => ("echo", json!({"message": "x".repeat(10_000)})),
+        "bandwidth" | "slice" => ("echo", json!({"message": "x".repeat(2_000)})),
         _ => ("echo", json!({"message": "x"})),
     };
     let params = json!({"name": format!("{upstream}__{name}"), "arguments": arguments});
@@ -104,22 +157,23 @@ pub async fn upstreams(quiet: Duration) -> String {
     ];
     let prometheus = Prometheus::start(server.dir(), 2, &jobs, &rules(server.dir())).await;
     let names: Vec<&str> = ways.iter().map(|(name, _)| *name).chain(["kill", "stop"]).collect();
-    let calls = join_all(names.iter().map(|name| call(&server, name)));
+    let callers = names.iter().flat_map(|name| [name; CALLERS]);
+    let calls = join_all(callers.map(|name| call(&server, name)));
     let (tell, go) = watch::channel(false);
     let look = async {
         all_scraped(&prometheus, jobs.len()).await;
         stays_quiet(&prometheus, quiet).await;
         tell.send_replace(true);
-        for ((name, fault), (_, proxy)) in faults().into_iter().zip(&ways) {
-            let mut fault = fault;
-            fault["name"] = name.into();
-            proxy.add(serde_json::from_value::<Fault>(fault).unwrap()).unwrap();
+        for ((_, fault), (_, proxy)) in given().zip(&ways) {
+            for fault in each(&fault) {
+                proxy.add(serde_json::from_value::<Fault>(fault.clone()).unwrap()).unwrap();
+            }
         }
-        let kinds = ["status", "reset", "half_open", "pause", "reply_lost"];
         let ((), raised) = tokio::join!(
-            all_told(&prometheus, &kinds),
+            all_told(&prometheus, kinds()),
             all_raised(&prometheus, "upstream", |fault| ("upstream", fault.to_owned()))
         );
+        none_of_the_harmless(&prometheus).await;
         raised
     };
     let processes = async {

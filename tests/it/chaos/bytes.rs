@@ -3,10 +3,12 @@
 
 use super::{Client, before, fault, injected, server};
 use crate::support::{until, within};
-use mcp_chaos::{Kind, Phase, kind};
+use futures_util::{SinkExt as _, StreamExt as _};
+use mcp_chaos::{Direction, Kind, Phase, kind};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -39,6 +41,24 @@ async fn latency_is_spread_around_its_delay() {
     assert!(took[50] < ms(25 + 200), "half of them: {:?}", took[50]);
     assert_eq!(injected(&proxy), 100, "one for each answer");
     proxy.remove("f").expect("removed");
+}
+
+#[tokio::test]
+async fn latency_delays_the_pings_of_a_socket_too() {
+    let server = server().await;
+    let proxy = before(&server, vec![]).await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/ws", proxy.address()))
+        .await
+        .expect("a socket");
+    let delay = ms(400);
+    let latency = kind::latency::Latency::of(delay);
+    proxy.add(fault(Kind::Latency(latency)).direction(Direction::Both)).expect("added");
+    let from = Instant::now();
+    socket.send(Message::Ping("p".into())).await.expect("sent");
+    let pong = within(30, "the pong", socket.next()).await.expect("a frame").expect("a frame");
+    assert_eq!(pong, Message::Pong("p".into()));
+    assert!(from.elapsed() >= 2 * delay, "late each way: {:?}", from.elapsed());
+    assert_eq!(injected(&proxy), 0, "they are no messages");
 }
 
 #[tokio::test]

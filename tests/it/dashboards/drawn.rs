@@ -82,8 +82,8 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-/// The folder with Grafana's parts and the page; `./test` has made it.
-async fn prepared() -> String {
+/// The folders of Grafana's parts and of the page; `./test` has made them.
+async fn prepared() -> [String; 2] {
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|folder| !folder.is_empty());
     let cache = cache.map_or_else(
         || Path::new(&std::env::var_os("HOME").expect("HOME")).join(".cache"),
@@ -94,26 +94,21 @@ async fn prepared() -> String {
     let made = within(200, "the page is built", command.kill_on_drop(true).output()).await;
     let made = made.expect("node");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    String::from_utf8(made.stdout).expect("a path").trim().to_owned()
+    let folders = String::from_utf8(made.stdout).expect("paths");
+    let (parts, page) = folders.trim().split_once('\n').expect("two lines");
+    [parts.to_owned(), page.to_owned()]
 }
 
-/// What is drawn, and how: dashboards by their uids out of a folder, each in all looks.
-struct Drawing<'a> {
-    base: &'a str,
-    installed: &'a str,
-    time: [u64; 2],
-}
-
-impl Drawing<'_> {
-    async fn of(&self, folder: &Path, uids: &[String], looks: Value) -> Vec<Value> {
-        let pictures = std::env::var("MCP_TEST_PICTURES").ok();
-        let plan = json!({
-            "installed": self.installed, "dashboards": folder, "prometheus": self.base, "uids": uids,
-            "from": self.time[0], "to": self.time[1], "scrape": SCRAPE, "looks": looks, "pictures": pictures,
-        });
-        let drawn = run_script("../dashboards/draw.mjs", &plan, 200, String::new).await;
-        drawn.as_array().expect("looks").clone()
-    }
+/// Has all of them drawn over that time, in one browser: `{uid: {file, looks}}`.
+async fn draw(prometheus: &Prometheus, [from, to]: [u64; 2], wanted: Value) -> Vec<Value> {
+    let [installed, page] = prepared().await;
+    let pictures = std::env::var("MCP_TEST_PICTURES").ok();
+    let plan = json!({
+        "installed": installed, "page": page, "prometheus": prometheus.base(), "from": from, "to": to,
+        "scrape": SCRAPE, "dashboards": wanted, "pictures": pictures,
+    });
+    let drawn = run_script("../dashboards/draw.mjs", &plan, 200, String::new).await;
+    drawn.as_array().expect("looks").clone()
 }
 
 /// Nothing is in error, and what is empty has a reason.
@@ -122,6 +117,7 @@ fn assert_well(look: &Value) {
     assert_eq!((&look["errors"], &look["strange"]), (&none, &none), "{look}");
     assert_eq!(look["broken"], none, "{look}");
     assert_eq!(look["fits"], true, "{} at {}", look["uid"], look["width"]);
+    assert_eq!(look["cut"], none, "titles of {} at {}", look["uid"], look["width"]);
     for answer in look["answered"].as_array().expect("answers") {
         assert_eq!(answer["error"], Value::Null, "{}: {answer}", look["uid"]);
     }
@@ -140,7 +136,7 @@ fn empty(look: &Value) -> Vec<String> {
 
 /// A dashboard with a panel that is well, one that asks nonsense, one that nobody can draw and one
 /// that is empty.
-fn spoilt(folder: &Path) {
+fn spoilt(file: &Path) {
     let all = dashboards();
     let mut json = all.into_iter().find(|one| one.uid == "mcp-runtime").expect("it is there").json;
     let panels = json["panels"].as_array_mut().expect("panels");
@@ -149,12 +145,35 @@ fn spoilt(folder: &Path) {
     panels[1]["targets"][0]["expr"] = json!("sum(");
     panels[2]["type"] = json!("crystal-ball");
     panels[3]["targets"][0]["expr"] = json!("mcp_nothing_total");
-    fs::write(folder.join("spoilt.json"), json.to_string()).expect("a dashboard");
+    fs::write(file, json.to_string()).expect("a dashboard");
+}
+
+/// Each dashboard as it is shipped, in two looks, and one that is spoilt.
+fn wanted(server: &Server) -> Value {
+    let instance = server.base().trim_start_matches("http://").to_owned();
+    let one = json!({"instance": instance, "transport": "http", "upstream": "fix"});
+    let looks = json!([[1280, "light"], [1024, "dark", one]]);
+    let shipped = dashboards().into_iter();
+    let shipped = shipped.map(|one| (one.uid, json!({"file": one.file, "looks": looks})));
+    let mut wanted: serde_json::Map<String, Value> = shipped.collect();
+    let file = server.dir().join("spoilt.json");
+    spoilt(&file);
+    wanted.insert("spoilt".to_owned(), json!({"file": file, "looks": [[1280, "light"]]}));
+    Value::Object(wanted)
+}
+
+/// What is wrong is seen, and told from what is merely empty.
+fn assert_spoilt(look: &Value) {
+    let broken = look["broken"].as_array().expect("what is broken");
+    assert_eq!(broken.len(), 2, "{look}");
+    assert!(look["broken"].to_string().contains("crystal-ball"), "{look}");
+    assert_eq!(empty(look).len(), 2, "{look}");
+    let nothing = look["stats"]["Store failures"].as_str().expect("a panel");
+    assert!(nothing.ends_with("no data"), "what is not known is not well: {nothing}");
 }
 
 #[tokio::test]
 async fn every_panel_is_drawn_by_grafanas_parts_and_none_is_in_error() {
-    let installed = prepared().await;
     let setup = Setup::new().fixture("fix", json!({})).set("limits.heartbeat", 0.3);
     let mut server = setup.start().await;
     server.upstreams(&["fix"], "connected").await;
@@ -162,15 +181,14 @@ async fn every_panel_is_drawn_by_grafanas_parts_and_none_is_in_error() {
     let prometheus = prometheus(&server, &metrics).await;
     let since = now();
     let time = [since, act(&mut server, &prometheus, &metrics).await];
-    let drawing = Drawing { base: prometheus.base(), installed: &installed, time };
-    let uids: Vec<String> = dashboards().iter().map(|one| one.uid.clone()).collect();
-    let instance = server.base().trim_start_matches("http://").to_owned();
-    let one = json!({"instance": instance, "transport": "http", "upstream": "fix"});
-    let looks = json!([[1280, "light"], [1024, "dark", one]]);
-    let drawn = drawing.of(&path("dashboards"), &uids, looks).await;
-    assert_eq!(drawn.len(), 2 * uids.len());
+    let drawn = draw(&prometheus, time, wanted(&server)).await;
+    let (spoilt, drawn): (Vec<_>, Vec<_>) = drawn.iter().partition(|look| look["uid"] == "spoilt");
+    assert_spoilt(spoilt[0]);
+    let dashboards = dashboards();
+    assert_eq!(drawn.len(), 2 * dashboards.len());
     let mut missing = Vec::new();
-    for (look, dashboard) in drawn.iter().zip(dashboards().iter().flat_map(|one| [one, one])) {
+    for look in &drawn {
+        let dashboard = dashboards.iter().find(|one| look["uid"] == one.uid).expect("it is ours");
         assert_well(look);
         assert_eq!(look["panels"], dashboard.panels().count());
         for variable in look["variables"].as_array().expect("variables") {
@@ -185,15 +203,6 @@ async fn every_panel_is_drawn_by_grafanas_parts_and_none_is_in_error() {
     let upstreams = drawn.iter().find(|look| look["uid"] == "mcp-upstreams").expect("it is drawn");
     let shown = upstreams["stats"]["Tools listed"].as_str().expect("a panel");
     assert_eq!(shown.lines().last(), Some(&*listed), "{shown}");
-
-    spoilt(server.dir());
-    let spoilt = drawing.of(server.dir(), &["spoilt".to_owned()], json!([[1280, "light"]])).await;
-    let broken = spoilt[0]["broken"].as_array().expect("what is broken");
-    assert_eq!(broken.len(), 2, "{spoilt:?}");
-    assert!(spoilt[0]["broken"].to_string().contains("crystal-ball"), "{spoilt:?}");
-    assert_eq!(empty(&spoilt[0]).len(), 2, "{spoilt:?}");
-    let nothing = spoilt[0]["stats"]["Store failures"].as_str().expect("a panel");
-    assert!(nothing.ends_with("no data"), "what is not known is not well: {nothing}");
     drop(prometheus);
     server.signal("TERM");
     assert_eq!(server.exit_code().await, Some(0));

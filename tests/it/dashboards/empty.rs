@@ -1,7 +1,7 @@
 //! What has no answer when all is well.
 
 /// The beginning of the place, a part of the expression, and why it is empty.
-const EMPTY: [(&str, &str, &str); 4] = [
+const EMPTY: [(&str, &str, &str); 5] = [
     ("", "mcp_certificate_expiry_timestamp_seconds", "there is no series without TLS"),
     ("", "absent(up", "says something only when there is no server"),
     (
@@ -10,6 +10,7 @@ const EMPTY: [(&str, &str, &str); 4] = [
         "it was not started just now",
     ),
     ("mcp-reliability: Alerts", "ALERTS", "no alert is raised"),
+    ("mcp-lab: ", "mcp_lab_scenario_running[1m]", "a scenario begins for a few seconds alone"),
 ];
 
 /// Why an expression at this place may be empty.

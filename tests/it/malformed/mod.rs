@@ -1,5 +1,6 @@
 //! Every kind of malformed input is answered as protocol.md says: HTTP status, JSON-RPC code, the
-//! request's id where there is one, as JSON. No other session notices.
+//! request's id where there is one, as JSON, or in band as the one message of a stream. No other
+//! session notices.
 
 mod http_edge;
 mod legacy;
@@ -72,15 +73,29 @@ impl Row {
         Reply::of(sent.unwrap_or_else(|error| panic!("{}: {error}", self.what))).await
     }
 
+    /// The one message of an answer. One in band is an event of a stream when it took its time.
+    fn message(&self, reply: &Reply) -> Value {
+        let kind = reply.header("content-type");
+        let text = if self.status == 200 && kind.starts_with("text/event-stream") {
+            let data: Vec<_> =
+                reply.text.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+            data.concat()
+        } else if kind.starts_with("application/json") {
+            reply.text.clone()
+        } else {
+            String::new()
+        };
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
     /// Sends it; what does not come back as it must is told in one line.
     async fn fault(&self, server: &Server) -> Option<String> {
         let reply = self.send(server).await;
         let kind = reply.header("content-type").to_owned();
-        let body: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+        let body = self.message(&reply);
         let is = (reply.status, body["error"]["code"].as_i64(), &body["id"]);
         let sentence = body["error"]["message"].as_str().unwrap_or_default();
         let right = is == (self.status, Some(self.code), &self.id)
-            && kind.starts_with("application/json")
             && body["jsonrpc"] == "2.0"
             && !sentence.is_empty();
         let must = (self.status, self.code, &self.id);
@@ -129,5 +144,14 @@ async fn check(server: Server, rows: Vec<Row>) {
 }
 
 async fn server() -> Server {
-    Setup::new().fixture("fix", json!({})).set("limits.body_bytes", 100_000).start().await
+    let setup = Setup::new().fixture("fix", json!({})).set("limits.body_bytes", 100_000);
+    let server = setup.start().await;
+    // What names a tool waits until it is known which there are.
+    let client = Legacy::open(&server).await;
+    until("the upstream's tools are listed", || async {
+        client.tools().await.iter().any(|tool| tool == "fix__sleep")
+    })
+    .await;
+    client.close().await;
+    server
 }

@@ -49,6 +49,43 @@ async fn every_request_finds_the_upstream_and_nobody_else_the_task() {
 }
 
 #[tokio::test]
+async fn who_listens_hears_what_an_upstream_tells_of_its_task() {
+    let dir = tempfile::tempdir().unwrap();
+    let setup = with_long_running(&dir.path().join("log"), &[]).two_principals();
+    let mut server = start(setup).await.with_token("token-of-alice-0123456789");
+    let wants = |id: &str| json!({"notifications": {"taskIds": [id]}});
+    let id = begin(&client(&server), "fix__confirm_delete", json!({})).await;
+    server = server.with_token("token-of-bob-0123456789");
+    {
+        let mut stream = client(&server).start("subscriptions/listen", wants(&id)).await;
+        let taken = stream.method("notifications/subscriptions/acknowledged").await;
+        assert_eq!(taken["params"]["notifications"], json!({}), "it is not his");
+    }
+    server = server.with_token("token-of-alice-0123456789");
+    {
+        let alice = client(&server);
+        let mut stream = alice.start("subscriptions/listen", wants(&id)).await;
+        let taken = stream.method("notifications/subscriptions/acknowledged").await;
+        assert_eq!(taken["params"]["notifications"], json!({"taskIds": [id]}));
+        let key = "io.modelcontextprotocol/subscriptionId";
+        let ours = &taken["params"]["_meta"][key];
+        let first = stream.method("notifications/tasks").await;
+        assert_eq!(first["params"]["taskId"], id, "how it is, first of all: {first}");
+        assert_eq!(&first["params"]["_meta"], &json!({key: ours}), "{first}");
+        assert!(first["params"].get("resultType").is_none(), "{first}");
+        reaches(&alice, &id, "input_required").await;
+        let answer = json!({"action": "accept", "content": {"confirm": true}});
+        let params = json!({"taskId": id, "inputResponses": {"confirm": answer}});
+        acknowledged(&alice, "tasks/update", params).await;
+        let is_over = |told: &Value| told["params"]["status"] == "completed";
+        let told = stream.find("its end", is_over).await;
+        assert_eq!((&told["params"]["taskId"], &told["params"]["_meta"][key]), (&json!(id), ours));
+        assert_eq!(text(&told["params"]["result"]), "confirmed: true", "{told}");
+    }
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn who_does_not_take_tasks_is_told_so_by_a_tool_that_needs_them() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(with_long_running(&dir.path().join("log"), &[])).await;

@@ -2,8 +2,9 @@
 //! line leads to it.
 
 use super::{receiver, recording, span_of};
-use crate::support::{Legacy, Server, descendants, kill_all, until};
+use crate::support::{Legacy, Server, connect, descendants, head, kill_all, until};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 /// The newest log line of that event, with the ids of the span it belongs to.
 fn line_of(server: &Server, event: &str) -> Option<Value> {
@@ -74,4 +75,39 @@ async fn one_trace_shows_the_call_both_losses_both_returns_and_the_answer() {
     let life = span_of(&receiver, "the session", |span| span.name == "session").await;
     assert_eq!(life.attributes["mcp.session.id"], session);
     assert_eq!(life.attributes["mcp_orchestrator.reason"], "client_deleted");
+}
+
+#[tokio::test]
+async fn a_client_that_is_gone_before_its_answer_streams_is_in_the_trace_of_its_call() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("ran");
+    let (receiver, grpc, _http) = receiver().await;
+    let server = recording(&log, grpc, "debug").await;
+    let client = Legacy::open(&server).await;
+    let params = json!({"name": "fix__record", "arguments": {"key": "k", "ms": 500}});
+    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+    let body = body.to_string();
+    let lines = format!("Content-Length: {}\r\nMcp-Session-Id: {}\r\n", body.len(), client.session);
+    let mut socket = connect(&server).await;
+    server.sent("tools/call");
+    socket.write_all((head(&server, &lines) + &body).as_bytes()).await.unwrap();
+    // It goes as soon as its call runs: at best before a stream is begun for it.
+    until("the call runs", || async { log.exists() }).await;
+    drop(socket);
+    let lost = logged(&server, "client_lost").await;
+    until("the call has ended", || async {
+        server.scrape().await.sum("mcp_requests_total", &[("method", "tools/call")]) == 1.0
+    })
+    .await;
+    client.close().await;
+    server.finish().await;
+
+    let name = "tools/call fix__record";
+    let call = span_of(&receiver, name, |span| span.name == name).await;
+    assert!(!call.attributes.contains_key("error.type"), "it runs on to its end: {call:?}");
+    assert_eq!((&lost["trace_id"], &lost["span_id"]), (&json!(call.trace), &json!(call.id)));
+    span_of(&receiver, "client lost", |span| {
+        (span.name.as_str(), span.parent.as_str()) == ("client lost", call.id.as_str())
+    })
+    .await;
 }

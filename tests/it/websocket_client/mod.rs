@@ -4,6 +4,7 @@
 mod away;
 mod cuts;
 mod plain;
+mod upstream;
 mod wire;
 
 use crate::support::{Server, Setup, until};

@@ -4,7 +4,7 @@
 use crate::support::{Port, bind};
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,7 +12,7 @@ use tokio::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinSet,
 };
 
@@ -46,6 +46,10 @@ struct Shared {
     plan: Box<Plan>,
     mode: watch::Sender<Mode>,
     listens: watch::Sender<bool>,
+    cut_all: Notify,
+    opened: AtomicU64,
+    /// Connections up to this one pass nothing on any more.
+    muted: AtomicU64,
     cuts: Mutex<Vec<Cut>>,
 }
 
@@ -64,6 +68,9 @@ impl Wire {
             plan: Box::new(plan),
             mode: watch::Sender::new(Mode::Open),
             listens: watch::Sender::new(false),
+            cut_all: Notify::new(),
+            opened: AtomicU64::new(0),
+            muted: AtomicU64::new(0),
             cuts: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -93,6 +100,17 @@ impl Wire {
         self.shared.mode.send_replace(Mode::Silent);
     }
 
+    /// What is open now passes nothing on any more; new connections are well.
+    pub(super) fn mute(&self) {
+        self.shared.muted.store(self.shared.opened.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// All connections end, and nothing is passed on on new ones.
+    pub(super) fn dead_end(&self) {
+        self.silent();
+        self.shared.cut_all.notify_one();
+    }
+
     /// All is well again, for new connections at least.
     pub(super) fn up(&self) {
         self.shared.mode.send_replace(Mode::Open);
@@ -117,6 +135,7 @@ async fn listen(shared: Arc<Shared>) {
                     let Ok((client, _)) = accepted else { continue };
                     connections.spawn(connection(client, Arc::clone(&shared)));
                 }
+                () = shared.cut_all.notified() => connections.abort_all(),
                 _ = mode.wait_for(|mode| *mode == Mode::Down) => break,
             }
             while connections.try_join_next().is_some() {}
@@ -131,33 +150,39 @@ async fn connection(client: TcpStream, shared: Arc<Shared>) {
     let Ok(server) = TcpStream::connect(&shared.target).await else { return };
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let cut_answer = AtomicBool::new(false);
+    let number = shared.opened.fetch_add(1, Ordering::SeqCst) + 1;
+    let one = One { number, shared: &shared, cut_answer: AtomicBool::new(false) };
     tokio::select! {
-        () = up(from_client, to_server, &shared, &cut_answer) => {}
-        () = down(from_server, to_client, &shared, &cut_answer) => {}
+        () = up(from_client, to_server, &one) => {}
+        () = down(from_server, to_client, &one) => {}
     }
 }
 
-/// What was silent once stays so: only new connections are well again.
-async fn hear(shared: &Shared) {
-    if *shared.mode.borrow() == Mode::Silent {
-        std::future::pending::<()>().await;
+/// One connection.
+struct One<'a> {
+    number: u64,
+    shared: &'a Shared,
+    cut_answer: AtomicBool,
+}
+
+impl One<'_> {
+    /// What was silent once stays so: only new connections are well again.
+    async fn hear(&self) {
+        let is_muted = self.number <= self.shared.muted.load(Ordering::SeqCst);
+        if is_muted || *self.shared.mode.borrow() == Mode::Silent {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
-async fn up(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    shared: &Shared,
-    cut_answer: &AtomicBool,
-) {
+async fn up(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, one: &One<'_>) {
     let mut seen = Vec::new();
     while !seen.ends_with(b"\r\n\r\n") {
         if !matches!(from.read_buf(&mut seen).await, Ok(1..)) {
             return;
         }
     }
-    hear(shared).await;
+    one.hear().await;
     if to.write_all(&seen).await.is_err() {
         return;
     }
@@ -165,17 +190,17 @@ async fn up(
     loop {
         while let Some(length) = length_of_frame(&seen) {
             let frame: Vec<u8> = seen.drain(..length).collect();
-            hear(shared).await;
-            let cut = (shared.plan)(&text_of(&frame));
+            one.hear().await;
+            let cut = (one.shared.plan)(&text_of(&frame));
             if cut != Cut::None {
-                shared.cuts.lock().expect("no panic").push(cut);
+                one.shared.cuts.lock().expect("no panic").push(cut);
             }
             let part = match cut {
                 Cut::Before => return,
                 Cut::During => &frame[..frame.len() - 7],
                 Cut::None | Cut::After | Cut::InAnswer => &frame,
             };
-            cut_answer.fetch_or(cut == Cut::InAnswer, Ordering::SeqCst);
+            one.cut_answer.fetch_or(cut == Cut::InAnswer, Ordering::SeqCst);
             if to.write_all(part).await.is_err() || matches!(cut, Cut::During | Cut::After) {
                 return;
             }
@@ -186,16 +211,11 @@ async fn up(
     }
 }
 
-async fn down(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    shared: &Shared,
-    cut_answer: &AtomicBool,
-) {
+async fn down(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, one: &One<'_>) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        hear(shared).await;
-        let is_cut = cut_answer.load(Ordering::SeqCst);
+        one.hear().await;
+        let is_cut = one.cut_answer.load(Ordering::SeqCst);
         let part = if is_cut { read / 2 } else { read };
         if to.write_all(&buffer[..part]).await.is_err() || is_cut {
             return;

@@ -170,7 +170,11 @@ impl Actor {
     async fn act(self: &Arc<Self>, step: &Step) -> Result<(), String> {
         match step {
             Step::Connect {} => self.reach().await,
-            Step::Initialize {} => self.initialize().await,
+            Step::Initialize {} => {
+                let done = self.initialize().await;
+                self.stage.has_come(&self.part.name);
+                done
+            }
             Step::ListTools {} => self.list_tools().await,
             Step::CallTool { tool, arguments, ms, may_fail } => {
                 let ended = self.call(tool.as_deref(), arguments.as_ref(), *ms, None).await?;

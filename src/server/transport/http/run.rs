@@ -15,6 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcp_protocol::{Era, Id, Payload};
+use mcp_telemetry::Telemetry;
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
@@ -36,6 +37,7 @@ struct RunsOn {
     running: Option<Running>,
     log: Arc<EventLog>,
     tasks: TaskTracker,
+    telemetry: Telemetry,
 }
 
 impl RunsOn {
@@ -61,6 +63,10 @@ impl Future for RunsOn {
 
 impl Drop for RunsOn {
     fn drop(&mut self) {
+        if self.running.is_some() {
+            // Nobody waits for the answer, which has not become a stream yet.
+            self.log.followed.caller_lost(&self.telemetry);
+        }
         self.detach();
     }
 }
@@ -97,8 +103,8 @@ pub(super) async fn legacy(
     running: Running,
     plain: impl FnOnce(Vec<String>) -> Response,
 ) -> Response {
-    let mut call =
-        RunsOn { running: Some(running), log: Arc::clone(&log), tasks: stages.tasks.clone() };
+    let (tasks, telemetry) = (stages.tasks.clone(), stages.telemetry.clone());
+    let mut call = RunsOn { running: Some(running), log: Arc::clone(&log), tasks, telemetry };
     if let Some(texts) = at_once(&mut call, &log).await {
         if log.is_untouched() {
             return plain(texts);

@@ -109,17 +109,23 @@ function svg(kind, attributes, text) {
   return made;
 }
 
+// The least of 1, 2, 5, 10, 20, 50… that is not below.
+function scale(most) {
+  const ten = 10 ** Math.floor(Math.log10(most));
+  return ten * [1, 2, 5, 10].find((times) => times * ten >= most);
+}
+
 function chart(id, first, second, unit) {
   const [width, height, left, bottom] = [at(id).clientWidth || 320, 144, 44, 18];
   const known = [...first, ...second].filter((value) => value !== null);
-  const top = Math.max(...known, 1) * 1.1;
+  const top = scale(Math.max(...known, 1));
   const x = (index) => left + ((width - left) * (index + POINTS - first.length)) / (POINTS - 1);
   const y = (value) => (height - bottom) * (1 - value / top) + 4;
   const path = (values) =>
     values.map((value, index) => (value === null ? "" : `${index && values[index - 1] !== null ? "L" : "M"}${x(index).toFixed(1)} ${y(value).toFixed(1)}`)).join("");
   const parts = [0, 0.5, 1].flatMap((share) => [
     svg("line", { class: "grid", x1: left, x2: width, y1: y(top * share), y2: y(top * share) }),
-    svg("text", { x: left - 6, y: y(top * share) + 4, "text-anchor": "end" }, round(top * share)),
+    svg("text", { x: left - 6, y: y(top * share) + 4, "text-anchor": "end" }, Number((top * share).toPrecision(3))),
   ]);
   parts.push(svg("text", { x: left, y: height }, `${Math.round((POINTS * EVERY_MS) / 60000)} min ago`));
   parts.push(svg("text", { x: width, y: height, "text-anchor": "end" }, "now"));
@@ -130,19 +136,29 @@ function chart(id, first, second, unit) {
   at(id).setAttribute("aria-label", `${at(`${id}-title`).textContent}: now ${last(first)}, dashes ${last(second)}`);
 }
 
+// Tools of a server that was never reached are not known, so they are not missing either.
+function summary(gone, total, away, servers) {
+  if (gone > 0) return `${gone} of ${total} tools cannot be called`;
+  if (away > 0) return `${away} of ${servers} server${servers === 1 ? "" : "s"} not connected; ${total} tools can be called`;
+  if (total === 0) return "Only the built-in tools are served";
+  return `All ${total} tools can be called${servers > 0 ? `; ${servers} server${servers === 1 ? "" : "s"} behind them` : ""}`;
+}
+
 function headline(status, missing, total) {
   const words = at("headline");
-  const gone = missing.size;
-  const servers = status.upstreams.length;
-  let text = total > 0 ? `All ${total} tools can be called` : "Only the built-in tools are served";
-  if (gone > 0) text = `${gone} of ${total} tools cannot be called`;
-  else if (servers > 0 && total > 0) text += `; ${servers} server${servers === 1 ? "" : "s"} behind them`;
-  if (words.textContent !== text) words.textContent = text;
-  words.className = gone > 0 ? "bad" : "";
   const away = status.upstreams.filter((row) => row.state !== "connected");
+  const text = summary(missing.size, total, away.length, status.upstreams.length);
+  if (words.textContent !== text) words.textContent = text;
+  words.className = missing.size + away.length > 0 ? "bad" : "";
   const why = away.map((row) => `${row.name}: ${row.state} since ${new Date(row.since * 1000).toLocaleTimeString()}${row.lastError ? `: ${row.lastError}` : ""}`);
   if (status.store.error) why.push(`The store of sessions is ${status.store.state}: ${status.store.error}`);
-  at("why").textContent = why.join(" · ");
+  at("why").textContent = why.join("\n");
+}
+
+// The tools of an upstream that cannot be called, as words.
+function outOfReach(upstream, gone) {
+  if (gone.length > 0) return `${gone.length}: ${gone.slice(0, 8).map((labels) => labels.tool).join(", ")}${gone.length > 8 ? ", …" : ""}`;
+  return upstream.tools === 0 && upstream.state !== "connected" ? "none is known" : "none";
 }
 
 function show(status, active, ended, metrics) {
@@ -172,9 +188,9 @@ function show(status, active, ended, metrics) {
     cell(row, upstream.name);
     const good = upstream.state === "connected";
     cell(row, upstream.state, `state ${good ? "good" : upstream.state === "failed" ? "bad" : ""}`);
-    cell(row, ago(upstream.since * 1000));
+    cell(row, ago(upstream.since * 1000), "time");
     cell(row, upstream.tools, "number");
-    cell(row, gone.length === 0 ? "none" : `${gone.length}: ${gone.slice(0, 8).map((labels) => labels.tool).join(", ")}${gone.length > 8 ? ", …" : ""}`, "words");
+    cell(row, outOfReach(upstream, gone), "words");
     cell(row, good ? "" : upstream.lastError, "words");
   });
   const client = (session) => [session.client.name, session.client.version].filter(Boolean).join(" ") || session.id;
@@ -182,15 +198,15 @@ function show(status, active, ended, metrics) {
     cell(row, client(session), "words");
     cell(row, session.transport);
     cell(row, session.principal, "words");
-    cell(row, ago(Date.parse(session.created)));
-    cell(row, ago(Date.parse(session.last_activity)));
+    cell(row, ago(Date.parse(session.created)), "time");
+    cell(row, ago(Date.parse(session.last_activity)), "time");
     cell(row, session.counts.requests, "number");
     cell(row, session.counts.errors, "number");
   });
   fill("ends", ended, "Nobody.", (row, session) => {
     cell(row, client(session), "words");
     cell(row, session.transport);
-    cell(row, ago(Date.parse(session.disconnected_at)));
+    cell(row, ago(Date.parse(session.disconnected_at)), "time");
     cell(row, (session.disconnect_reason ?? "").replaceAll("_", " "), "words");
   });
   remember(metrics);

@@ -2,7 +2,7 @@
 
 use crate::support::{START, at, close, event, flush, note, open, open_with, session};
 use mcp_protocol::Method;
-use mcp_store::{Change, Counts, Noted, Retention, Store, StoreError};
+use mcp_store::{Change, Counts, MemoryStore, Noted, Retention, Store, StoreError};
 use mcp_telemetry::Reason;
 use rusqlite::Connection;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -38,6 +38,32 @@ async fn events_expire() {
     let open_ones: Vec<(u64, usize)> = numbers(at(301)).await;
     assert_eq!(open_ones, [(0, 1)], "a stream that is closed and empty goes too");
     close(&store, at(302)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_goes_takes_what_came_after_its_end_with_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let durable = open(dir.path());
+    let model = MemoryStore::new(Retention::default(), START);
+    for store in [&durable as &dyn Store, &model] {
+        store.insert_session(session("a")).await.expect("written");
+        note(store, "a", at(1), Change::StreamClosed { stream: 1 });
+        note(store, "a", at(2), event(1, 1, "late"));
+    }
+    flush(&durable).await;
+    for store in [&durable as &dyn Store, &model] {
+        store.alive(at(301));
+    }
+    flush(&durable).await;
+    for store in [&durable as &dyn Store, &model] {
+        note(store, "a", at(301), Change::StreamOpened { stream: 1, request: None });
+    }
+    flush(&durable).await;
+    for store in [&durable as &dyn Store, &model] {
+        let all = store.load_sessions(at(301)).await.expect("read");
+        assert_eq!((all[0].streams.len(), all[0].streams[0].events.len()), (1, 0));
+    }
+    close(&durable, at(302)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

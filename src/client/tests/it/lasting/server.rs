@@ -113,6 +113,12 @@ impl Place {
         self.seen.lock().expect("no panic").iter().filter(|seen| seen.is(method)).count()
     }
 
+    /// Whether every request had that header.
+    pub fn saw_header(&self, name: &str, value: &str) -> bool {
+        let seen = self.seen.lock().expect("no panic");
+        !seen.is_empty() && seen.iter().all(|seen| seen.header(name) == value)
+    }
+
     /// The params of each message of a method.
     pub fn params_of(&self, method: &str) -> Vec<String> {
         let seen = self.seen.lock().expect("no panic");
