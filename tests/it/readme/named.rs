@@ -161,8 +161,15 @@ fn every_flag_that_is_named_exists() {
     let is_of_flag = |letter: char| letter.is_ascii_lowercase() || letter == '-';
     let known: BTreeSet<&str> = help.split(|letter| !is_of_flag(letter)).collect();
     // Of cargo, docker, kubectl, systemctl, du, and of an agent that is an example.
-    let others =
-        ["--stop-timeout", "--from-literal", "--kustomize", "--now", "--max-depth", "--stdio"];
+    let others = [
+        "--example",
+        "--stop-timeout",
+        "--from-literal",
+        "--kustomize",
+        "--now",
+        "--max-depth",
+        "--stdio",
+    ];
     let mut seen = 0;
     for page in pages::all() {
         let words = page.text.split(|letter| !is_of_flag(letter));
