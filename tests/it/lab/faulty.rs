@@ -40,7 +40,7 @@ async fn is_found(fault: &str, scenario: &str, measure: &str, cause: &str) {
     assert!(!failed.passed, "{measure}: {story}");
     let told = failed.cause.as_deref().unwrap_or_default();
     assert!(told.contains(cause), "{told:?} is no {cause:?}: {story}");
-    assert!(ended.said.contains(&format!("{measure}: ")), "{}", ended.said);
+    assert!(ended.said.contains(&format!("{scenario}: {measure} ")), "{}", ended.said);
     assert!(ended.said.contains(cause), "{}", ended.said);
 }
 
