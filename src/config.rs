@@ -22,7 +22,7 @@ use mcp_server::config::Config;
 use mcp_telemetry::{LogFileConfig, reason};
 use ourselves::Ourselves;
 use std::{
-    fs,
+    fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
 };
@@ -203,12 +203,17 @@ fn gather(given: &Given, environment: &Environment) -> Result<Layers, Failure> {
 
 /// Reads a file that the operator named.
 pub(crate) fn read(path: &Path, what: &str) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| {
-        let (path, why) = (path.display(), reason(&error));
-        Failure::usage(format!(
-            "the {what} {path} cannot be read: {why}; name another, or mend that"
-        ))
-    })
+    fs::read_to_string(path).map_err(|error| unread(path, what, &error))
+}
+
+/// The same for a file that need not be text.
+pub(crate) fn read_bytes(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| unread(path, what, &error))
+}
+
+fn unread(path: &Path, what: &str, error: &io::Error) -> Failure {
+    let (path, why) = (path.display(), reason(error));
+    Failure::usage(format!("the {what} {path} cannot be read: {why}; name another, or mend that"))
 }
 
 fn read_upstreams(layers: &Layers) -> Result<Upstreams, Failure> {

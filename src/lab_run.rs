@@ -196,7 +196,7 @@ pub(crate) fn watched<T>(
     let runtime = runtime.map_err(anyhow::Error::from)?;
     let result = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let shown = live::show(told, View::of_stderr());
+        let shown = live::show(told, View::of_stderr(), table::for_stderr);
         tokio::select! {
             biased;
             _name = signals.next() => Err(Failure::Interrupted),
@@ -242,7 +242,7 @@ pub(crate) fn check_personas(names: &[String]) -> Result<(), Failure> {
 /// Says something to whoever waits.
 pub(crate) fn tell(text: &str) {
     // With nobody to read it, there is nobody to tell.
-    let _told = writeln!(io::stderr().lock(), "{text}");
+    let _told = writeln!(io::stderr().lock(), "{}", table::for_stderr(text));
 }
 
 /// Scenarios by name or file; all that are shipped without any.

@@ -1,7 +1,7 @@
 //! Tables for people: columns that line up, folded to the width of the terminal. Where nobody looks
 //! (a pipe, a file) a row is one line, so that it can be searched.
 
-use std::{io, iter};
+use std::{io, iter, os::fd::AsFd};
 
 /// Least room that the last column is given beside the others.
 const LEAST: usize = 30;
@@ -12,9 +12,28 @@ const GAP: usize = 2;
 
 /// The columns of the terminal on standard output; none where there is no terminal.
 pub(crate) fn width() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    columns(io::stdout())
+}
+
+/// A line for standard error: folded between words where that is a terminal.
+pub(crate) fn for_stderr(line: &str) -> String {
+    sentence(line, columns(io::stderr()))
+}
+
+fn columns(of: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(of).ok()?;
     // Some terminals do not know.
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+fn sentence(line: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) if signs(line) > width => {
+            let room = width.saturating_sub(INDENT).max(1);
+            wrapped(line, room).join(&format!("\n{}", " ".repeat(INDENT)))
+        }
+        Some(_) | None => line.to_owned(),
+    }
 }
 
 /// The rows, the first of which is the head.
@@ -139,6 +158,16 @@ short                    gauge     1200
 ";
         assert_eq!(table(&rows(), None), text);
         assert_eq!(table(&rows(), Some(73)), text);
+    }
+
+    #[test]
+    fn a_sentence_is_folded_between_words_where_somebody_looks() {
+        let text = "availability 12 %, expected at least 99 %";
+        for width in [None, Some(41)] {
+            assert_eq!(sentence(text, width), text);
+        }
+        let folded = "availability 12 %,\n    expected at least\n    99 %";
+        assert_eq!(sentence(text, Some(22)), folded);
     }
 
     #[test]

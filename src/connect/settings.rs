@@ -159,10 +159,15 @@ fn token(text: Option<String>, file: Option<PathBuf>) -> Result<Option<Secret>, 
 fn guard(given: &Given, variables: &Variables<'_>, guard: &mut Guard) -> Result<(), Failure> {
     let file = given.ca_file.clone().or_else(|| variables.path("MCP_ORCHESTRATOR_CA_FILE"));
     if let Some(path) = file {
-        config::read(&path, "CA file")?;
-        let read = Guard::read_authorities(&path);
-        guard.authorities =
-            Some(read.map_err(|why| Failure::usage(format!("the CA file cannot be used: {why}")))?);
+        // Once: a pipe is empty the second time.
+        let authorities = Guard::authorities_of(&config::read_bytes(&path, "CA file")?);
+        let none = || {
+            let path = path.display();
+            Failure::usage(format!(
+                "the CA file cannot be used: {path} holds no certificate in PEM"
+            ))
+        };
+        guard.authorities = Some(authorities.ok_or_else(none)?);
     }
     let name = "MCP_ORCHESTRATOR_PRODUCTION";
     match variables.text(name).as_deref() {
@@ -201,6 +206,7 @@ fn shown(url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{io::Write as _, os::fd::AsRawFd as _};
 
     fn settings(given: Given, variables: &[(&str, &str)]) -> Result<Settings, String> {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
@@ -291,6 +297,20 @@ mod tests {
             refused.expect_err("not in production");
         }
         settings(url(local), &variable("false")).expect("valid");
+    }
+
+    #[test]
+    fn a_ca_file_may_be_a_pipe_and_hold_what_is_no_text() {
+        let made = rcgen::generate_simple_self_signed(["a.test".to_owned()]).expect("made");
+        let mut pem = b"# Autorit\xe9\n".to_vec();
+        pem.extend(made.cert.pem().bytes());
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(&pem).expect("written");
+        drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let given = Given { ca_file: Some(path.into()), ..url("https://a.test/mcp") };
+        let found = settings(given, &[]).expect("valid").client.options.guard.authorities;
+        assert_eq!(found.as_deref(), Some(&*pem));
     }
 
     #[test]

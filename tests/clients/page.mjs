@@ -35,6 +35,7 @@ async function look(width, colorScheme) {
   const found = await page.evaluate(() => ({
     headline: document.getElementById("headline").textContent,
     why: document.getElementById("why").textContent,
+    figures: document.getElementById("figures").textContent,
     upstreams: document.getElementById("upstreams").textContent,
     config: document.getElementById("config").textContent,
     fits: document.documentElement.scrollWidth <= document.documentElement.clientWidth,

@@ -106,6 +106,8 @@ async fn in_a_browser_the_page_follows_an_upstream_that_dies_and_comes_back() {
     server.upstreams(&["behind"], "connected").await;
     let well = look(&server, "All ", &[(1280, "light"), (400, "dark")]).await;
     assert_eq!(well[0]["why"], "", "{well:?}");
+    let figures = well[0]["figures"].as_str().expect("text");
+    assert!(figures.contains("Messages0") && figures.contains("p95–"), "{figures}");
     let config = well[0]["config"].as_str().expect("text");
     assert!(config.contains("presence_idle") && !config.contains(behind.token()), "{config}");
     behind.signal("KILL");

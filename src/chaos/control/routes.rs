@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::{Path, Request, State as Of},
-    http::{StatusCode, Uri, header},
+    http::{Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -50,6 +50,8 @@ pub(super) fn router(state: Arc<State>) -> Router {
         .route("/faults/{name}", one)
         .route("/reset", post(reset))
         .merge(toxics::router())
+        .fallback(no_path)
+        .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&state), admit))
         .with_state(state)
 }
@@ -162,6 +164,15 @@ pub(super) fn wrong(error: &ChaosError) -> Response {
         ChaosError::Listen { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     refuse(status, &error.to_string())
+}
+
+async fn no_path(uri: Uri) -> Response {
+    refuse(StatusCode::NOT_FOUND, &format!("there is no path {}", uri.path()))
+}
+
+async fn no_method(method: Method, uri: Uri) -> Response {
+    let why = format!("{} does not take {method}", uri.path());
+    refuse(StatusCode::METHOD_NOT_ALLOWED, &why)
 }
 
 fn refuse(status: StatusCode, why: &str) -> Response {

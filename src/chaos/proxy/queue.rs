@@ -5,8 +5,10 @@ use bytes::Bytes;
 use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
-/// Most bytes that wait in one lane.
+/// Most bytes that wait in one lane, with the room that each entry takes itself.
 const MOST_WAITING: usize = 4 << 20;
+/// That room, about.
+const ENTRY: usize = 128;
 
 /// The time between the pieces of a message that takes longer.
 const STEP: Duration = Duration::from_millis(20);
@@ -19,6 +21,15 @@ pub(super) enum Departure {
     End(End),
     /// This direction ends properly.
     Shut,
+}
+
+impl Departure {
+    fn size(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => ENTRY + bytes.len(),
+            Self::End(_) | Self::Shut => ENTRY,
+        }
+    }
 }
 
 /// What waits.
@@ -43,9 +54,7 @@ impl Queue {
     /// What leaves first, if its time has come.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Departure> {
         let (_, departure) = self.waiting.pop_front_if(|(leaves, _)| *leaves <= now)?;
-        if let Departure::Bytes(bytes) = &departure {
-            self.bytes -= bytes.len();
-        }
+        self.bytes -= departure.size();
         Some(departure)
     }
 
@@ -57,9 +66,7 @@ impl Queue {
     pub(super) fn push(&mut self, leaves: Instant, departure: Departure) {
         let leaves = self.last.map_or(leaves, |last| last.max(leaves));
         self.last = Some(leaves);
-        if let Departure::Bytes(bytes) = &departure {
-            self.bytes += bytes.len();
-        }
+        self.bytes += departure.size();
         self.waiting.push_back((leaves, departure));
     }
 
@@ -112,6 +119,19 @@ mod tests {
         queue.bytes(now + STEP, "late".into());
         queue.bytes(now, "b".into());
         assert_eq!(left(queue, now), [(20, 4), (20, 1)]);
+    }
+
+    #[test]
+    fn many_small_messages_fill_it_as_few_large_ones_do() {
+        for size in [2, 1 << 20] {
+            let (mut queue, now) = (Queue::default(), Instant::now());
+            let message = Bytes::from(vec![0; size]);
+            while queue.has_room() {
+                queue.bytes(now, message.clone());
+            }
+            let entries = left(queue, now).len();
+            assert!((4..=MOST_WAITING / ENTRY).contains(&entries), "{entries} of {size} bytes");
+        }
     }
 
     #[test]

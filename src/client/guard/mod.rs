@@ -63,11 +63,15 @@ impl Guard {
     pub fn read_authorities(path: &Path) -> Result<Arc<[u8]>, String> {
         let shown = path.display();
         let pem = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem);
-        match certificates.map(|all| all.len()) {
-            Ok(1..) => Ok(pem.into()),
-            Ok(0) | Err(_) => Err(format!("{shown} holds no certificate in PEM")),
-        }
+        Self::authorities_of(&pem).ok_or_else(|| format!("{shown} holds no certificate in PEM"))
+    }
+
+    /// Certificates in PEM that were read already, for [`Guard::authorities`]; `None` when there is
+    /// none among these bytes.
+    #[must_use]
+    pub fn authorities_of(pem: &[u8]) -> Option<Arc<[u8]>> {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem);
+        certificates.is_ok_and(|all| !all.is_empty()).then(|| pem.into())
     }
 
     /// Whether the URL of the target may be used at all. What its name stands for is looked at

@@ -1,6 +1,6 @@
 //! A bar for each scenario on a terminal.
 
-use super::{Shown, lines, state};
+use super::{Fold, Shown, lines, state};
 use crate::{
     progress::{Now, Progress},
     report::words::clean,
@@ -15,13 +15,15 @@ const LENGTH: u64 = 1_000;
 /// The bars that are drawn.
 pub(super) struct Bars {
     all: MultiProgress,
+    /// For the lines that stay.
+    fold: Fold,
     ended: usize,
     now: Option<(String, ProgressBar)>,
 }
 
 impl Bars {
-    pub(super) fn new(to: ProgressDrawTarget) -> Self {
-        Self { all: MultiProgress::with_draw_target(to), ended: 0, now: None }
+    pub(super) fn new(to: ProgressDrawTarget, fold: Fold) -> Self {
+        Self { all: MultiProgress::with_draw_target(to), fold, ended: 0, now: None }
     }
 
     /// The bar of the scenario that runs; a new one when another one runs.
@@ -67,7 +69,7 @@ impl Shown for Bars {
                 Verdict::Skipped => "–",
             };
             // With nobody to read it there is nothing to do.
-            let _told = self.all.println(format!("{mark} {}", lines::end(ended)));
+            let _told = self.all.println((self.fold)(&format!("{mark} {}", lines::end(ended))));
         }
         self.ended = progress.ended.len();
         let Some(now) = &progress.now else { return self.clear() };

@@ -33,10 +33,14 @@ impl View {
     }
 }
 
+/// Folds a line to the width of the terminal.
+pub type Fold = fn(&str) -> String;
+
 /// Shows a run on standard error until its sender is dropped.
-pub async fn show(progress: watch::Receiver<Progress>, view: View) {
+pub async fn show(progress: watch::Receiver<Progress>, view: View, fold: Fold) {
+    let terminal = indicatif::ProgressDrawTarget::stderr;
     match view {
-        View::Bars => follow(progress, Bars::new(indicatif::ProgressDrawTarget::stderr())).await,
+        View::Bars => follow(progress, Bars::new(terminal(), fold)).await,
         View::Lines => follow(progress, Lines::new(io::stderr())).await,
     }
 }

@@ -20,8 +20,10 @@ const MOST_WAITING: usize = 4_096;
 
 /// Makes the calls, and waits for the last answers.
 pub(super) async fn load(stage: Arc<Stage>, load: Load) -> Result<(), LabError> {
+    let _coming: Vec<_> =
+        (1..=load.clients).map(|at| stage.awaited.coming(load_name(at))).collect();
     let clients = clients(&stage, load.clients).await?;
-    stage.all_have_come().await;
+    stage.awaited.all_have_come().await;
     sleep(load.after.scaled(stage.scale)).await;
     let lasts = load.seconds.unwrap_or(stage.scenario.duration).scaled(stage.scale);
     let arrivals =

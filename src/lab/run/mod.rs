@@ -1,11 +1,13 @@
 //! Runs scenarios: one task for each client, one for the script, one that looks at the tools, one
 //! for the load. Every wait is bounded, so a run ends whatever its target does.
 //!
-//! `one` runs one scenario, `play` lets all in it play, `stage` is what they share, `actor` does steps, `ask` makes requests, `line` is a client's way to
-//! the target, `watch` looks, `loading` loads, `notes` is what was noted, `verdict` what comes of it.
+//! `one` runs one scenario, `play` lets all in it play, `stage` is what they share, `awaited` who must
+//! be there first, `actor` does steps, `ask` makes requests, `line` is a client's way to the target,
+//! `watch` looks, `loading` loads, `notes` is what was noted, `verdict` what comes of it.
 
 mod actor;
 mod ask;
+mod awaited;
 mod date;
 mod harm;
 mod line;

@@ -3,6 +3,7 @@
 
 use super::{
     Run, ask,
+    awaited::Awaited,
     play::{self, play},
     stage::Stage,
     verdict,
@@ -17,10 +18,7 @@ use crate::{
 };
 use mcp_client::ClientError;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Longest time for a target to answer and to have all its tools.
 const TO_BE_READY: Duration = Duration::from_secs(30);
@@ -176,7 +174,7 @@ impl One<'_> {
             lines: Default::default(),
             on: Default::default(),
             prober: Default::default(),
-            awaited: watch::Sender::new(play::from_the_start(&self.scenario)),
+            awaited: Awaited::new(play::from_the_start(&self.scenario)),
             calls: Default::default(),
         });
         let longest = self.scenario.duration.scaled(scale) * 2 + GRACE;

@@ -57,7 +57,7 @@ async fn players(stage: &Arc<Stage>) -> Result<(), String> {
     let script = Actor::script(stage);
     let (steps, stage) = (stage.scenario.steps.clone(), Arc::clone(stage));
     playing.spawn(async move {
-        stage.all_have_come().await;
+        stage.awaited.all_have_come().await;
         if !script.play(&steps).await {
             stage.tell(None, What::Note { message: "a step of the script failed".to_owned() });
         }
@@ -94,14 +94,16 @@ fn name_of(group: &Group, at: u32) -> String {
 }
 
 async fn player(stage: Arc<Stage>, group: Group, at: u32) -> Result<(), LabError> {
+    let name = name_of(&group, at);
+    let _coming = stage.awaited.coming(&name);
     sleep((group.after.scaled(stage.scale)) + group.stagger.scaled(stage.scale) * (at - 1)).await;
     let habits = match &group.persona {
         Some(name) => persona::by_name(name).ok_or_else(|| LabError::Persona(name.clone()))?,
         None => stage.habits,
     };
     let test = group.test.clone().unwrap_or_else(|| stage.scenario.name.clone());
-    let name = name_of(&group, at);
-    let actor = Actor::client(&stage, Part { name, role: group.role, test, habits }).await?;
+    let actor =
+        Actor::client(&stage, Part { name: name.clone(), role: group.role, test, habits }).await?;
     actor.play(&group.steps).await;
     Ok(())
 }
@@ -112,5 +114,66 @@ async fn show_time(stage: &Arc<Stage>) {
     loop {
         stage.show(|now| now.share_done = (stage.at() / lasts).min(1.0));
         sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        progress,
+        result::EventLog,
+        run::awaited::Awaited,
+        scenario::read_toml,
+        target::{Place, TargetSpec},
+    };
+    use tokio::{
+        net::TcpListener,
+        time::{Instant, timeout},
+    };
+
+    const SCENARIO: &str = "
+        name = 'nobody-comes'
+        description = 'All fail on their way.'
+        duration = 1
+        expect = []
+        load = { rate = 1, clients = 2 }
+        clients = [{ role = 'client', count = 2, steps = [{ do = 'initialize' }] }]
+    ";
+
+    /// A target to which nobody can be a client.
+    async fn out_of_reach(listener: &TcpListener) -> Place {
+        let url = format!("https://{}/mcp", listener.local_addr().expect("an address"));
+        let token = Some("no\nheader".to_owned().into());
+        let spec = TargetSpec { url: Some(url), token, ..TargetSpec::default() };
+        Place::start(&spec).await.expect("it is there")
+    }
+
+    #[tokio::test]
+    async fn the_script_does_not_wait_for_those_who_failed_on_their_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let scenario = read_toml("nobody-comes", SCENARIO).expect("a scenario");
+        let stage = Stage {
+            prefix: String::new(),
+            name: scenario.name.clone(),
+            awaited: Awaited::new(from_the_start(&scenario)),
+            scenario,
+            habits: persona::by_name("own").expect("a persona"),
+            scale: 1.0,
+            seed: 1,
+            place: out_of_reach(&listener).await,
+            menu: Default::default(),
+            started_s: 0.0,
+            began: Instant::now(),
+            log: EventLog::start(std::io::sink()).expect("a log").0,
+            progress: progress::channel().0,
+            notes: Default::default(),
+            lines: Default::default(),
+            on: Default::default(),
+            prober: Default::default(),
+            calls: Default::default(),
+        };
+        let played = timeout(Duration::from_secs(20), play(&Arc::new(stage))).await;
+        played.expect("well before those who might come are given up").expect_err("nobody came");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     LabError,
+    awaited::Awaited,
     line::{Line, On},
     notes::{Failed, Notes},
 };
@@ -14,7 +15,6 @@ use crate::{
     target::Place,
 };
 use std::{
-    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -23,11 +23,8 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
-
-/// Longest wait for those who are to be there from the start.
-const TO_COME: Duration = Duration::from_secs(30);
 
 /// A scenario that runs.
 pub(super) struct Stage {
@@ -52,8 +49,7 @@ pub(super) struct Stage {
     pub(super) on: Mutex<Vec<On>>,
     /// Who looks at the tools.
     pub(super) prober: OnceLock<Weak<Agent>>,
-    /// Who is to be there before the script and the load begin, and has not come yet.
-    pub(super) awaited: watch::Sender<HashSet<String>>,
+    pub(super) awaited: Awaited,
     pub(super) calls: AtomicU64,
 }
 
@@ -69,19 +65,6 @@ impl Stage {
 
     pub(super) fn next_call(&self) -> u64 {
         self.calls.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// Somebody of that name has come, or has failed to.
-    pub(super) fn has_come(&self, name: &str) {
-        self.awaited.send_if_modified(|awaited| awaited.remove(name));
-    }
-
-    /// Waits until all have come who are to be there from the start. On a busy machine the script
-    /// would else be over before anybody saw it.
-    pub(super) async fn all_have_come(&self) {
-        let mut awaited = self.awaited.subscribe();
-        // Who takes longer is not waited for.
-        let _in_time = timeout(TO_COME, awaited.wait_for(HashSet::is_empty)).await;
     }
 
     /// Chance for somebody of that name: the same for the same seed.

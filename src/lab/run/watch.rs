@@ -32,6 +32,7 @@ pub(super) async fn tools(
     stage: Arc<Stage>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), LabError> {
+    let coming = stage.awaited.coming(PROBER);
     let line = stage.line(PROBER).await?;
     let mut follow = JoinSet::new();
     let stage_of_faults = Arc::clone(&stage);
@@ -48,7 +49,7 @@ pub(super) async fn tools(
     if agent.open(stage.scenario.probe.listed_within.whole()).await.is_err() {
         noted(&stage, Some(Look { at_s: from_s, listed: 0, callable: 0 }));
     }
-    stage.has_come(PROBER);
+    drop(coming);
     loop {
         tokio::select! {
             biased;

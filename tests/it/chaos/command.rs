@@ -120,6 +120,13 @@ async fn faults_are_controlled_over_http() {
     let (status, error) =
         running.ask(Method::POST, "/faults", json!({"kind": "refuse", "x": 1})).await;
     assert!(status == 400 && error["error"].as_str().unwrap().contains('x'), "{error}");
+    for (method, path, status, why) in [
+        (Method::GET, "/toxics", 404, "there is no path /toxics"),
+        (Method::GET, "/reset", 405, "/reset does not take GET"),
+    ] {
+        let refused = running.ask(method, path, Value::Null).await;
+        assert_eq!(refused, (status, json!({"error": why})), "{path}");
+    }
     running.end().await;
 }
 

@@ -172,7 +172,7 @@ impl Actor {
             Step::Connect {} => self.reach().await,
             Step::Initialize {} => {
                 let done = self.initialize().await;
-                self.stage.has_come(&self.part.name);
+                self.stage.awaited.has_come(&self.part.name);
                 done
             }
             Step::ListTools {} => self.list_tools().await,

@@ -174,7 +174,7 @@ function show(status, active, ended, metrics) {
     ["Connections", status.connections.active], ["Sessions", status.sessions.active],
     ["Calls in flight", sum(metrics("mcp_requests_in_flight"))],
     ["Messages", status.messages.processed], ["Errors", status.messages.errors],
-    ["p95", status.latency.p95Ms === null ? "–" : `${round(status.latency.p95Ms)} ms`],
+    ["p95", status.latency.p95Ms > 0 ? `${round(status.latency.p95Ms)} ms` : "–"],
     ["Memory", bytes(status.memoryBytes)], ["Up since", ago(Date.now() - status.uptime * 1000)],
   ];
   at("figures").replaceChildren(...figures.map(([name, value]) => {
