@@ -32,18 +32,33 @@ pub struct OutCall {
 /// Whether a call may have reached its server: not while it waits for a connection or for its turn.
 /// Who gives a call up looks at it once the call's future is dropped; then it is final.
 #[derive(Debug, Clone, Default)]
-pub struct Departure(Arc<AtomicBool>);
+pub struct Departure(Arc<Leaving>);
+
+#[derive(Debug, Default)]
+struct Leaving {
+    has_left: AtomicBool,
+    /// That of the whole call, of which this is one try.
+    whole: Option<Departure>,
+}
 
 impl Departure {
     /// Whether a byte of it may have been written.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.has_left.load(Ordering::Acquire)
+    }
+
+    /// That of one try of this call.
+    pub(crate) fn of_try(&self) -> Self {
+        Self(Arc::new(Leaving { whole: Some(self.clone()), ..Leaving::default() }))
     }
 
     /// It is about to be written.
     pub(crate) fn leaves(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.has_left.store(true, Ordering::Release);
+        if let Some(whole) = &self.0.whole {
+            whole.leaves();
+        }
     }
 }
 
@@ -53,5 +68,19 @@ impl OutCall {
     pub fn new(method: impl Into<Cow<'static, str>>, params: Box<RawValue>) -> Self {
         let (method, headers, departure) = (method.into(), Vec::new(), Departure::default());
         Self { method, params, progress: false, headers, sink: None, departure }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_left_when_one_try_of_it_has() {
+        let whole = Departure::default();
+        let (first, second) = (whole.of_try(), whole.of_try());
+        assert!(!whole.has_left() && !first.has_left());
+        first.leaves();
+        assert!(whole.has_left() && first.has_left() && !second.has_left());
     }
 }

@@ -12,9 +12,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
 use tokio_util::task::TaskTracker;
+
+/// Longest time that a report takes on its way, and all that are left when the answer is there.
+const REPORTING: Duration = Duration::from_secs(1);
 
 /// Sends an encoded answer to the server.
 pub(crate) type Reply = Box<dyn Fn(String) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -69,20 +73,30 @@ impl Questions {
         }
     }
 
-    /// Waits for an answer, and sends what is reported before it.
+    /// Waits for an answer, and sends what is reported before it: none of it keeps the answer waiting
+    /// for longer than [`REPORTING`].
     async fn reporting(
         &self,
         answer: impl Future<Output = Payload>,
         mut reports: mpsc::Receiver<String>,
     ) -> Payload {
         let mut answer = pin!(answer);
-        loop {
+        let payload = loop {
             tokio::select! {
                 biased;
-                Some(report) = reports.recv() => (self.reply)(report).await,
-                payload = &mut answer => return payload,
+                payload = &mut answer => break payload,
+                Some(report) = reports.recv() => {
+                    let _late = timeout(REPORTING, (self.reply)(report)).await;
+                }
             }
-        }
+        };
+        let rest = async {
+            while let Ok(report) = reports.try_recv() {
+                (self.reply)(report).await;
+            }
+        };
+        let _late = timeout(REPORTING, rest).await;
+        payload
     }
 
     /// A number for one more question, and whether there are too many; `None` to ignore it.

@@ -9,8 +9,7 @@ use super::{
     wishes::Wish,
 };
 use crate::{
-    ClientError, Correction, Departure, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished,
-    chance,
+    ClientError, Correction, Next, OutCall, Ran, Sink, Stop, Tried, Trouble, Unfinished, chance,
 };
 use mcp_protocol::{Era, Payload, RpcError};
 use std::{
@@ -206,7 +205,7 @@ impl OneCall {
     /// Sends it once.
     async fn send(&self, live: &Live, mut turn: Option<Turn>) -> Sent {
         self.shared.ledger().sent(self.call.params.get().len());
-        let departure = Departure::default();
+        let departure = self.call.departure.of_try();
         let call = OutCall { departure: departure.clone(), ..self.call.clone() };
         let ended = {
             let mut exchange = pin!(live.connection.call(call));

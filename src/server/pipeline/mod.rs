@@ -250,6 +250,7 @@ impl Stages {
             };
             let place = self.take_stream().ok_or_else(full)?;
             let upstreams = &self.dispatch.upstreams;
+            let following = self.following(&arrival.principal, &filter.task_ids)?;
             let mut listening = upstreams.listen(&filter.resource_subscriptions).await;
             filter.resource_subscriptions.clone_from(&listening.uris);
             // A WebSocket sees itself when its principal is gone.
@@ -257,8 +258,7 @@ impl Stages {
             let (id, tasks) = (request.id.clone(), filter.task_ids.clone());
             let listener = self.listeners.open(Opened { whose, id, filter, place }, log);
             self.tell_tasks(&listener, &tasks);
-            let (whose, teller) = (&arrival.principal, listener.teller());
-            listening.tasks = upstreams.follow_tasks(whose, &tasks, &teller);
+            listening.tasks = following.begin(&listener.teller());
             Ok((listener, listening))
         };
         let opened = scope.run(opened).await;

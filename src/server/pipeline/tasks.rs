@@ -2,11 +2,13 @@
 
 use super::{Origin, Stages};
 use crate::{
-    call::Principal,
+    call::{Principal, code},
     session::{Filter, Listener},
     tasks::Tasks,
+    upstream::Following,
 };
 use mcp_protocol::{RpcError, tasks_not_declared};
+use mcp_telemetry::Limit;
 use std::{collections::HashSet, sync::Arc};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
@@ -62,6 +64,25 @@ impl Stages {
         let upstreams = &self.dispatch.upstreams;
         filter.task_ids.retain(|id| kept.contains(id) || upstreams.has_task(principal, id));
         Ok(())
+    }
+
+    /// Places to listen for those of these tasks that upstreams keep.
+    ///
+    /// # Errors
+    /// When too many are taken.
+    pub(super) fn following(
+        &self,
+        principal: &Principal,
+        ids: &[String],
+    ) -> Result<Following, RpcError> {
+        self.dispatch.upstreams.following(principal, ids).ok_or_else(|| {
+            self.over_limit(Limit::Streams);
+            RpcError::new(
+                code::OVER_CAPACITY,
+                "As many subscriptions to tasks of that upstream are open as there may be. End some, \
+                 name more tasks in one, or ask with tasks/get.",
+            )
+        })
     }
 
     /// Tells a new listener how the tasks are: what changed before it listened is in that.

@@ -10,6 +10,7 @@ use super::{
     one::Upstream,
     report::now,
     seal::Sealer,
+    told::Followers,
 };
 use crate::config::LiveLimits;
 use arc_swap::ArcSwap;
@@ -44,6 +45,8 @@ pub(super) struct Shared {
     pub(super) relays_tasks: bool,
     /// Log levels that legacy sessions asked for.
     pub(super) levels: Levels,
+    /// Who listens for tasks of upstreams.
+    pub(super) followers: Arc<Followers>,
     /// Says that everything ends.
     pub(super) stop: CancellationToken,
     /// Every task started here.
@@ -78,6 +81,7 @@ impl Shared {
             sealer: Sealer::new(&state_key, questions_wait),
             relays_tasks,
             levels: Levels::default(),
+            followers: Arc::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             store,

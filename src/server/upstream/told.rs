@@ -11,14 +11,14 @@ use super::{
 use crate::call::Principal;
 use mcp_client::{BoxFuture, ClientError, OutCall, Sink};
 use mcp_protocol::{
-    Era, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, key, raw_value,
-    tasks_capability,
+    Era, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, code, key,
+    raw_value, tasks_capability,
 };
 use serde_json::{Value, json};
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 use tokio::{
@@ -26,6 +26,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::DropGuard;
+
+/// Most subscriptions to tasks that are open at one upstream, for one principal and for all: far
+/// below the calls that a connection may have, since each is one as long as somebody listens.
+const MOST_OF_PRINCIPAL: usize = 32;
+const MOST_OF_UPSTREAM: usize = 512;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -39,54 +44,123 @@ impl Upstreams {
         self.whereabouts(principal, task).is_some()
     }
 
-    /// Passes on what upstreams tell of those of these tasks that are theirs and this principal's,
-    /// until what is returned is dropped.
-    pub(crate) fn follow_tasks(
-        &self,
-        principal: &Principal,
-        tasks: &[String],
-        tell: &TellTask,
-    ) -> Option<DropGuard> {
+    /// Takes a place at each upstream that has some of these tasks of this principal. `None` when
+    /// one has as many as it may have.
+    pub(crate) fn following(&self, principal: &Principal, tasks: &[String]) -> Option<Following> {
         let mut named: HashMap<Arc<str>, HashMap<String, String>> = HashMap::new();
         for task in tasks {
             if let Some(Whereabouts { upstream, id }) = self.whereabouts(principal, task) {
                 named.entry(upstream.name.clone()).or_default().insert(id, task.clone());
             }
         }
+        let parts = named.into_iter().map(|(upstream, tasks)| {
+            let place = self.inner.shared.followers.enter(&upstream, principal.name())?;
+            Some(Part { upstream, tasks, _place: place })
+        });
+        Some(Following { inner: self.inner.clone(), parts: parts.collect::<Option<_>>()? })
+    }
+}
+
+/// Tasks of upstreams that one client is about to listen for.
+pub(crate) struct Following {
+    inner: Arc<Inner>,
+    parts: Vec<Part>,
+}
+
+/// Those of one upstream.
+struct Part {
+    upstream: Arc<str>,
+    /// The client's ids, by those of the upstream.
+    tasks: HashMap<String, String>,
+    _place: Place,
+}
+
+impl Following {
+    /// Passes on what the upstreams tell of them, until what is returned is dropped.
+    pub(crate) fn begin(self, tell: &TellTask) -> Option<DropGuard> {
         let shared = &self.inner.shared;
-        let stop = (!named.is_empty()).then(|| shared.stop.child_token())?;
-        for (upstream, tasks) in named {
+        let stop = (!self.parts.is_empty()).then(|| shared.stop.child_token())?;
+        for part in self.parts {
             let (upstreams, tell) = (Arc::downgrade(&self.inner), Arc::clone(tell));
-            let heard = Mutex::default();
-            let followed = Arc::new(Followed { upstreams, upstream, tasks, tell, heard });
+            let followed = Arc::new(Followed { upstreams, part, tell, heard: Mutex::default() });
             shared.tasks.spawn(stop.clone().run_until_cancelled_owned(followed.follow()));
         }
         Some(stop.drop_guard())
     }
 }
 
+/// How many subscriptions to tasks are open at which upstream, and whose.
+#[derive(Default)]
+pub(super) struct Followers(Mutex<HashMap<Arc<str>, OfPrincipals>>);
+
+/// How many each principal has at one upstream.
+type OfPrincipals = HashMap<Arc<str>, usize>;
+
+impl Followers {
+    fn enter(self: &Arc<Self>, upstream: &Arc<str>, principal: &str) -> Option<Place> {
+        let mut open = self.open();
+        let whose = open.entry(upstream.clone()).or_default();
+        let all: usize = whose.values().sum();
+        let principal: Arc<str> = principal.into();
+        let own = whose.entry(principal.clone()).or_default();
+        let is_full = *own >= MOST_OF_PRINCIPAL || all >= MOST_OF_UPSTREAM;
+        *own += 1;
+        drop(open);
+        // One too many leaves at once, and takes along what was made for it.
+        let followers = Arc::clone(self);
+        let place = Place { followers, upstream: upstream.clone(), principal };
+        (!is_full).then_some(place)
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Arc<str>, OfPrincipals>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leaves when it is dropped.
+struct Place {
+    followers: Arc<Followers>,
+    upstream: Arc<str>,
+    principal: Arc<str>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.followers.open();
+        let Some(whose) = open.get_mut(&self.upstream) else { return };
+        if let Some(own) = whose.get_mut(&self.principal) {
+            *own -= 1;
+        }
+        whose.retain(|_, open| *open > 0);
+        if whose.is_empty() {
+            open.remove(&self.upstream);
+        }
+    }
+}
+
 /// Tasks of one upstream that one client listens for.
 struct Followed {
     upstreams: Weak<Inner>,
-    upstream: Arc<str>,
-    /// The client's ids, by those of the upstream.
-    tasks: HashMap<String, String>,
+    part: Part,
     tell: TellTask,
     /// Those that something was told of on the subscription of now.
     heard: Mutex<HashSet<String>>,
 }
 
 impl Followed {
-    /// Listens, and again when that ends, for as long as the upstream is configured and does not
-    /// refuse.
+    /// Listens, and again when that ends, for as long as the upstream is configured and knows of
+    /// such subscriptions. One that speaks the legacy era alone for now is asked again later.
     async fn follow(self: Arc<Self>) {
         let mut wait = FIRST_WAIT;
         while let Some(upstream) = self.upstream_now() {
             let began = Instant::now();
             if let Ok(link) = upstream.ready(Era::Modern, None).await
-                && (link.era() != Era::Modern || matches!(self.listen(&link).await, Ok(Err(_))))
+                && link.era() == Era::Modern
             {
-                return;
+                let ended = upstream.stop.run_until_cancelled(self.listen(&link)).await;
+                if ended.is_some_and(|ended| ended.is_ok_and(|answer| is_for_good(&answer))) {
+                    return;
+                }
             }
             if began.elapsed() > LONGEST_WAIT {
                 wait = FIRST_WAIT;
@@ -99,7 +173,7 @@ impl Followed {
     /// The upstream of that name, which may be another after a change of the configuration.
     fn upstream_now(&self) -> Option<Arc<Upstream>> {
         let inner = self.upstreams.upgrade()?;
-        Upstreams { inner }.upstream(&self.upstream)
+        Upstreams { inner }.upstream(&self.part.upstream)
     }
 
     /// One subscription, to its end.
@@ -107,7 +181,7 @@ impl Followed {
         self.heard().clear();
         let acknowledged = Arc::new(Notify::new());
         let sink = TaskSink { followed: self.clone(), acknowledged: acknowledged.clone() };
-        let ids: Vec<&String> = self.tasks.keys().collect();
+        let ids: Vec<&String> = self.part.tasks.keys().collect();
         let call =
             call(Method::SubscriptionsListen, json!({ "notifications": { "taskIds": ids } }));
         let listening = link.connection.call(OutCall { sink: Some(Arc::new(sink)), ..call });
@@ -124,7 +198,7 @@ impl Followed {
 
     /// Tells how each is: it may have changed before anybody listened.
     async fn look(&self, link: &Link) {
-        for id in self.tasks.keys() {
+        for id in self.part.tasks.keys() {
             let asked = link.connection.call(call(Method::TasksGet, json!({ "taskId": id })));
             if let Ok(Ok(Ok(task))) = timeout(LONGEST_WAIT, asked).await
                 && !self.heard().contains(id)
@@ -136,14 +210,22 @@ impl Followed {
 
     fn pass(&self, task: &RawValue) {
         let Some(mut told) = RawObject::parse(task) else { return };
-        let Some(name) = told.get_str("taskId").and_then(|id| self.tasks.get(&id)) else { return };
+        let Some(name) = told.get_str("taskId").and_then(|id| self.part.tasks.get(&id)) else {
+            return;
+        };
         told.retain(|member| !["resultType", "_meta"].contains(&member));
         (self.tell)(&renamed(told.to_raw(), name));
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+    fn heard(&self) -> MutexGuard<'_, HashSet<String>> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an upstream that answers so does not offer such subscriptions at all.
+fn is_for_good(answer: &Payload) -> bool {
+    let never = [code::METHOD_NOT_FOUND, code::INVALID_PARAMS, code::MISSING_CLIENT_CAPABILITY];
+    answer.as_ref().is_err_and(|error| never.contains(&error.code))
 }
 
 /// A request of ours that takes tasks.
@@ -180,4 +262,28 @@ impl Sink for TaskSink {
     }
 
     fn log_line(&self, _line: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_principal_takes_some_places_at_an_upstream_and_all_take_not_all() {
+        let followers = Arc::new(Followers::default());
+        let (one, other): (Arc<str>, Arc<str>) = (Arc::from("one"), Arc::from("other"));
+        let enter = |upstream: &Arc<str>, name: String| followers.enter(upstream, &name);
+        let alices: Vec<_> = (0..MOST_OF_PRINCIPAL).map(|_| enter(&one, "alice".into())).collect();
+        assert!(alices.iter().all(Option::is_some));
+        assert!(enter(&one, "alice".into()).is_none());
+        assert!(enter(&other, "alice".into()).is_some());
+        let others = MOST_OF_UPSTREAM - MOST_OF_PRINCIPAL;
+        let more: Vec<_> = (0..others).map(|number| enter(&one, number.to_string())).collect();
+        assert!(more.iter().all(Option::is_some));
+        assert!(enter(&one, "bob".into()).is_none());
+        drop(alices);
+        assert!(enter(&one, "bob".into()).is_some());
+        drop(more);
+        assert!(followers.open().is_empty(), "what is over is forgotten");
+    }
 }

@@ -60,7 +60,10 @@ async fn every_measure_can_be_expected() {
     let named: BTreeSet<_> = told.iter().map(|one| one.name.as_str()).collect();
     // So short a run tells nothing of growth.
     let missing: Vec<_> = all.iter().filter(|word| !named.contains(&*name(word))).collect();
-    assert!(missing.iter().all(|word| *word == "memory_growth_mib_per_hour"), "{missing:?}: {told:?}");
+    assert!(
+        missing.iter().all(|word| *word == "memory_growth_mib_per_hour"),
+        "{missing:?}: {told:?}"
+    );
     assert!(told.iter().all(|one| one.measured != "not measured"), "{told:?}");
 }
 

@@ -86,6 +86,27 @@ async fn who_listens_hears_what_an_upstream_tells_of_its_task() {
 }
 
 #[tokio::test]
+async fn one_principal_listens_for_tasks_of_an_upstream_a_bounded_number_of_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = start(with_long_running(&dir.path().join("log"), &[])).await;
+    let alice = client(&server);
+    let id = begin(&alice, "fix__slow_compute", json!({"seconds": 600, "label": "slow"})).await;
+    let wants = json!({"notifications": {"taskIds": [id]}});
+    let mut streams = Vec::new();
+    for _ in 0..32 {
+        let mut stream = alice.start("subscriptions/listen", wants.clone()).await;
+        stream.method("notifications/subscriptions/acknowledged").await;
+        streams.push(stream);
+    }
+    let reply = alice.ask("subscriptions/listen", wants).await;
+    let message = reply["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("subscriptions to tasks of that upstream"), "{reply:?}");
+    drop(streams);
+    acknowledged(&alice, "tasks/cancel", json!({"taskId": id})).await;
+    server.finish().await;
+}
+
+#[tokio::test]
 async fn who_does_not_take_tasks_is_told_so_by_a_tool_that_needs_them() {
     let dir = tempfile::tempdir().unwrap();
     let server = start(with_long_running(&dir.path().join("log"), &[])).await;
