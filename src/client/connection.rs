@@ -102,6 +102,11 @@ impl Connection {
     /// When there is no answer; an answer that is an error is `Ok(Err(_))`.
     pub async fn call(&self, call: OutCall) -> Result<Payload, ClientError> {
         let _place = self.inner.places.try_acquire().map_err(|_| ClientError::Busy)?;
+        self.ask(call).await
+    }
+
+    /// The same for a question of our own, which takes no place of a call.
+    pub(crate) async fn ask(&self, call: OutCall) -> Result<Payload, ClientError> {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
         let call = Outgoing::new(id, call, self.era(), &self.inner.identity)?;
         self.inner.agreed.wire.request(call).await

@@ -41,7 +41,10 @@ impl Connection {
             let answer = timeout(pulse.within, self.ping()).await;
             let answered = matches!(answer, Ok(Ok(())));
             heard(answered.then(|| asked.elapsed()));
-            if let Ok(Err(error @ ClientError::Connect(_))) = answer {
+            if let Ok(Err(
+                error @ (ClientError::Connect(_) | ClientError::Closed { sent: false, .. }),
+            )) = answer
+            {
                 return error;
             }
             missed = if answered { 0 } else { missed + 1 };
@@ -51,7 +54,8 @@ impl Connection {
         }
     }
 
-    /// Asks whether the server is there; resolves with any answer.
+    /// Asks whether the server is there; resolves with any answer. It is asked also when it has as
+    /// many calls as it may have: those may be what it does not answer.
     ///
     /// # Errors
     /// When there is none.
@@ -60,6 +64,6 @@ impl Connection {
             Era::Legacy => "ping",
             Era::Modern => "server/discover",
         };
-        self.call(OutCall::new(method, raw_value(&json!({})))).await.map(drop)
+        self.ask(OutCall::new(method, raw_value(&json!({})))).await.map(drop)
     }
 }

@@ -120,14 +120,14 @@ async fn attempt(link: &Link) -> Result<(Socket, Vec<Frame>), Failed> {
     let Some(text) = link.way_back() else { return Ok((socket, Vec::new())) };
     let within = link.door.within();
     let welcome = timeout(within, come_back(link, &mut socket, text)).await;
-    let late = || Failed::ForNow(ClientError::Connect("no answer to who came back".to_owned()));
+    let late = || Failed::not_taken_back("no answer to who came back".to_owned());
     match welcome.unwrap_or_else(|_| Err(late()))? {
         Welcome::GoesOn(server_has) => {
             let again = link.goes_on(server_has).map_err(Failed::ForGood)?;
             Ok((socket, again))
         }
         Welcome::NotNow(error) => {
-            Err(Failed::ForNow(ClientError::Connect(format!("the session waits: {error}"))))
+            Err(Failed::not_taken_back(format!("the session waits: {error}")))
         }
         Welcome::Gone => {
             // The new session that the server gave instead is of no use to us.
@@ -138,7 +138,7 @@ async fn attempt(link: &Link) -> Result<(Socket, Vec<Frame>), Failed> {
 }
 
 async fn come_back(link: &Link, socket: &mut Socket, text: String) -> Result<Welcome, Failed> {
-    let gone = |reason| Failed::ForNow(ClientError::Connect(reason));
+    let gone = Failed::not_taken_back;
     let sent = socket.send(Message::text(text)).await;
     sent.map_err(|error| gone(format!("the socket was lost: {error}")))?;
     loop {
@@ -265,6 +265,12 @@ impl Failed {
     /// Who waited for it waits no longer.
     fn given_up() -> Self {
         Self::ForNow(ClientError::Connect("the try was given up".to_owned()))
+    }
+
+    /// The server was reached, but the session did not go on there. Unlike a server that is away,
+    /// it might have taken a new one.
+    const fn not_taken_back(why: String) -> Self {
+        Self::ForNow(closed(false, Ending::Lost(why)))
     }
 
     /// What the server refuses for a reason of its own is not asked for again and again.

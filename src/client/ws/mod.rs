@@ -115,6 +115,10 @@ impl WsWire {
     /// Trusts the socket no more, nor a try to open one that takes too long: another is opened, if the
     /// session outlives it.
     pub(crate) fn hang_up(&self) {
+        // Whoever asks next may still see the socket that goes, and would not hurry the one after it.
+        if self.link.standing.borrow().is_up {
+            self.link.wanted.notify_one();
+        }
         self.link.hang_up.notify_waiters();
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Lane {
     /// Which era.
     pub(super) era: Era,
     state: watch::Sender<LaneState>,
+    /// The link that was lost, while its session may go on in another socket.
+    pub(super) kept: ArcSwapOption<Link>,
     /// What was last listed; kept while the upstream is down.
     pub(super) listing: ArcSwapOption<Listing>,
     /// Whether the first listing has been tried.
@@ -70,6 +72,7 @@ impl Lane {
         Self {
             era,
             state: watch::Sender::new(LaneState::Unknown { failed: false }),
+            kept: ArcSwapOption::empty(),
             listing: ArcSwapOption::empty(),
             listed: AtomicBool::new(false),
             wanted: Wanted::default(),

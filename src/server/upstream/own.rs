@@ -4,9 +4,8 @@
 use super::{
     failure::Failure,
     levels,
-    link::{Link, is_silent},
+    link::Link,
     one::Upstream,
-    resuming,
     sinks::{Declared, OwnSink},
     wanted::Subscriber,
 };
@@ -235,31 +234,6 @@ impl Upstream {
         place.next_try = Some(Instant::now() + pause);
         self.lane(Era::Legacy).suspect();
         NoWay::Now(failure)
-    }
-
-    /// Closes a session's link when its upstream does not answer any more, so that the calls on
-    /// it end; the next one opens another. A session that outlives its socket is given another one.
-    fn watch_own(&self, link: &Arc<Link>) {
-        let (connection, pulse) = (link.connection.clone(), self.shared.pulse());
-        let (unused, outlives) = (link.unused.clone(), link.can_resume());
-        let watching = async move {
-            loop {
-                let lost = tokio::select! {
-                    _over = connection.closed() => return,
-                    () = unused.cancelled() => return,
-                    lost = connection.pulse(&pulse, |_| {}) => lost,
-                };
-                let is_silent = is_silent(&lost);
-                if outlives && (!is_silent || resuming::goes_on(&connection, pulse).await) {
-                    continue;
-                }
-                if is_silent {
-                    connection.close().await;
-                }
-                return;
-            }
-        };
-        self.shared.tasks.spawn(self.stop.clone().run_until_cancelled_owned(watching));
     }
 
     /// Whether the caller's session has a live link of its own, other than `not`.

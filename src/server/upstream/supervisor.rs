@@ -29,7 +29,7 @@ pub(super) async fn supervise(upstream: Arc<Upstream>) {
         () = stop.cancelled() => {}
         () = Box::pin(upstream.keep_all()) => {}
     }
-    let links = upstream.lanes().map(Lane::link);
+    let links = upstream.lanes().map(|lane| lane.link().or_else(|| lane.kept.swap(None)));
     for era in [Era::Modern, Era::Legacy] {
         upstream.lane(era).set(LaneState::Down { failed: true });
     }
@@ -139,11 +139,11 @@ impl Upstream {
             self.set_lane(era, LaneState::Down { failed: false }, Some(&lost.to_string()));
             self.listed(era);
             let pause = retry.lost(&lost, began.elapsed());
-            let kept = self.keep_or_let_go(link, &lost);
+            self.keep_or_let_go(link, &lost);
             if let Some(pause) = pause {
                 pause.over([self.lane(era)]).await;
             }
-            link = Arc::new(self.returned(era, kept, &mut retry).await);
+            link = Arc::new(self.returned(era, &mut retry).await);
             self.shared.telemetry.emit(&Event::UpstreamRestarted {
                 upstream: &self.label,
                 cause: restart_cause(&lost),
@@ -213,19 +213,11 @@ impl Upstream {
     }
 
     /// The link after the one that is lost: in the session that is kept, or a new one.
-    async fn returned(
-        self: &Arc<Self>,
-        era: Era,
-        kept: Option<Arc<Link>>,
-        retry: &mut Retry,
-    ) -> Link {
-        let Some(kept) = kept else { return self.reconnected(era, retry).await };
-        if let Some(link) = self.resumed(era, &kept, retry).await {
-            return link;
+    async fn returned(self: &Arc<Self>, era: Era, retry: &mut Retry) -> Link {
+        match self.resumed(era, retry).await {
+            Some(link) => link,
+            None => self.reconnected(era, retry).await,
         }
-        // Whoever still waits there is told so.
-        self.shared.tasks.spawn(async move { kept.connection.close().await });
-        self.reconnected(era, retry).await
     }
 
     /// Tries until the lane has a link again.
@@ -239,7 +231,7 @@ impl Upstream {
                 }
                 Err(_) => ReconnectOutcome::Failed,
             };
-            self.tried(outcome);
+            self.shared.tried(outcome);
             match opened {
                 Ok(link) => return link,
                 Err(error) => {
@@ -262,17 +254,15 @@ impl Upstream {
         self.standing().next_try = None;
     }
 
-    /// Closes a link that is lost, or gives it back if its session may go on in another socket. One
-    /// to a server that still answers may have calls in flight whose answers are on their way: it
-    /// goes with the last of them.
-    fn keep_or_let_go(&self, link: Arc<Link>, lost: &ClientError) -> Option<Arc<Link>> {
+    /// Closes a link that is lost, or keeps it if its session may go on in another socket. One to a
+    /// server that still answers may have calls in flight whose answers are on their way: it goes
+    /// with the last of them.
+    fn keep_or_let_go(&self, link: Arc<Link>, lost: &ClientError) {
         if link.can_resume() {
-            return Some(link);
-        }
-        if link.network == Network::Stdio || is_silent(lost) {
+            self.lane(link.era()).kept.store(Some(link));
+        } else if link.network == Network::Stdio || is_silent(lost) {
             self.shared.tasks.spawn(async move { link.connection.close().await });
         }
-        None
     }
 }
 

@@ -181,6 +181,32 @@ async fn a_server_that_knows_nothing_of_resuming_is_a_server_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_server_with_all_the_calls_that_it_may_have_is_asked_whether_it_is_there() {
+    let peer = Peer::start(|_, mut talk| async move {
+        talk.shake(granted()).await;
+        while let Some(message) = talk.next().await {
+            if message["method"] == "ping" {
+                talk.answer(&message, serde_json::json!({})).await;
+            }
+        }
+    })
+    .await;
+    let one = Options { max_calls: 1, ..options() };
+    let (connection, _) = peer.open(Era::Legacy, &one).await;
+    let others = async {
+        until("the first call is there", || peer.asked("tools/call").len() == 1).await;
+        let second = connection.call(call("tools/call", "{}")).await;
+        (second, ends(connection.ping()).await)
+    };
+    let (second, answer) = tokio::select! {
+        first = connection.call(call("tools/call", "{}")) => panic!("no answer comes: {first:?}"),
+        others = others => others,
+    };
+    assert_eq!((second.expect_err("it is full"), answer), (ClientError::Busy, Ok(())));
+    connection.close().await;
+}
+
+#[tokio::test]
 async fn only_what_did_not_arrive_is_sent_again() {
     let peer = Peer::start(|number, mut talk| async move {
         match number {
