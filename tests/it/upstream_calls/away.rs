@@ -27,8 +27,10 @@ fn gated(gate: &Path, program: &Path, arguments: &[&Path]) -> Value {
     json!({"command": "sh", "args": all})
 }
 
-/// What a client sees while `name` is down; it is down already.
+/// What a client sees while `name` is down; it was taken down already. A call that was sent before
+/// the server saw that may have run, and is told so: it is not of these.
 async fn seen_while_down(server: &Server, name: &str, listed: &[String]) {
+    server.upstreams(&[name], "failed").await;
     let client = Modern::new(server);
     let began = Instant::now();
     let echo = format!("{name}__echo");
