@@ -66,7 +66,7 @@ pub use lasting::{
     Stats, Terms, Traffic, Unfinished,
 };
 pub use options::{Identity, Options};
-pub use progress::Progress;
+pub use progress::{Asker, Progress};
 pub use pulse::Pulse;
 pub use secret::Secret;
 pub use sink::{BoxFuture, Deaf, Sink};

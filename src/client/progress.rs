@@ -1,7 +1,8 @@
 //! Progress on a request of the server, on its way back to the server.
 
-use mcp_protocol::{Id, Method, RawObject, RawValue, Request, encode_notification, key};
-use tokio::sync::mpsc;
+use mcp_protocol::{Id, Method, Payload, RawObject, RawValue, Request, encode_notification, key};
+use std::collections::HashMap;
+use tokio::sync::{mpsc, oneshot};
 
 /// Most reports of one request that wait to be sent. Beyond them reports are lost: each says more
 /// than the one before.
@@ -34,8 +35,7 @@ impl Progress {
     }
 
     /// The token of a `notifications/progress` with those params, where it is like an id.
-    #[must_use]
-    pub fn token(params: &RawValue) -> Option<Id> {
+    fn token(params: &RawValue) -> Option<Id> {
         Id::parse(RawObject::parse(params)?.get(key::PROGRESS_TOKEN)?)
     }
 
@@ -47,6 +47,27 @@ impl Progress {
         let text = encode_notification(Method::Progress.as_str(), Some(&params.to_raw()));
         // It was answered meanwhile, or too much waits.
         let _lost = self.reports.try_send(text);
+    }
+}
+
+/// Who waits for the answer to a question that was put to somebody else, and maybe for word of it
+/// before.
+#[derive(Debug)]
+pub struct Asker {
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Payload>,
+    /// Where word of it goes, if the server asked for that.
+    pub progress: Option<Progress>,
+}
+
+impl Asker {
+    /// Hands the params of a `notifications/progress` to the one of these that asked, by the id of
+    /// the question, which is its token.
+    pub fn tell(waiting: &HashMap<Id, Self>, params: &RawValue) {
+        let asker = Progress::token(params).and_then(|id| waiting.get(&id));
+        if let Some(progress) = asker.and_then(|asker| asker.progress.as_ref()) {
+            progress.report(params);
+        }
     }
 }
 

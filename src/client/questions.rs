@@ -149,5 +149,5 @@ async fn answer(
     if crowded {
         return Err(RpcError::new(code::INTERNAL, "Too many requests wait for an answer already"));
     }
-    sink.question(request, progress).await
+    sink.request(request, progress).await
 }

@@ -2,6 +2,7 @@
 
 use crate::Progress;
 use mcp_protocol::{Notification, Payload, Request, RpcError};
+use std::future::ready;
 
 /// A boxed future, for traits that are used as objects.
 pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
@@ -13,18 +14,15 @@ pub trait Sink: Send + Sync + 'static {
     /// A notification.
     fn notification(&self, notification: Notification);
 
-    /// A request of the server; the future's output is sent back as the answer. It is dropped
-    /// when the server withdraws the request, or the connection ends. `ping` never comes here.
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload>;
-
-    /// The same, with the way back for progress if the server asked for it. Who has none to report
-    /// need not know of it.
-    fn question(
+    /// A request of the server, with the way back for progress if the server asked for it; the
+    /// future's output is sent back as the answer. It is dropped when the server withdraws the
+    /// request, or the connection ends. `ping` never comes here. Refused where a sink has no answers.
+    fn request(
         &self,
         request: Request,
         _progress: Option<Progress>,
     ) -> BoxFuture<'static, Payload> {
-        self.request(request)
+        Box::pin(ready(Err(RpcError::method_not_found(&request.name))))
     }
 
     /// A line of the child's stderr, or what came in place of a message: at most 8 KiB.
@@ -37,10 +35,6 @@ pub struct Deaf;
 
 impl Sink for Deaf {
     fn notification(&self, _notification: Notification) {}
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
-    }
 
     fn log_line(&self, _line: &str) {}
 }

@@ -1,7 +1,7 @@
 //! The way to the agent: what is written to standard output, and what the agent is asked.
 
 use super::say;
-use mcp_client::{BoxFuture, Progress};
+use mcp_client::{Asker, BoxFuture, Progress};
 use mcp_protocol::{
     Id, Payload, RawValue, Request, Response, RpcError, code, encode_error, encode_notification,
     encode_request, encode_result, raw_value,
@@ -27,12 +27,6 @@ pub(super) struct Agent {
     out: mpsc::Sender<String>,
     asked: Mutex<HashMap<Id, Asker>>,
     next: AtomicU64,
-}
-
-/// Who waits for an answer of the agent, and maybe for word of it before.
-struct Asker {
-    answer: oneshot::Sender<Payload>,
-    progress: Option<Progress>,
 }
 
 impl Agent {
@@ -97,11 +91,7 @@ impl Agent {
     /// What the agent says of an answer that is to come: the params of a `notifications/progress`,
     /// whose token is the question's id.
     pub(super) fn reported(&self, params: &RawValue) {
-        let asked = self.asked();
-        let asker = Progress::token(params).and_then(|id| asked.get(&id));
-        if let Some(progress) = asker.and_then(|asker| asker.progress.as_ref()) {
-            progress.report(params);
-        }
+        Asker::tell(&self.asked(), params);
     }
 
     fn asked(&self) -> MutexGuard<'_, HashMap<Id, Asker>> {

@@ -6,7 +6,7 @@ use super::{
     bridge::Bridge,
     server::{Server, Standing},
 };
-use mcp_client::{BoxFuture, OutCall, Sink, Terms};
+use mcp_client::{OutCall, Sink, Terms};
 use mcp_protocol::{
     Era, Id, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, code, key,
     raw_value,
@@ -188,11 +188,6 @@ impl Sink for Stream {
             let params = addressed(notification.params.as_deref(), &self.id);
             self.agent.notify(&notification.name, Some(&params));
         }
-    }
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        let refused = RpcError::method_not_found(&request.name);
-        Box::pin(async move { Err(refused) })
     }
 
     fn log_line(&self, _line: &str) {}

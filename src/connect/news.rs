@@ -32,15 +32,7 @@ impl Sink for News {
         }
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        self.question(request, None)
-    }
-
-    fn question(
-        &self,
-        request: Request,
-        progress: Option<Progress>,
-    ) -> BoxFuture<'static, Payload> {
+    fn request(&self, request: Request, progress: Option<Progress>) -> BoxFuture<'static, Payload> {
         ask(&self.bridge, request, progress)
     }
 
@@ -81,15 +73,7 @@ impl Sink for CallNews {
         }
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        self.question(request, None)
-    }
-
-    fn question(
-        &self,
-        request: Request,
-        progress: Option<Progress>,
-    ) -> BoxFuture<'static, Payload> {
+    fn request(&self, request: Request, progress: Option<Progress>) -> BoxFuture<'static, Payload> {
         ask(&self.bridge, request, progress)
     }
 

@@ -6,7 +6,7 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "an example talks to people")]
 
-use mcp_client::{BoxFuture, Connection, Identity, Options, OutCall, Sink, Target};
+use mcp_client::{BoxFuture, Connection, Identity, Options, OutCall, Progress, Sink, Target};
 use mcp_protocol::{Notification, Payload, Request, RpcError, headers, raw_value};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, env, error::Error, sync::Arc};
@@ -24,7 +24,11 @@ impl Sink for Agreeable {
         println!("heard {}", notification.name);
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+    fn request(
+        &self,
+        request: Request,
+        _progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         let params = request.params.as_deref().map_or("{}", |params| params.get());
         let answer = serde_json::from_str(params)
             .ok()

@@ -8,9 +8,8 @@
 //!
 //! While it runs, stop the server and start it again: calls wait, and go on.
 
-use futures_util::future::BoxFuture;
 use mcp_client::{Client, ClientConfig, ConfigError, Identity, OutCall, Secret, Sink, Terms};
-use mcp_protocol::{Notification, Payload, Request, RpcError, raw_value};
+use mcp_protocol::{Notification, raw_value};
 use serde_json::json;
 use std::{error::Error, io::Write, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -21,10 +20,6 @@ struct Show;
 impl Sink for Show {
     fn notification(&self, notification: Notification) {
         say(&format!("the server says {}", notification.name));
-    }
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
     }
 
     fn log_line(&self, line: &str) {

@@ -32,17 +32,9 @@ impl Sink for Ear {
         self.sink.notification(notification);
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        self.question(request, None)
-    }
-
-    fn question(
-        &self,
-        request: Request,
-        progress: Option<Progress>,
-    ) -> BoxFuture<'static, Payload> {
+    fn request(&self, request: Request, progress: Option<Progress>) -> BoxFuture<'static, Payload> {
         self.received(request.params.as_deref());
-        self.sink.question(request, progress)
+        self.sink.request(request, progress)
     }
 
     fn log_line(&self, line: &str) {
@@ -70,16 +62,8 @@ impl Sink for CallEar {
         }
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        self.sink.request(request)
-    }
-
-    fn question(
-        &self,
-        request: Request,
-        progress: Option<Progress>,
-    ) -> BoxFuture<'static, Payload> {
-        self.sink.question(request, progress)
+    fn request(&self, request: Request, progress: Option<Progress>) -> BoxFuture<'static, Payload> {
+        self.sink.request(request, progress)
     }
 
     fn log_line(&self, line: &str) {

@@ -8,10 +8,9 @@ use super::{
     table::Lane,
 };
 use mcp_client::{
-    Backoff, BoxFuture, ClientError, Connection, Identity, Options, Pulse, Sink, Target, Tries,
-    chance,
+    Backoff, ClientError, Connection, Identity, Options, Pulse, Sink, Target, Tries, chance,
 };
-use mcp_protocol::{Notification, Payload, Request, RpcError, raw_value};
+use mcp_protocol::{Notification, raw_value};
 use mcp_telemetry::{AgentEvent, Event, Telemetry};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -167,10 +166,6 @@ struct Ear {
 
 impl Sink for Ear {
     fn notification(&self, _notification: Notification) {}
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
-    }
 
     fn log_line(&self, line: &str) {
         self.telemetry.emit(&Event::Agent(AgentEvent::Log { agent: &self.agent, line }));

@@ -241,7 +241,7 @@ impl Stages {
         let scope = self.call_started(arrival, Some(origin), request, None);
         let opened = async {
             let mut filter = Filter::of_params(request.params.as_deref())?;
-            self.only_audible(&mut filter, &arrival.principal, origin)?;
+            let located = self.only_audible(&mut filter, &arrival.principal, origin)?;
             let full = || {
                 RpcError::new(
                     code::OVER_CAPACITY,
@@ -250,15 +250,16 @@ impl Stages {
             };
             let place = self.take_stream().ok_or_else(full)?;
             let upstreams = &self.dispatch.upstreams;
-            let following = self.following(&arrival.principal, &filter.task_ids)?;
+            let following = self.following(&arrival.principal, located)?;
             let mut listening = upstreams.listen(&filter.resource_subscriptions).await;
             filter.resource_subscriptions.clone_from(&listening.uris);
             // A WebSocket sees itself when its principal is gone.
             let whose = (arrival.transport == Transport::Http).then_some(&arrival.principal);
             let (id, tasks) = (request.id.clone(), filter.task_ids.clone());
             let listener = self.listeners.open(Opened { whose, id, filter, place }, log);
-            self.tell_tasks(&listener, &tasks);
-            listening.tasks = following.begin(&listener.teller());
+            let tell = listener.teller();
+            self.tell_tasks(&tell, &tasks);
+            listening.tasks = following.begin(&tell);
             Ok((listener, listening))
         };
         let opened = scope.run(opened).await;

@@ -3,9 +3,9 @@
 use super::{Origin, Stages};
 use crate::{
     call::{Principal, code},
-    session::{Filter, Listener},
+    session::Filter,
     tasks::Tasks,
-    upstream::Following,
+    upstream::{Following, Located, TellTask},
 };
 use mcp_protocol::{RpcError, tasks_not_declared};
 use mcp_telemetry::Limit;
@@ -36,7 +36,8 @@ async fn tell(stages: Arc<Stages>, tasks: Tasks, mut changes: Receiver<Arc<str>>
 }
 
 impl Stages {
-    /// Leaves those tasks in a filter of which the client can hear: its own, here and at upstreams.
+    /// Leaves those tasks in a filter of which the client can hear: its own, here and at upstreams;
+    /// gives those at upstreams.
     ///
     /// # Errors
     /// When it names tasks and did not declare the extension.
@@ -45,9 +46,9 @@ impl Stages {
         filter: &mut Filter,
         principal: &Principal,
         origin: &Origin,
-    ) -> Result<(), RpcError> {
+    ) -> Result<Located, RpcError> {
         if filter.task_ids.is_empty() {
-            return Ok(());
+            return Ok(Located::default());
         }
         // One that is named again is told once.
         let mut named = HashSet::new();
@@ -58,24 +59,26 @@ impl Stages {
         }
         let Some(tasks) = tasks else {
             filter.task_ids.clear();
-            return Ok(());
+            return Ok(Located::default());
         };
-        let kept: HashSet<_> = tasks.audible(principal, &filter.task_ids).into_iter().collect();
-        let upstreams = &self.dispatch.upstreams;
-        filter.task_ids.retain(|id| kept.contains(id) || upstreams.has_task(principal, id));
-        Ok(())
+        let located = self.dispatch.upstreams.located(principal, &filter.task_ids);
+        let mut audible: HashSet<_> =
+            tasks.audible(principal, &filter.task_ids).into_iter().collect();
+        audible.extend(located.names().cloned());
+        filter.task_ids.retain(|id| audible.contains(id));
+        Ok(located)
     }
 
-    /// Places to listen for those of these tasks that upstreams keep.
+    /// Places to listen for tasks that upstreams keep.
     ///
     /// # Errors
     /// When too many are taken.
     pub(super) fn following(
         &self,
         principal: &Principal,
-        ids: &[String],
+        located: Located,
     ) -> Result<Following, RpcError> {
-        self.dispatch.upstreams.following(principal, ids).ok_or_else(|| {
+        self.dispatch.upstreams.following(principal, located).ok_or_else(|| {
             self.over_limit(Limit::Streams);
             RpcError::new(
                 code::OVER_CAPACITY,
@@ -86,10 +89,10 @@ impl Stages {
     }
 
     /// Tells a new listener how the tasks are: what changed before it listened is in that.
-    pub(super) fn tell_tasks(&self, listener: &Listener, ids: &[String]) {
+    pub(super) fn tell_tasks(&self, tell: &TellTask, ids: &[String]) {
         let Some(tasks) = &self.dispatch.tasks else { return };
         for params in ids.iter().filter_map(|id| tasks.news(id)) {
-            listener.tell_task(&params);
+            tell(&params);
         }
     }
 }

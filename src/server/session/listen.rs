@@ -124,13 +124,6 @@ impl Listener {
             }
         })
     }
-
-    /// Tells it how a task is.
-    pub(crate) fn tell_task(&self, params: &RawValue) {
-        if let Some(listening) = lock(&self.open).listeners.get(&self.number) {
-            listening.tell_task(params);
-        }
-    }
 }
 
 impl Drop for Listener {

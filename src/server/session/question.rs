@@ -3,7 +3,7 @@
 use super::lock;
 use crate::call::{BoxFuture, EventLog, Question};
 use bytes::Bytes;
-use mcp_client::Progress;
+use mcp_client::{Asker, Progress};
 use mcp_protocol::{
     Id, Method, Payload, RawValue, Response, RpcError, code, encode_notification, encode_request,
     raw_value,
@@ -14,13 +14,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tokio::sync::oneshot;
-
-/// Who waits for an answer, and maybe for word of it before.
-#[derive(Debug)]
-struct Asker {
-    answer: oneshot::Sender<Payload>,
-    progress: Option<Progress>,
-}
 
 #[derive(Debug, Default)]
 struct Open {
@@ -121,11 +114,7 @@ impl Questions {
     /// Hands word of an answer that is to come to whoever asked: the params of a
     /// `notifications/progress`, whose token is the question's id.
     pub(crate) fn reported(&self, params: &RawValue) {
-        let open = lock(&self.open);
-        let asker = Progress::token(params).and_then(|id| open.waiting.get(&id));
-        if let Some(progress) = asker.and_then(|asker| asker.progress.as_ref()) {
-            progress.report(params);
-        }
+        Asker::tell(&lock(&self.open).waiting, params);
     }
 
     /// Ends every open question.

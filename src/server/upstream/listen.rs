@@ -6,10 +6,8 @@ use super::{
     one::Upstream,
     wanted::Wanted,
 };
-use mcp_client::{BoxFuture, ClientError, OutCall, Sink};
-use mcp_protocol::{
-    Era, Method, Notification, Payload, RawValue, Request, RpcError, code, raw_value,
-};
+use mcp_client::{ClientError, OutCall, Sink};
+use mcp_protocol::{Era, Method, Notification, Payload, RawValue, code, raw_value};
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
@@ -162,11 +160,6 @@ impl Sink for ListenSink {
         } else if !upstream.hear(Era::Modern, &notification) {
             upstream.dropped(&notification.name, "it does not belong on a subscription");
         }
-    }
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        let error = RpcError::method_not_found(&request.name);
-        Box::pin(std::future::ready(Err(error)))
     }
 
     fn log_line(&self, _line: &str) {}

@@ -75,7 +75,7 @@ use tokio_util::sync::DropGuard;
 pub(crate) use catalogue::{Catalogue, ToolEntry};
 pub(crate) use failure::answer_lost;
 pub(crate) use subscribe::Listening;
-pub(crate) use told::{Following, TellTask};
+pub(crate) use told::{Following, Located, TellTask};
 
 /// Longest time [`Upstreams::stop`] takes.
 const STOP_LIMIT: Duration = Duration::from_secs(8);

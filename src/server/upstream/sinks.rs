@@ -110,7 +110,11 @@ impl Sink for SharedSink {
         }
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+    fn request(
+        &self,
+        request: Request,
+        _progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         if let Some(upstream) = self.upstream.upgrade() {
             upstream.dropped(&request.name, "nobody can be asked on a shared connection");
         }
@@ -156,15 +160,7 @@ impl Sink for OwnSink {
         }
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        self.question(request, None)
-    }
-
-    fn question(
-        &self,
-        request: Request,
-        progress: Option<Progress>,
-    ) -> BoxFuture<'static, Payload> {
+    fn request(&self, request: Request, progress: Option<Progress>) -> BoxFuture<'static, Payload> {
         if self.declared.answers(request.method) {
             ask(&*self.downstream(), request, progress)
         } else {
@@ -228,15 +224,7 @@ impl Sink for CallSink {
         }
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        self.question(request, None)
-    }
-
-    fn question(
-        &self,
-        request: Request,
-        progress: Option<Progress>,
-    ) -> BoxFuture<'static, Payload> {
+    fn request(&self, request: Request, progress: Option<Progress>) -> BoxFuture<'static, Payload> {
         match self.declared {
             Some(declared) if declared.answers(request.method) => {
                 ask(&*self.downstream, request, progress)

@@ -9,10 +9,9 @@ use super::{
     relay::{Whereabouts, renamed},
 };
 use crate::call::Principal;
-use mcp_client::{BoxFuture, ClientError, OutCall, Sink};
+use mcp_client::{ClientError, OutCall, Sink};
 use mcp_protocol::{
-    Era, Method, Notification, Payload, RawObject, RawValue, Request, RpcError, code, key,
-    raw_value, tasks_capability,
+    Era, Method, Notification, Payload, RawObject, RawValue, code, key, raw_value, tasks_capability,
 };
 use serde_json::{Value, json};
 use std::{
@@ -39,25 +38,36 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) type TellTask = Arc<dyn Fn(&RawValue) + Send + Sync>;
 
 impl Upstreams {
-    /// Whether that is a task of an upstream, and this principal's.
-    pub(crate) fn has_task(&self, principal: &Principal, task: &str) -> bool {
-        self.whereabouts(principal, task).is_some()
-    }
-
-    /// Takes a place at each upstream that has some of these tasks of this principal. `None` when
-    /// one has as many as it may have.
-    pub(crate) fn following(&self, principal: &Principal, tasks: &[String]) -> Option<Following> {
-        let mut named: HashMap<Arc<str>, HashMap<String, String>> = HashMap::new();
+    /// Those of these tasks that are an upstream's, and this principal's.
+    pub(crate) fn located(&self, principal: &Principal, tasks: &[String]) -> Located {
+        let mut located = Located::default();
         for task in tasks {
             if let Some(Whereabouts { upstream, id }) = self.whereabouts(principal, task) {
-                named.entry(upstream.name.clone()).or_default().insert(id, task.clone());
+                located.0.entry(upstream.name.clone()).or_default().insert(id, task.clone());
             }
         }
-        let parts = named.into_iter().map(|(upstream, tasks)| {
+        located
+    }
+
+    /// Takes a place at each upstream that has some of these tasks. `None` when one has as many of
+    /// this principal's, or in all, as it may have.
+    pub(crate) fn following(&self, principal: &Principal, located: Located) -> Option<Following> {
+        let parts = located.0.into_iter().map(|(upstream, tasks)| {
             let place = self.inner.shared.followers.enter(&upstream, principal.name())?;
             Some(Part { upstream, tasks, _place: place })
         });
         Some(Following { inner: self.inner.clone(), parts: parts.collect::<Option<_>>()? })
+    }
+}
+
+/// The client's ids of tasks, by those of the upstream, by upstream.
+#[derive(Default)]
+pub(crate) struct Located(HashMap<Arc<str>, HashMap<String, String>>);
+
+impl Located {
+    /// The client's ids.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.values().flat_map(HashMap::values)
     }
 }
 
@@ -254,11 +264,6 @@ impl Sink for TaskSink {
             self.followed.heard().insert(id);
             self.followed.pass(&params);
         }
-    }
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        let error = RpcError::method_not_found(&request.name);
-        Box::pin(std::future::ready(Err(error)))
     }
 
     fn log_line(&self, _line: &str) {}

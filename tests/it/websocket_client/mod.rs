@@ -9,10 +9,10 @@ mod wire;
 
 use crate::support::{Server, Setup, until};
 use mcp_client::{
-    Backoff, BoxFuture, Client, ClientConfig, ClientError, ClientEvent, Identity, OutCall, Return,
-    Secret, Sink, State, Target, Terms,
+    Backoff, Client, ClientConfig, ClientError, ClientEvent, Identity, OutCall, Return, Secret,
+    Sink, State, Target, Terms,
 };
-use mcp_protocol::{Notification, Payload, Request, RpcError, raw_value};
+use mcp_protocol::{Notification, raw_value};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -41,10 +41,6 @@ impl Sink for Ear {
         let params = params.map(|params| serde_json::from_str(params).expect("JSON"));
         let heard = (notification.name.to_string(), params.unwrap_or_default());
         self.0.lock().expect("no panic").push(heard);
-    }
-
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
-        Box::pin(async move { Err(RpcError::method_not_found(&request.name)) })
     }
 
     fn log_line(&self, line: &str) {

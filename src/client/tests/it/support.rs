@@ -1,7 +1,7 @@
 //! What the tests share: a sink that remembers, and peers that do as they are told.
 
 use futures_util::future::BoxFuture;
-use mcp_client::{Connection, Identity, Options, OutCall, Secret, Sink, Target};
+use mcp_client::{Connection, Identity, Options, OutCall, Progress, Secret, Sink, Target};
 use mcp_protocol::{Notification, Payload, RawValue, Request, raw};
 use std::{
     collections::BTreeMap,
@@ -76,7 +76,11 @@ impl Sink for Memory {
         self.notifications.lock().expect("no panic").push(notification);
     }
 
-    fn request(&self, request: Request) -> BoxFuture<'static, Payload> {
+    fn request(
+        &self,
+        request: Request,
+        _progress: Option<Progress>,
+    ) -> BoxFuture<'static, Payload> {
         self.requests.lock().expect("no panic").push(request);
         let answer = self.answer.lock().expect("no panic").clone();
         let dropped = Dropped(Arc::clone(&self.dropped));
