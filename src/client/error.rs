@@ -161,6 +161,15 @@ impl ClientError {
     }
 }
 
+/// What the system says, without the number that it adds.
+pub(crate) fn plainly(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(at) = text.rfind(" (os error ") {
+        text.truncate(at);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

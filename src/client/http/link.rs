@@ -2,7 +2,8 @@
 
 use super::secure;
 use crate::{
-    ClientError, HttpTarget, Options, Sink, fate::Fate, prepare::Outgoing, questions::Questions,
+    ClientError, HttpTarget, Options, Sink, error::plainly, fate::Fate, prepare::Outgoing,
+    questions::Questions,
 };
 use http::{
     HeaderMap, HeaderName, HeaderValue,
@@ -13,6 +14,7 @@ use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use std::{
     collections::HashMap,
     error::Error,
+    iter,
     sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::Duration,
 };
@@ -245,23 +247,16 @@ async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
     request.send().await.map_err(|error| secure::failure(&error))
 }
 
-/// An error and its causes, without the URL.
+/// The causes of an error, without the URL.
 pub(super) fn reason(error: &reqwest::Error) -> String {
-    let mut text = if error.is_connect() {
-        "no connection".to_owned()
-    } else {
-        "the exchange failed".to_owned()
-    };
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        cause = inner.source();
-        // The stage at which it failed; what follows says why.
-        let is_stage = said.starts_with("client error") || said == "tcp connect error";
-        if !is_stage || cause.is_none() {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    // The stage at which it failed; what follows says why.
+    let is_stage = |said: &String| said.starts_with("client error") || said == "tcp connect error";
+    let mut said: Vec<_> = causes.map(plainly).filter(|said| !is_stage(said)).collect();
+    if !error.is_connect() {
+        said.insert(0, "the exchange failed".to_owned());
+    } else if said.is_empty() {
+        said.push("no connection".to_owned());
     }
-    text
+    said.join(": ")
 }

@@ -4,7 +4,7 @@
 use super::config::ClientConfig;
 use crate::{
     ClientError, Connection, Deaf, Guard, GuardError, HttpTarget, Identity, Options, OutCall,
-    Target,
+    Target, error::plainly,
 };
 use mcp_protocol::{RawObject, RawValue, raw_value};
 use serde_json::json;
@@ -173,5 +173,5 @@ async fn tools(connection: &Connection) -> Result<((), String), ClientError> {
 }
 
 fn no_way(error: &io::Error) -> ClientError {
-    ClientError::Connect(error.to_string())
+    ClientError::Connect(plainly(error))
 }

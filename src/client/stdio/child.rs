@@ -1,7 +1,7 @@
 //! The process itself: started in a group of its own, watched, ended, reaped.
 
 use super::Shared;
-use crate::{ClientError, Ending, StdioTarget};
+use crate::{ClientError, Ending, StdioTarget, error::plainly};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::{io, process::ExitStatus, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
@@ -65,7 +65,7 @@ fn explain(error: &io::Error, target: &StdioTarget) -> String {
             format!("its folder {} does not exist", folder.display())
         }
         _ if error.kind() == io::ErrorKind::NotFound => "there is no such program".to_owned(),
-        _ => error.to_string(),
+        _ => plainly(error),
     }
 }
 
@@ -146,5 +146,5 @@ async fn broken(reader: &mut JoinHandle<()>, shared: &Shared) {
 }
 
 fn exited(status: io::Result<ExitStatus>) -> Ending {
-    Ending::Exited(status.map_or_else(|error| error.to_string(), |status| status.to_string()))
+    Ending::Exited(status.map_or_else(|error| plainly(&error), |status| status.to_string()))
 }

@@ -9,7 +9,7 @@ use super::{
     pause::Pause,
     session::{self, Welcome},
 };
-use crate::{ClientError, Ending, Retry, exchange::Out, fate::closed};
+use crate::{ClientError, Ending, Retry, error::plainly, exchange::Out, fate::closed};
 use futures_util::{SinkExt, Stream, StreamExt, stream::SplitSink};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
@@ -140,7 +140,7 @@ async fn attempt(link: &Link) -> Result<(Socket, Vec<Frame>), Failed> {
 async fn come_back(link: &Link, socket: &mut Socket, text: String) -> Result<Welcome, Failed> {
     let gone = Failed::not_taken_back;
     let sent = socket.send(Message::text(text)).await;
-    sent.map_err(|error| gone(format!("the socket was lost: {error}")))?;
+    sent.map_err(|error| gone(format!("the socket was lost: {}", plainly(&error))))?;
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => {

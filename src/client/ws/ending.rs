@@ -1,6 +1,7 @@
 //! What follows from the way a socket ended.
 
 use super::drive::Lost;
+use crate::error::plainly;
 use tokio_tungstenite::tungstenite::{
     Error,
     error::CapacityError,
@@ -46,7 +47,7 @@ pub(super) fn failed(error: &Error, limit: usize) -> (Follows, Lost) {
         Error::Protocol(_) | Error::Utf8(_) if !is_reset(error) => {
             (Follows::IsOver, Lost::Broken(format!("a frame broke RFC 6455: {error}")))
         }
-        _ => (Follows::MayGoOn, Lost::Gone(format!("the socket was lost: {error}"))),
+        _ => (Follows::MayGoOn, Lost::Gone(format!("the socket was lost: {}", plainly(error)))),
     }
 }
 

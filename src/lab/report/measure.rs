@@ -156,7 +156,9 @@ impl Measure {
             Self::ListedPercent => availability.map(|a| a.listed_percent),
             Self::CallablePercent => availability.map(|a| a.callable_percent),
             Self::GoneSeconds => {
-                availability.map(|_| gap::gaps(scenario).iter().map(gap::Gap::length_s).sum())
+                // A sum of nothing would be -0.
+                let add = |sum, gap: &gap::Gap| sum + gap.length_s();
+                availability.map(|_| gap::gaps(scenario).iter().fold(0.0, add))
             }
             Self::SlowestDetectionSeconds => {
                 most(recoveries.iter().filter_map(|r| r.detected_after_s))
@@ -187,8 +189,8 @@ impl Measure {
     pub(crate) fn of_run(self, run: &RunResult) -> Option<f64> {
         let each = run.scenarios.iter().filter_map(|scenario| self.of(scenario));
         match self {
-            Self::ListedPercent => summary::over_all(run, |a| a.listed_percent),
-            Self::CallablePercent => summary::over_all(run, |a| a.callable_percent),
+            Self::ListedPercent => summary::over_all(&run.scenarios, |a| a.listed_percent),
+            Self::CallablePercent => summary::over_all(&run.scenarios, |a| a.callable_percent),
             Self::GoneSeconds
             | Self::NotRecovered
             | Self::WithoutResult

@@ -60,8 +60,10 @@ impl Summary {
             success_rate: ratio(good as f64, clients.len() as f64),
             average_session_duration_seconds: average_session(run),
             heartbeat_effectiveness: heartbeats(&clients),
-            listed_percent: over_all(run, |availability| availability.listed_percent),
-            callable_percent: over_all(run, |availability| availability.callable_percent),
+            listed_percent: over_all(&run.scenarios, |availability| availability.listed_percent),
+            callable_percent: over_all(&run.scenarios, |availability| {
+                availability.callable_percent
+            }),
             calls: run
                 .scenarios
                 .iter()
@@ -97,11 +99,33 @@ fn heartbeats(clients: &[&Client]) -> Option<f64> {
 }
 
 /// A share of all scenarios together, each with the weight of its tools' time.
-pub(crate) fn over_all(run: &RunResult, share: impl Fn(&Availability) -> f64) -> Option<f64> {
-    let watched =
-        || run.scenarios.iter().filter_map(|scenario: &Scenario| scenario.availability.as_ref());
+pub(crate) fn over_all(
+    scenarios: &[Scenario],
+    share: impl Fn(&Availability) -> f64,
+) -> Option<f64> {
+    let watched = || scenarios.iter().filter_map(|scenario| scenario.availability.as_ref());
     let seconds: f64 = watched().map(|availability| availability.tool_seconds).sum();
-    let sum = watched().map(|availability| share(availability) * availability.tool_seconds).sum();
-    // Sums of shares may end a hair above the whole.
-    ratio(sum, seconds).map(|percent| percent.clamp(0.0, 100.0))
+    // Of what is missing, so that nothing missing adds up to the whole and not a hair less.
+    let missing: f64 = watched().map(|one| (100.0 - share(one)) * one.tool_seconds).sum();
+    ratio(missing, seconds).map(|missing| (100.0 - missing).clamp(0.0, 100.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(tool_seconds: f64, listed_percent: f64) -> Scenario {
+        let availability = Availability { tool_seconds, listed_percent, ..Availability::default() };
+        Scenario { availability: Some(availability), ..Scenario::default() }
+    }
+
+    #[test]
+    fn tools_that_were_there_all_the_time_were_there_all_the_time_together() {
+        let seconds = [121.752_481_369, 226.526_760_1, 372.595_656_285, 309.887_490_42];
+        let whole = seconds.map(|seconds| watched(seconds, 100.0));
+        assert_eq!(over_all(&whole, |one| one.listed_percent), Some(100.0));
+        let part = [watched(30.0, 100.0), watched(10.0, 50.0)];
+        assert_eq!(over_all(&part, |one| one.listed_percent), Some(87.5));
+        assert_eq!(over_all(&[], |one| one.listed_percent), None);
+    }
 }

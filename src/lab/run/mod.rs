@@ -23,10 +23,10 @@ pub use date::rfc3339;
 
 use crate::{
     persona::{self, Habits},
-    progress::{Ended, Progress},
+    progress::{Ended, Now, Progress},
     result::{self, EventLog, RunResult, SCHEMA},
     scenario::{Scenario, ScenarioError, Step},
-    target::{TargetError, TargetSpec},
+    target::{Place, TargetError, TargetSpec},
 };
 use one::One;
 use std::time::{Duration, SystemTime};
@@ -106,6 +106,7 @@ impl Run {
         let all = self.all()?;
         let (began, started) = (Instant::now(), SystemTime::now());
         self.progress.send_modify(|progress| progress.scenarios = all.len());
+        self.wait_for_target(&all).await?;
         let mut target = None;
         let mut scenarios = Vec::with_capacity(all.len());
         let scaled: f64 =
@@ -131,6 +132,19 @@ impl Run {
             events: None,
             scenarios,
         })
+    }
+
+    /// Waits until a target that somebody else started answers: while it does not, every scenario
+    /// would wait for it and fail alike.
+    async fn wait_for_target(&self, all: &[(Scenario, &Habits)]) -> Result<(), LabError> {
+        let (Some(url), Some((first, habits))) = (self.target.there()?, all.first()) else {
+            return Ok(());
+        };
+        let scenario = self.name_of(first, habits);
+        let now = Now { scenario, step: format!("waiting for {url}"), ..Now::default() };
+        self.progress.send_modify(|progress| progress.now = Some(now));
+        Place::start(&self.target).await?;
+        Ok(())
     }
 
     /// What the scenarios are called in events and results.

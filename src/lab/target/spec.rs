@@ -69,6 +69,17 @@ impl TargetSpec {
         self.recipe().map(|recipe| recipe.facts())
     }
 
+    /// Where it is, without a secret, if somebody else started it.
+    ///
+    /// # Errors
+    /// When there is a mistake in it.
+    pub(crate) fn there(&self) -> Result<Option<String>, TargetError> {
+        Ok(match self.recipe()? {
+            Recipe::There(url) => Some(shown(url)),
+            Recipe::Listens { .. } | Recipe::Stdio { .. } => None,
+        })
+    }
+
     pub(super) fn recipe(&self) -> Result<Recipe, TargetError> {
         let Some(command) = &self.spawn else {
             let url = self.url.as_deref().ok_or(TargetError::Missing)?;

@@ -1,7 +1,15 @@
 //! What is asked for on the command line, and the exit code that comes of it.
 
-use super::{super::support::fixture_path, Lab};
+use super::{
+    super::support::{Cut, Setup, Wire, fixture_path},
+    Lab, within,
+};
 use mcp_lab::result::{RunResult, Verdict};
+use std::process::Stdio;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
 
 #[tokio::test]
 async fn the_list_names_every_scenario_and_persona() {
@@ -56,6 +64,34 @@ async fn a_server_that_never_answers_fails_and_the_run_ends() {
     let ended = lab.lab(&[&["run", "handshake-reliability", "--quick"][..], &spawn].concat()).await;
     assert_eq!(ended.code, 1, "{}", ended.said);
     assert!(ended.said.contains("did not come up"), "{}", ended.said);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_yet_is_waited_for_and_that_is_said() {
+    let (lab, server) = (Lab::new(), Setup::new().open().start().await);
+    let wire = Wire::before(server.base(), |_| Cut::None);
+    wire.down().await;
+    let mut run = Command::new(env!("CARGO_BIN_EXE_mcp-orchestrator"));
+    run.args(["lab", "run", "handshake-reliability", "--quick", "--target", &wire.url()]);
+    run.current_dir(lab.path("")).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut run = run.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the binary starts");
+    let mut said = BufReader::new(run.stderr.take().expect("a pipe")).lines();
+    let waits = format!("waiting for {}", wire.url());
+    within(30, "it says what it waits for", async {
+        let is_said = |line: Option<String>| line.expect("it runs").contains(&waits);
+        while !is_said(said.next_line().await.expect("text")) {}
+    })
+    .await;
+    wire.up();
+    let mut rest = Vec::new();
+    let ended = within(110, "the run ends", async {
+        while let Some(line) = said.next_line().await.expect("text") {
+            rest.push(line);
+        }
+        run.wait().await.expect("it is ours")
+    });
+    assert_eq!(ended.await.code(), Some(0), "{rest:#?}");
+    server.end().await;
 }
 
 #[tokio::test]
