@@ -229,10 +229,7 @@ impl Dispatch {
             OtherTool::Missing | OtherTool::None => {
                 client_error(RpcError::invalid_params("`name` must be the name of a tool."))
             }
-            OtherTool::Unknown(name) => {
-                let name: String = name.chars().take(128).collect();
-                client_error(RpcError::invalid_params(format!("Unknown tool: {name}")))
-            }
+            OtherTool::Unknown(name) => self.unknown(caller, "tool", name),
             OtherTool::Upstream(entry) => {
                 if let Some(tasks) = self.tasks.as_ref().filter(|_| caller.takes_tasks())
                     && self.upstreams.is_long_running(entry)
@@ -253,11 +250,21 @@ impl Dispatch {
         self.upstreams.first_known(self.first_list_wait).await;
         match self.upstreams.catalogue().prompt(caller.era, &name) {
             Some(entry) => self.upstreams.prompt(caller, &entry, params).await,
-            None => {
-                let name: String = name.chars().take(128).collect();
-                client_error(RpcError::invalid_params(format!("Unknown prompt: {name}")))
-            }
+            None => self.unknown(caller, "prompt", &name),
         }
+    }
+
+    /// The answer to a name that nobody has. Of a tool that the principal may not have, it says no
+    /// more.
+    fn unknown(&self, caller: &Caller, what: &str, name: &str) -> Reply {
+        let shown: String = name.chars().take(128).collect();
+        let mut message = format!("Unknown {what}: {shown}");
+        let away = self.upstreams.may_be_away(caller.era, name);
+        if let Some(away) = away.filter(|_| caller.principal.tools().allows(name)) {
+            message.push_str(". ");
+            message.push_str(&away);
+        }
+        client_error(RpcError::invalid_params(message))
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Reply, Upstreams,
     catalogue::{PromptEntry, ToolEntry},
     forward::Outgoing,
+    names::has_prefix,
     one::Upstream,
     results,
 };
@@ -34,6 +35,18 @@ impl Upstreams {
             is_repeatable: upstream.is_repeatable(entry),
         };
         Box::pin(upstream.forward(caller, outgoing)).await
+    }
+
+    /// Why a tool or prompt of that name may be missing, in a sentence: the upstream of which it has
+    /// the prefix is not there to be asked.
+    pub(crate) fn may_be_away(&self, era: Era, name: &str) -> Option<String> {
+        let all = self.all();
+        let upstream = all.iter().find(|upstream| has_prefix(name, &upstream.name))?;
+        let standing = upstream.standing();
+        upstream.lane_for(era).link().is_none().then(|| {
+            let (upstream, why) = (&upstream.name, standing.why());
+            format!("The MCP server `{upstream}`, which may have it, is not available ({why}).")
+        })
     }
 
     /// `prompts/get`.

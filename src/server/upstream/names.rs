@@ -7,6 +7,8 @@ use std::{collections::HashMap, fmt::Write};
 
 /// Longest name served. Agents add a prefix of their own and accept little more.
 const LONGEST: usize = 64;
+/// Stands between an upstream's name and that of its tool.
+const SEPARATOR: &str = "__";
 /// Hex digits of the hash that keeps shortened names apart.
 const HASH_DIGITS: usize = 8;
 /// Who keeps a name that is reserved.
@@ -101,7 +103,12 @@ fn wanted(candidate: &Candidate<'_>) -> String {
 }
 
 fn prefixed(candidate: &Candidate<'_>) -> String {
-    format!("{}__{}", candidate.upstream, candidate.name)
+    format!("{}{SEPARATOR}{}", candidate.upstream, candidate.name)
+}
+
+/// Whether a name has the prefix of that upstream.
+pub(super) fn has_prefix(name: &str, upstream: &str) -> bool {
+    name.strip_prefix(upstream).is_some_and(|rest| rest.starts_with(SEPARATOR))
 }
 
 /// The prefixed name, or the first of its hashed forms that nobody has.

@@ -42,6 +42,11 @@ impl Standing {
         news
     }
 
+    /// Why it is not there, in a clause.
+    pub(super) fn why(&self) -> &str {
+        self.last_error.as_deref().unwrap_or("it is still connecting")
+    }
+
     /// Adds to a failure what is known here: why, and when to try again.
     pub(super) fn explain(&self, failure: Failure) -> Failure {
         match (failure, &self.last_error) {

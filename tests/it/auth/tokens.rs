@@ -43,6 +43,7 @@ async fn a_denied_tool_is_in_no_list_and_like_one_that_is_not_there() {
     let lists = |allow: &str, deny: &str| toml(&format!("{{ allow = {allow}, deny = {deny} }}"));
     let server = guarded()
         .fixture("fs", json!({}))
+        .upstream("gone", json!({"command": "no-such-program"}))
         .set(
             "auth.principals.ci",
             lists("[\"fs__*\", \"echo\"]", "[\"fs__test_header_arguments\"]"),
@@ -64,7 +65,7 @@ async fn a_denied_tool_is_in_no_list_and_like_one_that_is_not_there() {
     for (all, listed) in all.iter().zip([legacy.tools().await, modern.tools().await]) {
         assert_eq!(listed.iter().collect::<Vec<_>>(), all.iter().filter(has).collect::<Vec<_>>());
     }
-    for denied in ["fs__test_header_arguments", "session_info"] {
+    for denied in ["fs__test_header_arguments", "session_info", "gone__tool"] {
         let missing = "x".repeat(denied.len());
         let call = |name: &str| json!({"name": name, "arguments": {"no": "such"}});
         for (got, unknown) in [

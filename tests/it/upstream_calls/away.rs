@@ -139,3 +139,20 @@ async fn a_call_that_comes_meanwhile_waits_and_succeeds() {
     assert_eq!(scrape.sum("mcp_calls_outcome_unknown_total", &[]), 0.0);
     server.finish().await;
 }
+
+#[tokio::test]
+async fn who_asks_for_a_tool_of_a_server_that_never_came_is_told_of_that() {
+    let server = Setup::new().upstream("gone", json!({"command": "no-such-program"})).start().await;
+    server.upstreams(&["gone"], "failed").await;
+    let client = Modern::new(&server);
+    for (method, what) in [("tools/call", "tool"), ("prompts/get", "prompt")] {
+        let refused = client.ask(method, json!({"name": "gone__x"})).await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+        let why = "The MCP server `gone`, which may have it, is not available (cannot start \
+                   `no-such-program`: there is no such program).";
+        assert_eq!(refused["error"]["message"], format!("Unknown {what}: gone__x. {why}"));
+        let refused = client.ask(method, json!({"name": "gone_x"})).await;
+        assert_eq!(refused["error"]["message"], format!("Unknown {what}: gone_x"));
+    }
+    server.finish().await;
+}
