@@ -34,6 +34,7 @@ mod registry;
 mod rotating;
 mod scope;
 mod span;
+mod traffic;
 
 pub use agent_event::AgentEvent;
 pub use away::{CallTrace, ClientAway};
@@ -57,6 +58,7 @@ pub use reason::reason;
 pub use recent::{Connections, HandshakeMetrics, Latency, Messages, Snapshot};
 pub use registry::{ToolLabel, UpstreamLabel};
 pub use scope::{AttemptScope, CallScope, ConnectionScope, SocketScope, StreamScope};
+pub use traffic::{TRAFFIC_EVERY, TrafficPoint};
 
 use log::Log;
 use metrics::Metrics;
@@ -174,6 +176,17 @@ impl Telemetry {
             latency: metrics.latencies.latency(),
             memory_bytes: recent::resident_bytes(),
         }
+    }
+
+    /// Adds a point to [`Self::traffic`]; to be called every [`TRAFFIC_EVERY`].
+    pub fn note_traffic(&self) {
+        self.0.metrics.note_traffic();
+    }
+
+    /// The calls of the last five minutes, the oldest first.
+    #[must_use]
+    pub fn traffic(&self) -> Vec<TrafficPoint> {
+        self.0.metrics.traffic.points()
     }
 
     /// The last 1,000 handshakes.

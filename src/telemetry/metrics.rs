@@ -11,6 +11,7 @@ use crate::{
     label::{Bound, Signal},
     recent::{Handshakes, Latencies, Population},
     registry::Names,
+    traffic::Traffic,
 };
 use mcp_protocol::Method;
 use prometheus::{Registry, TextEncoder, proto::MetricFamily};
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     pub(crate) latencies: Latencies,
     pub(crate) handshakes: Handshakes,
     pub(crate) population: Population,
+    pub(crate) traffic: Traffic,
     /// Held while a connection comes or ends, and the other way while they are read for a scrape:
     /// what belongs together is never half counted there.
     balance: RwLock<()>,
@@ -54,6 +56,7 @@ impl Metrics {
             latencies: Latencies::default(),
             handshakes: Handshakes::default(),
             population: Population::default(),
+            traffic: Traffic::default(),
             balance: RwLock::default(),
         })
     }
@@ -149,11 +152,21 @@ impl Metrics {
 
     /// Calls that ended otherwise than well.
     pub(crate) fn failed_calls(&self) -> u64 {
-        let failed = |outcome: &Outcome| outcome.success() == Success::Error;
+        self.calls(|outcome| outcome.success() == Success::Error)
+    }
+
+    /// Calls that ended in one of these ways.
+    fn calls(&self, counts: impl Fn(Outcome) -> bool) -> u64 {
         let of = |outcome: Outcome| {
             Method::ALL.iter().map(move |method| self.series.requests.of((*method, outcome)).get())
         };
-        Outcome::ALL.iter().copied().filter(failed).flat_map(of).sum()
+        Outcome::ALL.iter().copied().filter(|outcome| counts(*outcome)).flat_map(of).sum()
+    }
+
+    /// Adds a point to the traffic.
+    pub(crate) fn note_traffic(&self) {
+        let durations = self.series.request_duration.now();
+        self.traffic.note((self.calls(|_| true), self.failed_calls()), &durations);
     }
 
     #[expect(clippy::too_many_lines, reason = "one exhaustive match, an arm for each event")]

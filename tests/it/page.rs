@@ -1,6 +1,6 @@
 //! The page at `/`: who may see it, and what it says, in a real browser.
 
-use crate::support::{Server, Setup, built, http, run_script, until};
+use crate::support::{Modern, Server, Setup, built, http, run_script, until};
 use reqwest::{StatusCode, redirect::Policy};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
@@ -41,7 +41,7 @@ async fn a_link_lets_one_visitor_in_once_and_a_cookie_reads_and_nothing_else() {
     assert_ne!(next, link, "whoever comes next has a link of its own");
     let cookie = set.split(';').next().expect("a cookie").to_owned();
     let with = |path: &str| client.get(format!("{base}{path}")).header("cookie", &cookie).send();
-    for path in ["/", "/api/status", "/api/sessions", "/api/config", "/metrics"] {
+    for path in ["/", "/api/status", "/api/traffic", "/api/sessions", "/api/config", "/metrics"] {
         assert_eq!(with(path).await.expect("an answer").status(), StatusCode::OK, "{path}");
     }
     let config = with("/api/config").await.expect("an answer").text().await.expect("text");
@@ -74,6 +74,31 @@ async fn another_principal_sees_its_own_and_no_configuration() {
     };
     assert_eq!(get("/").await.expect("an answer").status(), StatusCode::OK);
     assert_eq!(get("/api/config").await.expect("an answer").status(), StatusCode::FORBIDDEN);
+    server.finish().await;
+}
+
+#[tokio::test]
+async fn who_comes_later_sees_the_calls_of_before() {
+    let server = Setup::new().start().await;
+    let client = Modern::new(&server);
+    client.call("echo", json!({"message": "x"})).await;
+    client.ask("tools/call", json!({"name": "none"})).await;
+    let points =
+        async || server.json("/api/traffic").await["points"].as_array().expect("a list").clone();
+    let rate = |point: &Value, of: &str| point[of].as_f64().expect("a number");
+    until("a point tells of them", || async {
+        points().await.iter().any(|point| rate(point, "failedPerSecond") > 0.0)
+    })
+    .await;
+    let all = points().await;
+    let sum = |of: &str| all.iter().map(|point| rate(point, of)).sum::<f64>();
+    assert!((sum("callsPerSecond") - 2.0 * sum("failedPerSecond")).abs() < 0.5, "{all:?}");
+    let busy = all.iter().find(|point| rate(point, "callsPerSecond") > 0.0).expect("a busy one");
+    assert!(busy["p50Ms"].as_f64() <= busy["p95Ms"].as_f64() && busy["p50Ms"].is_f64(), "{busy}");
+    until("a point without calls comes behind", || async {
+        points().await.last().is_some_and(|last| last["p50Ms"].is_null())
+    })
+    .await;
     server.finish().await;
 }
 

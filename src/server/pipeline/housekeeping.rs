@@ -3,7 +3,7 @@
 use super::Stages;
 use crate::{session::now, upstream::Change};
 use mcp_protocol::{Era, Method, encode_notification, raw_value};
-use mcp_telemetry::Reason;
+use mcp_telemetry::{Reason, TRAFFIC_EVERY};
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::broadcast, time::MissedTickBehavior};
 
@@ -65,6 +65,18 @@ pub(crate) async fn watch(stages: Arc<Stages>) {
             stages.end_half_open(&session);
         }
         stages.sessions.store().alive(now());
+    }
+}
+
+/// Notes how many calls there are, until the server stops.
+pub(crate) async fn note_traffic(stages: Arc<Stages>) {
+    let mut tick = tokio::time::interval(TRAFFIC_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stages.stopping.cancelled() => return,
+            _ = tick.tick() => stages.telemetry.note_traffic(),
+        }
     }
 }
 

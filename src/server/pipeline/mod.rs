@@ -10,7 +10,7 @@ mod returning;
 mod seen;
 mod tasks;
 
-pub(crate) use housekeeping::{announce_changes, sweep, watch};
+pub(crate) use housekeeping::{announce_changes, note_traffic, sweep, watch};
 pub(crate) use legacy::Newcomer;
 pub(crate) use resuming::{Resumed, WayBack};
 pub(crate) use seen::{Listed, Seen, Wanted};

@@ -13,7 +13,7 @@ use crate::{
     admission::AuthError,
     agents::Agents,
     config::Config,
-    pipeline::{Stages, announce_changes, announce_tasks, sweep, watch},
+    pipeline::{Stages, announce_changes, announce_tasks, note_traffic, sweep, watch},
     session::now,
     tools::RegistryError,
     transport::{Page, Paths, Shared, StatusReport},
@@ -165,6 +165,7 @@ impl OrchestratorServer {
         stages.connections.spawn(announce_changes(Arc::clone(&stages), changes));
         stages.connections.spawn(sweep(Arc::clone(&stages)));
         stages.connections.spawn(watch(Arc::clone(&stages)));
+        stages.connections.spawn(note_traffic(Arc::clone(&stages)));
         self.watch_certificate(&stages);
         let (page, shared) = (Arc::clone(&self.page), Arc::clone(&stages));
         let paths = Paths::new(Shared { stages: shared, status: Arc::clone(&status), page });

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcp_store::Health;
-use mcp_telemetry::{Event, Telemetry, UpstreamState};
+use mcp_telemetry::{Event, TRAFFIC_EVERY, Telemetry, UpstreamState};
 use serde_json::{Value, json};
 use std::{net::SocketAddr, time::SystemTime};
 use tokio::time::Instant;
@@ -111,6 +111,20 @@ pub(super) async fn metrics(State(shared): Here, parts: Parts) -> Response {
 pub(super) async fn status(State(shared): Here, parts: Parts) -> Response {
     match let_in(&shared, &parts).await {
         Ok(_) => json_answer(StatusCode::OK, &shared.status.render(&shared.stages)),
+        Err(rejection) => plain_rejection(&rejection),
+    }
+}
+
+/// The calls of the last five minutes, for who begins to look only now.
+pub(super) async fn traffic(State(shared): Here, parts: Parts) -> Response {
+    match let_in(&shared, &parts).await {
+        Ok(_) => json_answer(
+            StatusCode::OK,
+            &json!({
+                "everySeconds": TRAFFIC_EVERY.as_secs(),
+                "points": shared.stages.telemetry.traffic(),
+            }),
+        ),
         Err(rejection) => plain_rejection(&rejection),
     }
 }

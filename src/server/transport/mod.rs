@@ -103,6 +103,7 @@ fn others(shared: Shared) -> Router {
         .route("/readyz", get(api::ready))
         .route("/metrics", get(api::metrics))
         .route("/api/status", get(api::status))
+        .route("/api/traffic", get(api::traffic))
         .route("/api/config", get(page::config))
         .route("/api/sessions", get(api::sessions::list))
         .route("/api/sessions/{id}", get(api::sessions::show))

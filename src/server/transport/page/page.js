@@ -1,8 +1,7 @@
 "use strict";
 const EVERY_MS = 2000;
+// Points of a chart: five minutes, one every two seconds.
 const POINTS = 150;
-const past = { rate: [], failed: [], half: [], most: [] };
-let before = null;
 
 const at = (id) => document.getElementById(id);
 const sum = (rows) => rows.reduce((total, row) => total + row.value, 0);
@@ -53,53 +52,6 @@ const round = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.
 
 function bytes(count) {
   return count >= 1 << 30 ? `${(count / (1 << 30)).toFixed(2)} GiB` : `${(count / (1 << 20)).toFixed(1)} MiB`;
-}
-
-// The bound below which that share of new observations lies, in ms; null when there were none.
-function quantile(buckets, share) {
-  const all = buckets.at(-1)?.count ?? 0;
-  if (all <= 0) return null;
-  let [low, under] = [0, 0];
-  for (const { bound, count } of buckets) {
-    if (count >= share * all) {
-      if (bound === Infinity) return low * 1000;
-      return (low + (bound - low) * ((share * all - under) / Math.max(count - under, 1e-9))) * 1000;
-    }
-    [low, under] = [bound, count];
-  }
-  return low * 1000;
-}
-
-function buckets(metrics) {
-  const counts = new Map();
-  for (const { labels, value } of metrics("mcp_request_duration_seconds_bucket")) {
-    const bound = labels.le === "+Inf" ? Infinity : Number(labels.le);
-    counts.set(bound, (counts.get(bound) ?? 0) + value);
-  }
-  return counts;
-}
-
-function remember(metrics) {
-  const ended = metrics("mcp_requests_total");
-  const now = {
-    at: performance.now(),
-    calls: sum(ended),
-    failed: sum(ended.filter((row) => row.labels.status !== "ok")),
-    buckets: buckets(metrics),
-  };
-  // A restart counts from zero: nothing can be said of the time before.
-  if (before && now.calls >= before.calls && now.failed >= before.failed) {
-    const seconds = (now.at - before.at) / 1000;
-    const fresh = [...now.buckets]
-      .map(([bound, count]) => ({ bound, count: count - (before.buckets.get(bound) ?? 0) }))
-      .sort((one, other) => one.bound - other.bound);
-    past.rate.push((now.calls - before.calls) / seconds);
-    past.failed.push((now.failed - before.failed) / seconds);
-    past.half.push(quantile(fresh, 0.5));
-    past.most.push(quantile(fresh, 0.95));
-    for (const list of Object.values(past)) if (list.length > POINTS) list.shift();
-  }
-  before = now;
 }
 
 function svg(kind, attributes, text) {
@@ -161,7 +113,7 @@ function outOfReach(upstream, gone) {
   return upstream.tools === 0 && upstream.state !== "connected" ? "none is known" : "none";
 }
 
-function show(status, active, ended, metrics) {
+function show(status, active, ended, traffic, metrics) {
   const tools = metrics("mcp_tool_available");
   const missing = new Map();
   for (const { labels, value } of tools) {
@@ -209,9 +161,9 @@ function show(status, active, ended, metrics) {
     cell(row, ago(Date.parse(session.disconnected_at)), "time");
     cell(row, (session.disconnect_reason ?? "").replaceAll("_", " "), "words");
   });
-  remember(metrics);
-  chart("rate", past.rate, past.failed, "");
-  chart("latency", past.half, past.most, " ms");
+  const points = (name) => traffic.points.slice(-POINTS).map((point) => point[name]);
+  chart("rate", points("callsPerSecond"), points("failedPerSecond"), "");
+  chart("latency", points("p50Ms"), points("p95Ms"), " ms");
   at("version").textContent = `mcp-orchestrator ${status.version}`;
 }
 
@@ -225,16 +177,16 @@ async function ask(path) {
 async function look() {
   try {
     const json = async (path) => (await ask(path)).json();
-    const [status, active, ended, metrics] = await Promise.all([
+    const [status, active, ended, traffic, metrics] = await Promise.all([
       json("/api/status"), json("/api/sessions?status=active&limit=50"),
-      json("/api/sessions?status=disconnected&limit=20"), ask("/metrics").then((answer) => answer.text()),
+      json("/api/sessions?status=disconnected&limit=20"), json("/api/traffic"),
+      ask("/metrics").then((answer) => answer.text()),
     ]);
-    show(status, active.sessions, ended.sessions, parse(metrics));
+    show(status, active.sessions, ended.sessions, traffic, parse(metrics));
   } catch (error) {
     at("headline").textContent = "The server does not answer";
     at("headline").className = "bad";
     at("why").textContent = `${error.message}. This page asks again every ${EVERY_MS / 1000} s.`;
-    before = null;
   }
   setTimeout(look, EVERY_MS);
 }
