@@ -164,7 +164,11 @@ impl ClientError {
 /// What the system says, without the number that it adds.
 pub(crate) fn plainly(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    if let Some(at) = text.rfind(" (os error ") {
+    let number = text.rfind(" (os error ").filter(|at| {
+        let rest = text[*at..].trim_start_matches(" (os error ");
+        rest.strip_suffix(')').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    });
+    if let Some(at) = number {
         text.truncate(at);
     }
     text
@@ -173,6 +177,16 @@ pub(crate) fn plainly(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_number_is_left_out_and_nothing_else() {
+        let refused = std::io::Error::from_raw_os_error(111);
+        assert!(refused.to_string().contains("(os error 111)"), "{refused}");
+        assert_eq!(plainly(&refused), "Connection refused");
+        for text in ["7 bytes are too many (os error of ours)", "no (os error 1) or so", ""] {
+            assert_eq!(plainly(&std::io::Error::other(text)), text);
+        }
+    }
 
     #[test]
     fn only_what_provably_did_not_run_says_so() {

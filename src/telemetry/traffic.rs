@@ -5,7 +5,7 @@ use prometheus::proto::MetricFamily;
 use serde::Serialize;
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -23,9 +23,10 @@ pub struct TrafficPoint {
     pub calls_per_second: f64,
     /// Those that ended otherwise than well, per second.
     pub failed_per_second: f64,
-    /// Half of them took no longer, in milliseconds; `None` where none ended.
+    /// Half of them took no longer, in milliseconds; `None` where none ended but streams, which take
+    /// no time that counts.
     pub p50_ms: Option<f64>,
-    /// 95 of 100 took no longer, in milliseconds; `None` where none ended.
+    /// 95 of 100 took no longer, in milliseconds; `None` likewise.
     pub p95_ms: Option<f64>,
 }
 
@@ -72,7 +73,7 @@ impl Traffic {
         noted.last = Some(look);
     }
 
-    fn noted(&self) -> std::sync::MutexGuard<'_, Noted> {
+    fn noted(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

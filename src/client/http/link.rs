@@ -250,9 +250,12 @@ async fn send(request: RequestBuilder) -> Result<Response, ClientError> {
 /// The causes of an error, without the URL.
 pub(super) fn reason(error: &reqwest::Error) -> String {
     let causes = iter::successors(error.source(), |&cause| cause.source());
-    // The stage at which it failed; what follows says why.
+    // The stage at which it failed; what follows, if anything, says why.
     let is_stage = |said: &String| said.starts_with("client error") || said == "tcp connect error";
-    let mut said: Vec<_> = causes.map(plainly).filter(|said| !is_stage(said)).collect();
+    let mut said: Vec<_> = causes.map(plainly).collect();
+    let last = said.pop();
+    said.retain(|said| !is_stage(said));
+    said.extend(last);
     if !error.is_connect() {
         said.insert(0, "the exchange failed".to_owned());
     } else if said.is_empty() {

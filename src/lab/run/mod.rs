@@ -104,9 +104,9 @@ impl Run {
     pub async fn run(self) -> Result<RunResult, LabError> {
         self.target.check()?;
         let all = self.all()?;
-        let (began, started) = (Instant::now(), SystemTime::now());
         self.progress.send_modify(|progress| progress.scenarios = all.len());
-        self.wait_for_target(&all).await?;
+        let absent = self.wait_for_target(&all).await?;
+        let (began, started) = (Instant::now(), SystemTime::now());
         let mut target = None;
         let mut scenarios = Vec::with_capacity(all.len());
         let scaled: f64 =
@@ -115,7 +115,10 @@ impl Run {
         for (scenario, habits) in all {
             let name = self.name_of(&scenario, habits);
             let one = One { run: &self, scenario, habits, name, began };
-            let (ended, facts) = Box::pin(one.run()).await;
+            let (ended, facts) = match &absent {
+                Some(reason) => (one.not_played(reason), None),
+                None => Box::pin(one.run()).await,
+            };
             target = target.or(facts);
             self.ended(&ended);
             scenarios.push(ended);
@@ -134,17 +137,19 @@ impl Run {
         })
     }
 
-    /// Waits until a target that somebody else started answers: while it does not, every scenario
-    /// would wait for it and fail alike.
-    async fn wait_for_target(&self, all: &[(Scenario, &Habits)]) -> Result<(), LabError> {
+    /// Waits until a target that somebody else started answers; why it is not there. Else every
+    /// scenario would wait for it.
+    async fn wait_for_target(
+        &self,
+        all: &[(Scenario, &Habits)],
+    ) -> Result<Option<String>, LabError> {
         let (Some(url), Some((first, habits))) = (self.target.there()?, all.first()) else {
-            return Ok(());
+            return Ok(None);
         };
         let scenario = self.name_of(first, habits);
         let now = Now { scenario, step: format!("waiting for {url}"), ..Now::default() };
         self.progress.send_modify(|progress| progress.now = Some(now));
-        Place::start(&self.target).await?;
-        Ok(())
+        Ok(Place::start(&self.target).await.err().map(|error| error.to_string()))
     }
 
     /// What the scenarios are called in events and results.
@@ -205,4 +210,41 @@ pub(super) fn steps_of(scenario: &Scenario) -> impl Iterator<Item = &Step> {
     let clients = scenario.clients.iter().flat_map(|group| &group.steps);
     scenario.steps.iter().chain(clients).for_each(|step| add(step, &mut all));
     all.into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{progress, result::Verdict, scenario::shipped};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_never_answers_fails_every_scenario_after_one_wait() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("an address");
+        drop(taken);
+        let scenarios = shipped().expect("they can be read");
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+        let (progress, told) = progress::channel();
+        let url = Some(format!("http://{address}/mcp"));
+        let run = Run {
+            scenarios,
+            target: TargetSpec { url, ..TargetSpec::default() },
+            personas: vec!["own".to_owned()],
+            seed: 7,
+            pace: Pace::Quick,
+            log: EventLog::start(std::io::sink()).expect("a log").0,
+            progress,
+        };
+        let began = Instant::now();
+        let result = run.run().await.expect("a result");
+        assert!(began.elapsed() < Duration::from_secs(90), "{:?}", began.elapsed());
+        let failed: Vec<_> = result.scenarios.iter().map(|one| one.name.clone()).collect();
+        assert_eq!(failed, names);
+        for one in &result.scenarios {
+            assert_eq!(one.verdict, Verdict::Failed);
+            let reason = one.reason.as_deref().unwrap_or_default();
+            assert!(reason.contains(&format!("no answer at http://{address}/mcp")), "{reason}");
+        }
+        assert_eq!(told.borrow().ended.len(), names.len());
+    }
 }

@@ -50,15 +50,9 @@ struct Ready {
 impl One<'_> {
     pub(super) async fn run(self) -> (result::Scenario, Option<result::Target>) {
         let started_s = self.began.elapsed().as_secs_f64();
-        let name = self.name.clone();
-        let now = Now { scenario: name.clone(), step: "start".to_owned(), ..Now::default() };
+        let now = Now { scenario: self.name.clone(), step: "start".to_owned(), ..Now::default() };
         self.run.progress.send_modify(|progress| progress.now = Some(now));
-        let note = |what| {
-            let at_s = self.began.elapsed().as_secs_f64();
-            let line = result::Line { at_s, scenario: name.clone(), client: None, what };
-            self.run.log.note(line);
-        };
-        note(What::ScenarioBegan);
+        self.note(What::ScenarioBegan);
         let (ended, facts) = match self.ready().await {
             Ok(ready) => {
                 let facts = facts(&ready);
@@ -69,8 +63,23 @@ impl One<'_> {
             }
             Err(reason) => (self.unable(started_s, Verdict::Failed, reason), None),
         };
-        note(What::ScenarioEnded { verdict: ended.verdict });
+        self.note(What::ScenarioEnded { verdict: ended.verdict });
         (ended, facts)
+    }
+
+    /// The same where there is no target, for that reason.
+    pub(super) fn not_played(self, reason: &str) -> result::Scenario {
+        let started_s = self.began.elapsed().as_secs_f64();
+        self.note(What::ScenarioBegan);
+        let ended = self.unable(started_s, Verdict::Failed, reason.to_owned());
+        self.note(What::ScenarioEnded { verdict: ended.verdict });
+        ended
+    }
+
+    fn note(&self, what: What) {
+        let at_s = self.began.elapsed().as_secs_f64();
+        let scenario = self.name.clone();
+        self.run.log.note(result::Line { at_s, scenario, client: None, what });
     }
 
     /// A scenario that was not played.

@@ -163,7 +163,7 @@ impl Place {
     pub async fn come_up(&self) -> Result<(), TargetError> {
         let Some(url) = self.recipe.url().map(over_http) else { return Ok(()) };
         let http = plain_http(ONE_LOOK).filter(|_| url.scheme() == "http");
-        let until = Instant::now() + TO_COME_UP;
+        let began = Instant::now();
         loop {
             let answers = match &http {
                 Some(http) => {
@@ -177,14 +177,15 @@ impl Place {
             if self.process.lock().await.as_mut().is_some_and(Process::has_ended) {
                 return Err(TargetError::Start("its process ended".to_owned()));
             }
-            if Instant::now() >= until {
+            if began.elapsed() >= TO_COME_UP {
                 let waited = TO_COME_UP.as_secs();
                 return Err(TargetError::Start(format!(
                     "no answer at {} in {waited} s",
                     shown(url)
                 )));
             }
-            sleep(LOOK).await;
+            // Who takes long is looked at less often.
+            sleep(LOOK.max(began.elapsed() / 50)).await;
         }
     }
 

@@ -254,13 +254,14 @@ impl Dispatch {
         }
     }
 
-    /// The answer to a name that nobody has. Of a tool that the principal may not have, it says no
-    /// more.
+    /// The answer to a name that nobody has. Of one that the principal may not have as a tool, it says
+    /// no more.
     fn unknown(&self, caller: &Caller, what: &str, name: &str) -> Reply {
         let shown: String = name.chars().take(128).collect();
         let mut message = format!("Unknown {what}: {shown}");
-        let away = self.upstreams.may_be_away(caller.era, name);
-        if let Some(away) = away.filter(|_| caller.principal.tools().allows(name)) {
+        if caller.principal.tools().allows(name)
+            && let Some(away) = self.upstreams.may_be_away(caller.era, name)
+        {
             message.push_str(". ");
             message.push_str(&away);
         }

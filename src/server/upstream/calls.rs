@@ -42,11 +42,12 @@ impl Upstreams {
     pub(crate) fn may_be_away(&self, era: Era, name: &str) -> Option<String> {
         let all = self.all();
         let upstream = all.iter().find(|upstream| has_prefix(name, &upstream.name))?;
-        let standing = upstream.standing();
-        upstream.lane_for(era).link().is_none().then(|| {
-            let (upstream, why) = (&upstream.name, standing.why());
-            format!("The MCP server `{upstream}`, which may have it, is not available ({why}).")
-        })
+        if upstream.lane_for(era).link().is_some() {
+            return None;
+        }
+        let (name, standing) = (&upstream.name, upstream.standing());
+        let why = standing.why();
+        Some(format!("The MCP server `{name}`, which may have it, is not available ({why})."))
     }
 
     /// `prompts/get`.

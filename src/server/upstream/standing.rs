@@ -42,9 +42,13 @@ impl Standing {
         news
     }
 
-    /// Why it is not there, in a clause.
+    /// Why an era of it is not there, in a clause.
     pub(super) fn why(&self) -> &str {
-        self.last_error.as_deref().unwrap_or("it is still connecting")
+        // The error of before is overcome, in the other era at least.
+        let is_on_its_way =
+            matches!(self.state, UpstreamState::Connecting | UpstreamState::Connected);
+        let error = self.last_error.as_deref().filter(|_| !is_on_its_way);
+        error.unwrap_or("it is still connecting")
     }
 
     /// Adds to a failure what is known here: why, and when to try again.
@@ -101,6 +105,16 @@ mod tests {
         assert!(standing.enter(UpstreamState::Stopped, None));
         assert!(!standing.enter(UpstreamState::Failed, Some("late")), "the last word stands");
         assert_eq!(standing.state, UpstreamState::Stopped);
+    }
+
+    #[test]
+    fn an_error_is_told_until_it_is_overcome() {
+        let mut standing = Standing::new();
+        assert_eq!(standing.why(), "it is still connecting");
+        standing.enter(UpstreamState::Failed, Some("refused"));
+        assert_eq!(standing.why(), "refused");
+        standing.enter(UpstreamState::Connected, None);
+        assert_eq!(standing.why(), "it is still connecting", "in the other era");
     }
 
     #[test]

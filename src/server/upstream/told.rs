@@ -60,7 +60,8 @@ impl Upstreams {
     }
 }
 
-/// The client's ids of tasks, by those of the upstream, by upstream.
+/// The client's ids of tasks, by those of the upstream, by upstream. A task that was named by two ids is
+/// told, and acknowledged, under one of them.
 #[derive(Default)]
 pub(crate) struct Located(HashMap<Arc<str>, HashMap<String, String>>);
 

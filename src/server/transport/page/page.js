@@ -1,6 +1,6 @@
 "use strict";
 const EVERY_MS = 2000;
-// Points of a chart: five minutes, one every two seconds.
+// The most points that the server keeps.
 const POINTS = 150;
 
 const at = (id) => document.getElementById(id);
@@ -67,7 +67,7 @@ function scale(most) {
   return ten * [1, 2, 5, 10].find((times) => times * ten >= most);
 }
 
-function chart(id, first, second, unit) {
+function chart(id, every, first, second, unit) {
   const [width, height, left, bottom] = [at(id).clientWidth || 320, 144, 44, 18];
   const known = [...first, ...second].filter((value) => value !== null);
   const top = scale(Math.max(...known, 1));
@@ -79,7 +79,7 @@ function chart(id, first, second, unit) {
     svg("line", { class: "grid", x1: left, x2: width, y1: y(top * share), y2: y(top * share) }),
     svg("text", { x: left - 6, y: y(top * share) + 4, "text-anchor": "end" }, Number((top * share).toPrecision(3))),
   ]);
-  parts.push(svg("text", { x: left, y: height }, `${Math.round((POINTS * EVERY_MS) / 60000)} min ago`));
+  parts.push(svg("text", { x: left, y: height }, `${Math.round((POINTS * every) / 60)} min ago`));
   parts.push(svg("text", { x: width, y: height, "text-anchor": "end" }, "now"));
   parts.push(svg("path", { class: "one", d: path(first) }), svg("path", { class: "two", d: path(second) }));
   at(id).setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -161,9 +161,9 @@ function show(status, active, ended, traffic, metrics) {
     cell(row, ago(Date.parse(session.disconnected_at)), "time");
     cell(row, (session.disconnect_reason ?? "").replaceAll("_", " "), "words");
   });
-  const points = (name) => traffic.points.slice(-POINTS).map((point) => point[name]);
-  chart("rate", points("callsPerSecond"), points("failedPerSecond"), "");
-  chart("latency", points("p50Ms"), points("p95Ms"), " ms");
+  const points = (name) => traffic.points.map((point) => point[name]);
+  chart("rate", traffic.everySeconds, points("callsPerSecond"), points("failedPerSecond"), "");
+  chart("latency", traffic.everySeconds, points("p50Ms"), points("p95Ms"), " ms");
   at("version").textContent = `mcp-orchestrator ${status.version}`;
 }
 
