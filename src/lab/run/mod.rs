@@ -219,9 +219,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_target_that_never_answers_fails_every_scenario_after_one_wait() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = taken.local_addr().expect("an address");
-        drop(taken);
+        // It is nobody else's, and nobody listens there.
+        let held = tokio::net::TcpSocket::new_v4().expect("a socket");
+        held.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+        let address = held.local_addr().expect("an address");
         let scenarios = shipped().expect("they can be read");
         let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name.clone()).collect();
         let (progress, told) = progress::channel();
