@@ -344,17 +344,17 @@ impl Metrics {
         elapsed: Duration,
         upstream: Duration,
     ) {
-        self.series.requests_in_flight.of(method).dec();
         self.series.requests.of((method, outcome)).inc();
-        if method == Method::SubscriptionsListen {
-            return; // a stream, not a request: its life is in mcp_stream_duration_seconds
+        // A subscription is a stream, not a request: its life is in mcp_stream_duration_seconds.
+        if method != Method::SubscriptionsListen {
+            let duration = self.series.request_duration.of((method, outcome.success()));
+            duration.observe(elapsed.as_secs_f64());
+            let overhead = elapsed.saturating_sub(upstream);
+            self.series.gateway_overhead.of(method).observe(overhead.as_secs_f64());
+            self.latencies.push(elapsed);
         }
-        self.series.request_duration.of((method, outcome.success())).observe(elapsed.as_secs_f64());
-        self.series
-            .gateway_overhead
-            .of(method)
-            .observe(elapsed.saturating_sub(upstream).as_secs_f64());
-        self.latencies.push(elapsed);
+        // What is not in flight any more has been counted.
+        self.series.requests_in_flight.of(method).dec();
     }
 
     fn connection_accepted(&self, connection: ConnectionInfo) {

@@ -8,11 +8,10 @@ use tokio::time::{Instant, sleep};
 /// what was counted.
 pub async fn assert_accounted(server: &Server) {
     let end = Instant::now() + Duration::from_secs(10);
-    let scrape = loop {
-        let scrape = server.scrape().await;
-        let open = open_gauges(&scrape);
+    loop {
+        let open = open_gauges(&server.scrape().await);
         if open.is_empty() {
-            break scrape;
+            break;
         }
         assert!(
             Instant::now() < end,
@@ -20,7 +19,9 @@ pub async fn assert_accounted(server: &Server) {
             server.log()
         );
         sleep(Duration::from_millis(100)).await;
-    };
+    }
+    // A scrape takes its time: what ended meanwhile may be counted in one place only.
+    let scrape = server.scrape().await;
     assert_sums(&scrape);
     let counted = scrape.by("mcp_requests_total", "method");
     let mut sent: BTreeMap<String, f64> = BTreeMap::new();
@@ -48,7 +49,8 @@ fn open_gauges(scrape: &Scrape) -> Vec<(&'static str, f64)> {
     open
 }
 
-/// What holds at every scrape: nothing is counted that did not start, nothing ends twice.
+/// What holds at every scrape while nothing begins or ends: nothing is counted that did not start,
+/// nothing ends twice.
 pub fn assert_sums(scrape: &Scrape) {
     let started = scrape.by("mcp_requests_started_total", "method");
     let ended = scrape.by("mcp_requests_total", "method");
